@@ -1,0 +1,180 @@
+"""Renders pictures in parallel, in order, in constant memory.
+
+The workers are plain child processes that speak JSON and raw bytes (`data_gen.worker`) rather than
+`multiprocessing` ones: forking a process that has TensorFlow loaded can deadlock, and spawning
+runs the user's main module again. A thread per worker waits for its answers.
+"""
+
+import collections
+import contextlib
+import dataclasses
+import itertools
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+
+from data_gen.scenes import Part, View
+
+# Pictures per request: enough to hide the round trip, few enough for an even load.
+_CHUNK = 8
+
+
+def default_workers() -> int:
+    """Returns the number of CPU cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+class RenderPool:
+    """Renders the pictures of one view; use it as a context manager.
+
+    The pixels do not depend on the number of workers.
+    """
+
+    def __init__(
+        self,
+        view: View,
+        image_size: int,
+        channels: int = 3,
+        samples: int = 4,
+        workers: int | None = None,
+    ):
+        """Notes what to render; processes start when the first pictures are asked for.
+
+        Args:
+          view: camera, light and background.
+          image_size: height and width in pixels.
+          channels: 3 for RGB, 1 for luminance.
+          samples: rays along each side of a pixel.
+          workers: number of processes; None for one per CPU core, 0 to render in this process.
+
+        Raises:
+          ValueError: if workers is negative.
+        """
+        self._workers = default_workers() if workers is None else workers
+        if self._workers < 0:
+            raise ValueError(f"workers must be at least 0, got {workers}")
+        self._view = view
+        self._setup = {"image_size": image_size, "channels": channels, "samples": samples}
+        self._shape = (image_size, image_size, channels)
+        self._processes: list[_Process] = []
+        self._mine = threading.local()
+        self._threads = ThreadPoolExecutor(max(self._workers, 1), initializer=self._start)
+
+    def __enter__(self) -> "RenderPool":
+        """Returns the pool itself."""
+        return self
+
+    def __exit__(self, *exception) -> None:
+        """Ends the worker processes at once."""
+        for process in list(self._processes):
+            process.kill()
+        self._threads.shutdown(cancel_futures=True)
+        for process in self._processes:
+            process.close()
+
+    def render(self, pictures: Iterable[Sequence[Part]]) -> Iterator[np.ndarray]:
+        """Renders pictures as they are asked for, a few requests ahead.
+
+        Args:
+          pictures: the parts of each picture; read lazily, so it may be endless.
+
+        Yields:
+          uint8 [image_size, image_size, channels], sRGB-encoded, in the order of `pictures`.
+
+        Raises:
+          RuntimeError: if a worker process dies; the message ends with what it last said.
+          ValueError: if rendering in this process and a part names an unknown mesh.
+        """
+        if self._workers == 0:
+            from data_gen import render
+
+            renderer = render.Renderer(self._view, **self._setup)
+            yield from map(renderer.render, pictures)
+            return
+        window = 3 * self._workers
+        pending = collections.deque()
+        pictures = iter(pictures)
+        while chunk := list(itertools.islice(pictures, _CHUNK)):
+            pending.append(self._threads.submit(self._request, chunk))
+            if len(pending) >= window:
+                yield from pending.popleft().result()
+        while pending:
+            yield from pending.popleft().result()
+
+    def _start(self) -> None:
+        if self._workers:
+            self._mine.process = _Process({"view": dataclasses.asdict(self._view), **self._setup})
+            self._processes.append(self._mine.process)
+
+    def _request(self, chunk: Sequence[Sequence[Part]]) -> np.ndarray:
+        pictures = [[_as_json(part) for part in parts] for parts in chunk]
+        shape = (len(chunk), *self._shape)
+        pixels = self._mine.process.ask(pictures, int(np.prod(shape)))
+        return np.frombuffer(pixels, np.uint8).reshape(shape)
+
+
+class _Process:
+    """One worker process and its pipes."""
+
+    def __init__(self, setup: dict):
+        self._said = tempfile.TemporaryFile()  # noqa: SIM115
+        root = str(Path(__file__).resolve().parent.parent)
+        path = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
+        # Workers are the parallelism; a thread pool inside each would only get in their way.
+        threads = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "data_gen.worker"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._said,
+            env={**os.environ, "PYTHONPATH": path, **threads},
+        )
+        self._setup = setup
+
+    def ask(self, request: object, size: int) -> bytes:
+        """Sends one request and waits for its answer of `size` bytes."""
+        try:
+            for message in filter(None, (self._setup, request)):
+                self._process.stdin.write(json.dumps(message).encode() + b"\n")
+            self._process.stdin.flush()
+            self._setup = None
+            answer = self._process.stdout.read(size)
+        except (BrokenPipeError, ValueError):
+            answer = b""
+        if len(answer) < size:
+            code = self._process.wait()
+            self._said.seek(0)
+            last = self._said.read().decode(errors="replace").strip().splitlines()[-1:]
+            raise RuntimeError(": ".join([f"a rendering process ended with code {code}", *last]))
+        return answer
+
+    def kill(self) -> None:
+        """Ends the process, whatever it is doing."""
+        self._process.kill()
+
+    def close(self) -> None:
+        """Ends the process and closes its pipes."""
+        self._process.kill()
+        self._process.wait()
+        self._process.stdout.close()
+        with contextlib.suppress(BrokenPipeError):
+            self._process.stdin.close()
+        self._said.close()
+
+
+def _as_json(part: Part) -> dict:
+    return {
+        "mesh": part.mesh,
+        "transform": np.asarray(part.transform, np.float64).tolist(),
+        "colour": list(part.colour),
+    }

@@ -1,0 +1,110 @@
+"""Every metric on a perfect, a useless and a degenerate input."""
+
+import numpy as np
+import pytest
+from skimage.metrics import peak_signal_noise_ratio, structural_similarity
+
+from tf_inbetween import metrics
+
+
+@pytest.fixture
+def clip():
+    """A bright dot that goes round a dark ring: 40 frames of a closed clip, 16x16x1."""
+    frames = np.zeros((40, 16, 16, 1), np.float32)
+    y, x = np.mgrid[:16, :16]
+    for i, angle in enumerate(np.linspace(0, 2 * np.pi, 40, endpoint=False)):
+        distance = (x - 7.5 - 5 * np.cos(angle)) ** 2 + (y - 7.5 - 5 * np.sin(angle)) ** 2
+        frames[i, ..., 0] = np.exp(-distance / 4)
+    return frames
+
+
+def test_mse_psnr_ssim_of_a_perfect_a_useless_and_a_flat_frame(clip):
+    perfect, useless = clip[:3], 1 - clip[:3]
+    np.testing.assert_array_equal(metrics.mse(perfect, clip[:3]), 0)
+    np.testing.assert_allclose(metrics.psnr(perfect, clip[:3]), 100)
+    np.testing.assert_allclose(metrics.ssim(perfect, clip[:3]), 1, atol=1e-6)
+    assert np.all(metrics.mse(useless, clip[:3]) > 0.5)
+    assert np.all(metrics.psnr(useless, clip[:3]) < 3)
+    assert np.all(metrics.ssim(useless, clip[:3]) < 0)
+    flat = np.full_like(clip[:3], 0.5)
+    assert np.all(np.isfinite(metrics.ssim(flat, flat)))
+    np.testing.assert_allclose(metrics.mse(flat, flat + 0.1), 0.01, rtol=1e-5)
+    np.testing.assert_allclose(metrics.psnr(flat, flat + 0.1), 20, rtol=1e-5)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_psnr_and_ssim_agree_with_scikit_image(channels):
+    rng = np.random.default_rng(0)
+    truth = rng.uniform(size=(2, 32, 32, channels))
+    drawn = np.clip(truth + rng.normal(scale=0.1, size=truth.shape), 0, 1)
+    for i in range(2):
+        np.testing.assert_allclose(
+            metrics.psnr(drawn, truth)[i], peak_signal_noise_ratio(truth[i], drawn[i], data_range=1)
+        )
+        _, full = structural_similarity(
+            truth[i],
+            drawn[i],
+            data_range=1,
+            channel_axis=-1,
+            gaussian_weights=True,
+            sigma=1.5,
+            use_sample_covariance=False,
+            full=True,
+        )
+        # TensorFlow averages where the 11x11 window fits; scikit-image pads.
+        np.testing.assert_allclose(
+            metrics.ssim(drawn, truth)[i], full[5:-5, 5:-5].mean(), atol=1e-4
+        )
+
+
+def test_timing_of_true_frames_is_exact(clip):
+    wanted = np.array([0, 7, 39])
+    np.testing.assert_array_equal(metrics.timing_error(clip[wanted], clip, wanted, True), 0)
+
+
+def test_timing_goes_the_shorter_way_round_a_closed_clip_only(clip):
+    shown, wanted = clip[[39]], np.array([1])
+    np.testing.assert_array_equal(metrics.timing_error(shown, clip, wanted, closed=True), 2)
+    np.testing.assert_array_equal(metrics.timing_error(shown, clip, wanted, closed=False), 38)
+    assert metrics.timing_error(clip[[20]], clip, np.array([0]), closed=True) == 20
+
+
+def test_a_frame_that_shows_nothing_gets_some_time_and_no_error_is_infinite(clip):
+    error = metrics.timing_error(np.zeros_like(clip[:5]), clip, np.arange(5), True)
+    assert np.all((error >= 0) & (error <= 20))
+
+
+def test_a_crossfade_of_far_frames_shows_the_wrong_moment(clip):
+    wanted = np.arange(0, 40, 5)
+    faded = (clip[wanted - 8] + clip[(wanted + 8) % 40]) / 2
+    assert np.all(metrics.timing_error(faded, clip, wanted, True) >= 7)
+
+
+def test_a_hit_is_within_five_percent_of_the_gap_or_one_frame():
+    np.testing.assert_array_equal(metrics.hits([0, 1, 2, 3, 4], gap=60), [1, 1, 1, 1, 0])
+    np.testing.assert_array_equal(metrics.hits([0, 1, 2], gap=4), [1, 1, 0])
+
+
+def test_path_figures_of_the_true_path_are_perfect(clip):
+    path = clip[:16]
+    assert metrics.mean_distance(path, clip) == pytest.approx(0, abs=1e-6)
+    assert metrics.smoothness(path, clip, closed=True) == pytest.approx(0, abs=1e-6)
+    backwards = clip[[2, 1, 0, 39, 38, 37]]
+    assert metrics.smoothness(backwards, clip, closed=True) == pytest.approx(0, abs=1e-6)
+
+
+def test_a_path_that_jumps_once_is_as_rough_as_can_be(clip):
+    path = clip[[3] * 8 + [12] * 8]
+    assert metrics.smoothness(path, clip, closed=True) == pytest.approx(1 - 1 / 15)
+
+
+@pytest.mark.parametrize("places", [[5] * 16, [5, 9] * 7 + [9, 5], [0, 19, 0, 19, 1]])
+def test_a_path_that_goes_nowhere_gets_the_worst_smoothness(clip, places):
+    worst = 1 - 1 / (len(places) - 1)
+    assert metrics.smoothness(clip[places], clip, closed=True) == pytest.approx(worst)
+
+
+def test_mean_distance_of_frames_unlike_any_is_large(clip):
+    assert metrics.mean_distance(1 - clip[:4], clip) > 0.5
+    black = np.zeros_like(clip[:4])
+    assert metrics.mean_distance(black, clip) == pytest.approx(1)

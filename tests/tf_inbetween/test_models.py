@@ -1,0 +1,173 @@
+"""One table of models, each run through every behaviour."""
+
+import json
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import tf_inbetween
+from tf_inbetween import networks, train
+from tf_inbetween.config import InputError
+
+MODELS = {
+    "default": {},
+    "paper": {"inbetween_weight": 0.0, "alpha": 5.0},
+    "plain_vae": {"inbetween_weight": 0.0, "alpha": 0.0},
+    "bernoulli": {"likelihood": "bernoulli"},
+    "normal": {"likelihood": "normal"},
+    "mixture": {"matching": "mixture"},
+    "upper_bound": {"matching": "upper_bound"},
+    "mean_latent": {"matching": "mean_latent"},
+    "moment_matched": {"matching": "moment_matched"},
+    "grey": {"channels": 1},
+    "large": {"image_size": 128, "widths": (4, 4, 4, 4, 8)},
+    "bfloat16": {"precision": "mixed_bfloat16"},
+}
+
+
+@pytest.fixture(params=MODELS)
+def config(request, tiny_config):
+    return tiny_config(**MODELS[request.param])
+
+
+def batch_for(config, frames=6):
+    rng = np.random.default_rng(0)
+    shape = (frames, config.image_size, config.image_size, config.channels)
+    return {
+        "frames": tf.constant(rng.integers(0, 256, size=shape, dtype=np.uint8)),
+        "triplets": tf.constant([[0, 1, 2], [1, 3, 5], [0, 2, 4], [3, 4, 5], [0, 1, 5]], tf.int32),
+        "t": tf.constant([0.5, 0.5, 0.5, 0.5, 0.2]),
+    }
+
+
+def floats_for(config, count=3):
+    rng = np.random.default_rng(1)
+    shape = (count, config.image_size, config.image_size, config.channels)
+    return rng.uniform(size=shape).astype(np.float32)
+
+
+def test_shapes_ranges_and_batch_sizes(config):
+    model = train.build_model(config)
+    for count in (1, 3):
+        frames = floats_for(config, count)
+        q = model.encode(frames)
+        assert q.mean().shape == q.stddev().shape == (count, config.latent_dim)
+        assert q.mean().dtype == tf.float32
+        assert np.all(q.stddev() > 0)
+        drawn = model.inbetween(frames, frames[::-1], tf.fill([count], 0.5))
+        assert drawn.shape == frames.shape
+        assert drawn.dtype == tf.float32
+        assert np.all((drawn >= 0) & (drawn <= 1))
+        assert model.elbo(frames, seed=[0, 0]).shape == (count,)
+
+
+def test_the_ends_of_the_line_are_the_reconstructions(config):
+    model = train.build_model(config)
+    first, second = floats_for(config), floats_for(config)[::-1]
+    for t, end in ((0.0, first), (1.0, second)):
+        drawn = model.inbetween(first, second, tf.fill([3], t))
+        np.testing.assert_allclose(drawn, model.reconstruct(end), atol=1e-5)
+
+
+def test_a_step_changes_every_weight_and_no_metric_is_lost(config):
+    model = train.build_model(config)
+    before = [weight.numpy() for weight in model.trainable_variables]
+    data = tf.data.Dataset.from_tensors(batch_for(config)).repeat()
+    history = model.fit(data, steps_per_epoch=4, epochs=1, verbose=0, shuffle=False).history
+    assert all(np.all(np.isfinite(value)) for value in history.values())
+    assert set(history) == {
+        "loss",
+        "reconstruction_nll",
+        "prior_kl",
+        "matching_kl",
+        "inbetween_nll",
+        "reconstruction_mse",
+        "inbetween_mse",
+        "sagitta",
+        "alpha",
+    }
+    for weight, old in zip(model.trainable_variables, before, strict=True):
+        assert not np.array_equal(weight.numpy(), old), weight.path
+
+
+def test_save_and_load_draws_the_same_in_safe_mode(config, tmp_path):
+    model = train.build_model(config)
+    data = tf.data.Dataset.from_tensors(batch_for(config)).repeat()
+    model.fit(data, steps_per_epoch=2, epochs=1, verbose=0, shuffle=False)
+    model.save(tmp_path / "model.keras", include_optimizer=False)
+    loaded = keras.saving.load_model(tmp_path / "model.keras", compile=False, safe_mode=True)
+    assert isinstance(loaded, tf_inbetween.TripletVAE)
+    assert json.dumps(loaded.get_config()) == json.dumps(model.get_config())
+    frames = floats_for(config)
+    np.testing.assert_array_equal(model.reconstruct(frames), loaded.reconstruct(frames))
+    np.testing.assert_array_equal(model.elbo(frames, [1, 2]), loaded.elbo(frames, [1, 2]))
+
+
+def test_evaluate_weighs_matching_fully_whatever_the_warm_up(tiny_config):
+    config = tiny_config(alpha=7.0, alpha_warmup_steps=1000)
+    model = train.build_model(config)
+    data = tf.data.Dataset.from_tensors(batch_for(config)).repeat(2)
+    fitted = model.fit(data, epochs=1, verbose=0, shuffle=False).history
+    assert 0 < fitted["alpha"][0] < 0.02
+    assert model.evaluate(data, verbose=0, return_dict=True)["alpha"] == 7.0
+
+
+def test_the_loss_is_the_sum_that_its_metrics_name(tiny_config):
+    config = tiny_config(alpha=3.0, alpha_warmup_steps=0, prior_weight=0.5, inbetween_weight=2.0)
+    model = train.build_model(config)
+    data = tf.data.Dataset.from_tensors(batch_for(config))
+    found = model.evaluate(data, verbose=0, return_dict=True)
+    expected = (
+        3 * (found["reconstruction_nll"] + 0.5 * found["prior_kl"])
+        + 3.0 * found["matching_kl"]
+        + 2.0 * found["inbetween_nll"]
+    )
+    np.testing.assert_allclose(found["loss"], expected, rtol=1e-5)
+
+
+def test_the_calibrated_scale_goes_to_the_root_mean_squared_error(tiny_config):
+    config = tiny_config(learning_rate=0.0, learning_rate_warmup_steps=0)
+    model = train.build_model(config)
+    data = tf.data.Dataset.from_tensors(batch_for(config)).repeat()
+    found = model.fit(data, steps_per_epoch=300, epochs=1, verbose=0, shuffle=False).history
+    np.testing.assert_allclose(
+        float(model.scale), np.sqrt(found["reconstruction_mse"][0]), rtol=5e-2
+    )
+
+
+def test_a_fixed_scale_stays(tiny_config):
+    config = tiny_config(likelihood="normal", normal_scale=0.125)
+    model = train.build_model(config)
+    model.fit(tf.data.Dataset.from_tensors(batch_for(config)), verbose=0, shuffle=False)
+    assert float(model.scale) == 0.125
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ({"matching": "middle"}, "unknown matching 'middle': must be one of averaged"),
+        ({"likelihood": "gauss"}, "unknown likelihood 'gauss': must be one of bernoulli"),
+        ({"network": "transformer"}, "unknown network 'transformer': must be one of conv"),
+    ],
+)
+def test_unknown_names_list_the_valid_ones(tiny_config, setting, message):
+    with pytest.raises(InputError, match=message):
+        train.build_model(tiny_config(**setting))
+
+
+def test_networks_compute_in_bfloat16_and_return_float32(tiny_config):
+    model = train.build_model(tiny_config(precision="mixed_bfloat16"))
+    assert model.encoder.trunk[0].compute_dtype == "bfloat16"
+    assert model.decoder.trunk[-1].variable_dtype == "float32"
+    assert keras.config.dtype_policy().name == "float32"
+
+
+def test_the_decoder_mirrors_the_encoder(tiny_config):
+    for row in networks.NETWORKS.values():
+        encoder, decoder = row(tiny_config())
+        frames = floats_for(tiny_config())
+        mean, stddev = encoder(frames)
+        assert decoder(mean).shape == frames.shape
+        assert stddev.shape == mean.shape

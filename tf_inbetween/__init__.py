@@ -1,0 +1,23 @@
+"""Draws the frames between two frames, even when they are far apart.
+
+Importing this package registers its Keras classes, so that `keras.saving.load_model` reads a
+`model.keras` of a run directory, safe mode on, with no other code.
+"""
+
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")  # TensorFlow's start-up notices.
+
+import keras
+
+if keras.backend.backend() != "tensorflow":
+    raise ImportError(
+        f"tf_inbetween runs on Keras with TensorFlow; this Keras uses {keras.backend.backend()!r}: "
+        "unset KERAS_BACKEND or set it to 'tensorflow'"
+    )
+
+from tf_inbetween.config import Config, InputError
+from tf_inbetween.models import TripletVAE
+
+__all__ = ["Config", "InputError", "TripletVAE"]
+__version__ = "0.1.0"

@@ -1,0 +1,197 @@
+"""What happens while a model trains: progress, safety, checkpoints, and TensorBoard."""
+
+import dataclasses
+import math
+import sys
+import time
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+from tensorboard.plugins import projector
+from tensorboard.plugins.hparams import api as hparams
+from tqdm import tqdm
+
+from tf_inbetween import images, interpolation, models
+from tf_inbetween.config import InputError
+from tf_inbetween.run_directory import written_whole
+
+_STRIP = 8  # frames in a row of a TensorBoard picture
+_PROJECTED = 360  # points of the Projector, at the most
+
+
+class Progress(keras.callbacks.Callback):
+    """One bar over all steps, with the rate, the time left and the errors of the last epoch."""
+
+    def __init__(self, steps, start_step):
+        """`steps` in all, of which `start_step` are done."""
+        super().__init__()
+        self._steps, self._done = steps, start_step
+
+    def on_train_begin(self, logs=None):
+        """Opens the bar."""
+        self._bar = tqdm(
+            total=self._steps,
+            initial=self._done,
+            desc="Training",
+            unit=" steps",
+            mininterval=0.5 if sys.stderr.isatty() else 10.0,
+        )
+
+    def on_train_batch_end(self, batch, logs=None):
+        """Moves the bar."""
+        done = int(self.model.optimizer.iterations)
+        self._bar.update(done - self._bar.n)
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Shows the validation errors."""
+        shown = ("val_loss", "val_reconstruction_mse", "val_inbetween_mse")
+        self._bar.set_postfix({name: f"{logs[name]:.4g}" for name in shown}, refresh=False)
+
+    def on_train_end(self, logs=None):
+        """Closes the bar."""
+        self._bar.close()
+
+
+class StopOnBadNumbers(keras.callbacks.Callback):
+    """Raises `InputError` with the step and the terms as soon as one is NaN or infinite."""
+
+    def on_train_batch_end(self, batch, logs=None):
+        """Looks at the running means of the epoch, which keep a NaN."""
+        bad = [name for name, value in logs.items() if not math.isfinite(value)]
+        if bad:
+            raise InputError(
+                f"step {int(self.model.optimizer.iterations)}: {', '.join(sorted(bad))} became NaN "
+                "or infinite. A lower --learning_rate or a longer --alpha_warmup_steps may help; "
+                "model.keras and checkpoints/ keep the last good weights"
+            )
+
+
+class SaveProgress(keras.callbacks.Callback):
+    """After each epoch: the best model by validation loss, and a checkpoint."""
+
+    def __init__(self, checkpoints, run_dir):
+        """`checkpoints`: a `tf_inbetween.checkpoints.Checkpoints`."""
+        super().__init__()
+        self._checkpoints, self._path = checkpoints, Path(run_dir) / "model.keras"
+
+    def on_train_begin(self, logs=None):
+        """Starts the clock."""
+        self._since = time.monotonic()
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Saves."""
+        if logs["val_loss"] < float(self._checkpoints.best):
+            with written_whole(self._path) as beside:
+                self.model.save(beside, include_optimizer=False)
+            self._checkpoints.best.assign(logs["val_loss"])
+        now = time.monotonic()
+        self._checkpoints.seconds.assign_add(now - self._since)
+        self._since = now
+        self._checkpoints.save()
+
+
+class Summaries(keras.callbacks.Callback):
+    """TensorBoard: scalars, strips of frames, latent histograms, HParams, graph, Projector.
+
+    The horizontal axis of every chart is the optimizer step.
+    """
+
+    def __init__(self, log_dir, config, clip, batch):
+        """Writes to `log_dir`; draws from `clip`, a validation `Clip`; traces one `batch`."""
+        super().__init__()
+        self._dir, self._config, self._batch = Path(log_dir), config, batch
+        self._frames = clip.frames
+        self._pose = clip.pose
+        self._reach = min(round(config.max_gap / clip.pace), len(clip.frames) - 1)
+
+    def on_train_begin(self, logs=None):
+        """Writes what does not change: the settings and the graph."""
+        self._writers = {
+            name: tf.summary.create_file_writer(str(self._dir / name))
+            for name in ("train", "validation")
+        }
+        with self._writers["validation"].as_default():
+            hparams.hparams(
+                {
+                    name: ",".join(map(str, value)) if isinstance(value, tuple) else value
+                    for name, value in dataclasses.asdict(self._config).items()
+                },
+                trial_id=str(self._dir.parent.name),
+            )
+        step = tf.function(
+            lambda batch: self.model.compute_loss(x=batch, y_pred=self.model(batch), training=False)
+        )
+        with self._writers["train"].as_default():
+            tf.summary.trace_on(graph=True)
+            step(self._batch)
+            tf.summary.trace_export("triplet_loss", step=0)
+        self.model.reset_metrics()
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Writes the scalars, the strips and the histograms."""
+        step = int(self.model.optimizer.iterations)
+        by_writer = {"train": {}, "validation": {}}
+        for name, value in logs.items():
+            validation = name.startswith("val_")
+            by_writer["validation" if validation else "train"][name.removeprefix("val_")] = value
+        by_writer["train"]["learning_rate"] = float(self.model.optimizer.learning_rate)
+        by_writer["train"]["scale"] = float(self.model.scale)
+        for name, scalars in by_writer.items():
+            with self._writers[name].as_default(step):
+                for tag, value in scalars.items():
+                    tf.summary.scalar(tag, value)
+        with self._writers["validation"].as_default(step):
+            frames = models.to_float(self._frames[:: max(len(self._frames) // 64, 1)])
+            q = self.model.encode(frames)
+            tf.summary.histogram("latent_mean", q.mean())
+            tf.summary.histogram("latent_stddev", q.stddev())
+            tf.summary.image("reconstruction", self._reconstructions()[tf.newaxis])
+            tf.summary.image("inbetween", self._inbetweens()[tf.newaxis])
+        for writer in self._writers.values():
+            writer.flush()
+
+    def on_train_end(self, logs=None):
+        """Writes the Projector's data and closes the files."""
+        self._write_projector()
+        for writer in self._writers.values():
+            writer.close()
+
+    def _reconstructions(self):
+        """Truth above reconstruction."""
+        places = np.linspace(0, len(self._frames) - 1, _STRIP).astype(int)
+        truth = models.to_float(self._frames[places])
+        return images.tile([truth.numpy(), self.model.reconstruct(truth).numpy()])
+
+    def _inbetweens(self):
+        """Truth above in-betweens, both ends included, over the largest gap of the training."""
+        places = np.linspace(0, self._reach, _STRIP).astype(int)
+        truth = models.to_float(self._frames[places])
+        z = self.model.encode(truth).mean()
+        t = (places / places[-1]).astype(np.float32)
+        line = interpolation.lerp(tf.repeat(z[:1], _STRIP, 0), tf.repeat(z[-1:], _STRIP, 0), t)
+        return images.tile([truth.numpy(), self.model.decode(line).numpy()])
+
+    def _write_projector(self):
+        places = np.linspace(0, len(self._frames) - 1, min(len(self._frames), _PROJECTED)).astype(
+            int
+        )
+        frames = self._frames[places]
+        means = self.model.encode(models.to_float(frames)).mean()
+        side = math.ceil(math.sqrt(len(frames)))
+        rows = [frames[i : i + side] / 255.0 for i in range(0, len(frames), side)]
+        images.write_frames(self._dir / "thumbnails.png", images.tile(rows, gap=0)[np.newaxis])
+        header = [f"pose_{i}" for i in range(self._pose.shape[1])]
+        lines = ["\t".join(["frame", *header])]
+        for place in places:
+            lines.append("\t".join([str(place), *(f"{value:g}" for value in self._pose[place])]))
+        (self._dir / "poses.tsv").write_text("\n".join(lines) + "\n")
+        tf.train.Checkpoint(latent_means=tf.Variable(means)).save(str(self._dir / "latent_means"))
+        settings = projector.ProjectorConfig()
+        embedding = settings.embeddings.add()
+        embedding.tensor_name = "latent_means/.ATTRIBUTES/VARIABLE_VALUE"
+        embedding.metadata_path = "poses.tsv"
+        embedding.sprite.image_path = "thumbnails.png"
+        embedding.sprite.single_image_dim.extend(frames.shape[1:3])
+        projector.visualize_embeddings(str(self._dir), settings)

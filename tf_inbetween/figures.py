@@ -1,0 +1,164 @@
+"""The pictures of a run: one function each, from arrays to a PNG."""
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from tf_inbetween import images, interpolation
+from tf_inbetween.metrics import nearest_times
+from tf_inbetween.models import to_float
+from tf_inbetween.run_directory import written_whole
+
+LABELS = {
+    "latent": "this model",
+    "crossfade": "cross-fade",
+    "optical_flow": "optical flow",
+    "nearest_frame": "nearest frame",
+}
+_COLUMNS = 9
+_DPI = 150
+
+
+def labelled_grid(path, rows, row_labels, column_labels=(), title=""):
+    """Draws rows of frames, each [K, H, W, C] in [0, 1], with their labels."""
+    columns = max(len(row) for row in rows)
+    figure = Figure(figsize=(0.9 + 1.0 * columns, 0.35 + 1.02 * len(rows)), layout="constrained")
+    axes = figure.subplots(len(rows), columns, squeeze=False)
+    for i, row in enumerate(rows):
+        for j in range(columns):
+            axis = axes[i][j]
+            axis.set_xticks([])
+            axis.set_yticks([])
+            for spine in axis.spines.values():
+                spine.set_visible(False)
+            if j < len(row) and row[j] is not None:
+                _show(axis, row[j])
+            if i == 0 and j < len(column_labels):
+                axis.set_title(column_labels[j], fontsize=8)
+        axes[i][0].set_ylabel(row_labels[i], fontsize=8, rotation=0, ha="right", va="center")
+    if title:
+        figure.suptitle(title, fontsize=9)
+    _save(figure, path)
+
+
+def latent_pca(path, means, colours, colour_label, closed):
+    """Draws the two and the three leading principal components of posterior means [K, Z].
+
+    `colours` [K] is the pose; a closed clip gets a colour wheel.
+    """
+    centred = means - means.mean(axis=0)
+    _, singular, directions = np.linalg.svd(centred, full_matrices=False)
+    points = centred @ directions[:3].T
+    share = singular**2 / np.sum(singular**2)
+    figure = Figure(figsize=(9, 4), layout="constrained")
+    flat = figure.add_subplot(1, 2, 1)
+    marks = {"c": colours, "cmap": "twilight" if closed else "viridis", "s": 9}
+    drawn = flat.scatter(points[:, 0], points[:, 1], **marks)
+    flat.set_aspect("equal", "datalim")
+    flat.set_xlabel(f"first component ({share[0]:.0%} of the variance)")
+    if points.shape[1] > 1:
+        flat.set_ylabel(f"second ({share[1]:.0%})")
+    if points.shape[1] > 2:
+        solid = figure.add_subplot(1, 2, 2, projection="3d")
+        solid.scatter(*points.T, **marks)
+        solid.set_title(f"third component: {share[2]:.0%}", fontsize=9)
+    figure.colorbar(drawn, ax=figure.axes, label=colour_label, shrink=0.8)
+    _save(figure, path)
+
+
+def error_by_gap(path, rows):
+    """Draws MSE, timing error and hit rate against the gap, from metrics.json's rows at t = 1/2."""
+    rows = [row for row in rows if row["t"] == 0.5]
+    panels = {
+        "mse": "MSE",
+        "timing_error": "timing error, frames",
+        "hit_rate": "hit rate",
+    }
+    figure = Figure(figsize=(10, 3.2), layout="constrained")
+    for axis, (key, label) in zip(figure.subplots(1, 3), panels.items(), strict=True):
+        for name in rows[0]["methods"]:
+            values = [row["methods"][name][key] for row in rows]
+            axis.plot(range(len(rows)), values, marker="o", label=LABELS.get(name, name))
+        axis.set_xticks(range(len(rows)), [row["gap_label"] for row in rows])
+        axis.set_xlabel("gap between the two frames")
+        axis.set_ylabel(label)
+        if key != "hit_rate":
+            axis.set_yscale("symlog" if key == "timing_error" else "log")
+    figure.axes[0].legend(fontsize=8)
+    _save(figure, path)
+
+
+def draw_all(folder, model, methods, builder, clips, result):
+    """Draws the five pictures of an evaluated run into `folder`."""
+    clip = clips[0]
+    frames = to_float(clip.frames).numpy()
+    metadata = builder.info.metadata
+
+    reconstruction_rows, labels = [], []
+    for split in result["reconstruction"]:
+        example = next(iter(builder.as_dataset(split=split)))
+        places = np.linspace(0, example["frames"].shape[0] - 1, _COLUMNS).astype(int)
+        truth = to_float(example["frames"].numpy()[places]).numpy()
+        reconstruction_rows += [truth, model.reconstruct(truth).numpy()]
+        labels += [f"{split}\ntruth", f"{split}\nreconstructed"]
+    labelled_grid(folder / "reconstruction.png", reconstruction_rows, labels)
+
+    inbetween_grid(folder / "inbetween.png", methods, clip, result["inbetween"])
+    path_picture(folder / "path.png", methods, clip, result["inbetween"][-1]["gap"])
+
+    means = np.concatenate(
+        [model.encode(frames[i : i + 100]).mean() for i in range(0, len(frames), 100)]
+    )
+    unit = metadata["gap_unit"]
+    pose_label = metadata["pose_names"][0] + (f", {unit}" if unit else "")
+    latent_pca(folder / "latent_pca.png", means, clip.pose[:, 0], pose_label, clip.closed)
+    error_by_gap(folder / "error_by_gap.png", result["inbetween"])
+
+
+def inbetween_grid(path, methods, clip, rows, start=None):
+    """Draws, for each gap at t = 1/2: first, second, the true middle and every method's."""
+    frames = to_float(clip.frames).numpy()
+    grid, labels = [], []
+    for row in (row for row in rows if row["t"] == 0.5):
+        gap = row["gap"]
+        begin = (len(frames) // 8 if start is None else start) % len(frames)
+        if not clip.closed:
+            begin = min(begin, len(frames) - 1 - gap)
+        places = [begin, begin + gap, begin + gap // 2]
+        first, second, truth = frames[np.array(places) % len(frames)]
+        drawn = [method(first[None], second[None], 0.5)[0] for method in methods.values()]
+        grid.append([first, second, truth, *drawn])
+        labels.append(row["gap_label"])
+    names = [LABELS.get(name, name) for name in methods]
+    labelled_grid(path, grid, labels, ["first", "second", "truth", *names])
+
+
+def path_picture(path, methods, clip, gap, start=None, columns=_COLUMNS):
+    """Draws a path from a start to an end frame below its truth, one row for each method."""
+    frames = to_float(clip.frames).numpy()
+    begin = (len(frames) // 8 if start is None else start) % len(frames)
+    if not clip.closed:
+        begin = min(begin, len(frames) - 1 - gap)
+    places = (begin + np.linspace(0, gap, columns).round().astype(int)) % len(frames)
+    first, second = frames[places[:1]], frames[places[-1:]]
+    rows, labels = [frames[places]], ["truth"]
+    for name, method in methods.items():
+        if name == "nearest_frame":
+            continue
+        middle = [method(first, second, t)[0] for t in np.linspace(0, 1, columns)[1:-1]]
+        rows.append([first[0], *middle, second[0]])
+        labels.append(LABELS.get(name, name))
+    heads = ["first", *[f"t = {t:.3g}" for t in np.linspace(0, 1, columns)[1:-1]], "second"]
+    labelled_grid(path, rows, labels, heads)
+
+
+def _show(axis, frame):
+    frame = np.clip(frame, 0.0, 1.0)
+    if frame.shape[-1] == 1:
+        axis.imshow(frame[..., 0], cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+    else:
+        axis.imshow(frame, interpolation="nearest")
+
+
+def _save(figure, path):
+    with written_whole(path) as beside:
+        figure.savefig(beside, dpi=_DPI)

@@ -1,0 +1,248 @@
+"""The VAE over triplets.
+
+Frames are uint8 in 0..255 on the way in to training and floats in [0, 1] everywhere else; latents
+are float32. To draw the in-between frame: encode both ends, go straight from one latent to the
+other, decode.
+"""
+
+import keras
+import tensorflow as tf
+import tensorflow_probability as tfp
+
+from tf_inbetween import distributions, interpolation, losses
+from tf_inbetween.config import lookup
+from tf_inbetween.matching import MATCHINGS
+from tf_inbetween.networks import NETWORKS
+
+tfd = tfp.distributions
+
+_TERMS = ("reconstruction_nll", "prior_kl", "matching_kl", "inbetween_nll")
+_DIAGNOSTICS = ("reconstruction_mse", "inbetween_mse", "sagitta", "alpha")
+
+
+def to_float(frames):
+    """uint8 frames in 0..255 -> float32 in [0, 1]."""
+    return tf.cast(frames, tf.float32) / 255.0
+
+
+@keras.saving.register_keras_serializable("tf_inbetween")
+class TripletVAE(keras.Model):
+    """A VAE trained so that the straight line between two latents is the motion between the frames.
+
+    Train it with `fit` on batches from `tf_inbetween.data`; then `encode`, `decode`, `reconstruct`
+    and `inbetween` work on floats in [0, 1]. Saves and loads as `.keras`.
+
+    Args:
+        encoder: frames [N, H, W, C] -> mean and stddev of q(z|x), each [N, Z].
+        decoder: latents [N, Z] -> outputs [N, H, W, C].
+        inbetweens: how many triplets of a batch, the first ones, are decoded and compared.
+        others: as the fields of the same name in `tf_inbetween.config.Config`.
+
+    Raises:
+        InputError: for an unknown likelihood or matching.
+    """
+
+    def __init__(
+        self,
+        encoder,
+        decoder,
+        likelihood="calibrated_normal",
+        normal_scale=0.02,
+        matching="averaged",
+        matching_samples=8,
+        alpha=1.0,
+        alpha_warmup_steps=0,
+        prior_weight=1.0,
+        inbetween_weight=1.0,
+        inbetweens=36,
+        seed=0,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.encoder, self.decoder = encoder, decoder
+        self._settings = {
+            "likelihood": likelihood,
+            "normal_scale": normal_scale,
+            "matching": matching,
+            "matching_samples": matching_samples,
+            "alpha": alpha,
+            "alpha_warmup_steps": alpha_warmup_steps,
+            "prior_weight": prior_weight,
+            "inbetween_weight": inbetween_weight,
+            "inbetweens": inbetweens,
+            "seed": seed,
+        }
+        for name, value in self._settings.items():
+            setattr(self, name, value)
+        self._likelihood = lookup(distributions.LIKELIHOODS, likelihood, "likelihood")
+        self._matching = lookup(MATCHINGS, matching, "matching")
+        self._calibrated = likelihood == "calibrated_normal"
+        self.scale = self.add_weight(
+            name="scale",
+            initializer=keras.initializers.Constant(0.2 if self._calibrated else normal_scale),
+            dtype="float32",
+            trainable=False,
+        )
+        self._means = {name: keras.metrics.Mean(name) for name in _TERMS + _DIAGNOSTICS}
+
+    @classmethod
+    def build_from(cls, config):
+        """The model, built, of a `Config`. Raises `InputError` for an unknown name."""
+        encoder, decoder = lookup(NETWORKS, config.network, "network")(config)
+        model = cls(
+            encoder,
+            decoder,
+            likelihood=config.likelihood,
+            normal_scale=config.normal_scale,
+            matching=config.matching,
+            matching_samples=config.matching_samples,
+            alpha=config.alpha,
+            alpha_warmup_steps=config.alpha_warmup_steps,
+            prior_weight=config.prior_weight,
+            inbetween_weight=config.inbetween_weight,
+            inbetweens=config.clips_per_batch * config.inbetweens_per_clip,
+            seed=config.seed,
+        )
+        encoder.build((None, config.image_size, config.image_size, config.channels))
+        decoder.build((None, config.latent_dim))
+        model.built = True
+        return model
+
+    # ---- drawing --------------------------------------------------------------------------------
+
+    def encode(self, frames):
+        """The posteriors q(z|x) of frames [N, H, W, C] in [0, 1]: a distribution, event [Z]."""
+        return distributions.gaussian(*self.encoder(frames))
+
+    def decode(self, latents):
+        """The means of p(x|z) for latents [N, Z]: frames [N, H, W, C], clipped to [0, 1]."""
+        p = self._likelihood(self.decoder(latents), self.scale)
+        return tf.clip_by_value(p.mean(), 0.0, 1.0)
+
+    def reconstruct(self, frames):
+        """Frames [N, H, W, C] in [0, 1] through the posterior mean and back."""
+        return self.decode(self.encode(frames).mean())
+
+    def inbetween(self, first, second, t):
+        """The frames at `t` [N] between `first` and `second` [N, H, W, C], all in [0, 1].
+
+        The two posterior means are joined by a straight line; t = 0 reconstructs `first` and t = 1
+        `second`.
+        """
+        z0, z2 = self.encode(first).mean(), self.encode(second).mean()
+        return self.decode(interpolation.lerp(z0, z2, t))
+
+    def elbo(self, frames, seed):
+        """One draw's estimate of the ELBO of frames [N, H, W, C] in [0, 1], in nats: [N].
+
+        `seed`: a stateless seed, [2].
+        """
+        q = self.encode(frames)
+        p = self._likelihood(self.decoder(q.sample(seed=seed)), self.scale)
+        return p.log_prob(frames) - tfd.kl_divergence(q, distributions.prior(q))
+
+    # ---- training -------------------------------------------------------------------------------
+
+    def call(self, batch, training=False):
+        """Encodes and decodes one batch with one draw from every posterior.
+
+        Args:
+            batch: "frames" [N, H, W, C] uint8, "triplets" [T, 3] int32 indices of frames, "t" [T].
+            training: not used; both modes draw.
+
+        Returns:
+            "mean", "stddev" [N, Z]; the decoder's "outputs" [N, H, W, C] of the frames and
+            "inbetween_outputs" [D, H, W, C] of the first D = `inbetweens` triplets.
+        """
+        del training
+        mean, stddev = self.encoder(to_float(batch["frames"]))
+        z = distributions.gaussian(mean, stddev).sample(seed=self._seed_of_step(0))
+        first, _, second = tf.unstack(batch["triplets"][: self.inbetweens], axis=1)
+        z_t = interpolation.lerp(
+            tf.gather(z, first), tf.gather(z, second), batch["t"][: self.inbetweens]
+        )
+        return {
+            "mean": mean,
+            "stddev": stddev,
+            "outputs": self.decoder(z),
+            "inbetween_outputs": self.decoder(z_t),
+        }
+
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        """The loss of `losses.triplet_loss` for the batch `x` and what `call` made of it."""
+        del y, sample_weight
+        frames, t = to_float(x["frames"]), x["t"]
+        first, middle, second = tf.unstack(x["triplets"], axis=1)
+        truth = tf.gather(frames, middle[: self.inbetweens])
+
+        scale = self._scale_for(frames, y_pred["outputs"], training)
+        p = self._likelihood(y_pred["outputs"], scale)
+        p_inbetween = self._likelihood(y_pred["inbetween_outputs"], scale)
+        q = distributions.gaussian(y_pred["mean"], y_pred["stddev"])
+        q0, q1, q2 = (
+            distributions.gaussian(tf.gather(y_pred["mean"], i), tf.gather(y_pred["stddev"], i))
+            for i in (first, middle, second)
+        )
+        matching_kl = self._matching(
+            q0, q1, q2, t, samples=self.matching_samples, seed=self._seed_of_step(1)
+        )
+        terms = {
+            "reconstruction_nll": losses.negative_log_likelihood(p, frames),
+            "prior_kl": losses.prior_kl(q, distributions.prior(q)),
+            "matching_kl": tf.reduce_mean(matching_kl),
+            "inbetween_nll": losses.negative_log_likelihood(p_inbetween, truth),
+        }
+        alpha = self._alpha_of_step() if training else tf.constant(self.alpha)
+        for name, value in terms.items():
+            self._means[name].update_state(value)
+        self._means["reconstruction_mse"].update_state((p.mean() - frames) ** 2)
+        self._means["inbetween_mse"].update_state((p_inbetween.mean() - truth) ** 2)
+        self._means["sagitta"].update_state(
+            interpolation.sagitta(q0.mean(), q1.mean(), q2.mean(), q1.stddev(), t)
+        )
+        self._means["alpha"].update_state(alpha)
+        return losses.triplet_loss(terms, alpha, self.prior_weight, self.inbetween_weight)
+
+    def _scale_for(self, frames, outputs, training):
+        """The likelihood's scale: in training the batch's optimum, which a moving mean remembers."""
+        if not (self._calibrated and training):
+            return tf.convert_to_tensor(self.scale)
+        error = tf.stop_gradient(tf.reduce_mean((outputs - frames) ** 2))
+        scale = tf.sqrt(tf.maximum(error, 1e-6))
+        self.scale.assign(0.99 * self.scale + 0.01 * scale)
+        return scale
+
+    def _alpha_of_step(self):
+        if not self.alpha_warmup_steps:
+            return tf.constant(self.alpha)
+        progress = tf.cast(self._step(), tf.float32) / self.alpha_warmup_steps
+        return self.alpha * tf.minimum(progress, 1.0)
+
+    def _seed_of_step(self, use):
+        """A stateless seed for each step and `use`, so that a resumed run draws the same numbers."""
+        step = tf.cast(self._step(), tf.int32)
+        return tf.stack([tf.constant(2 * self.seed + use, tf.int32), step])
+
+    def _step(self):
+        return self.optimizer.iterations if self.compiled else tf.constant(0)
+
+    # ---- saving ---------------------------------------------------------------------------------
+
+    def get_config(self):
+        """The constructor's arguments."""
+        networks = {
+            "encoder": keras.saving.serialize_keras_object(self.encoder),
+            "decoder": keras.saving.serialize_keras_object(self.decoder),
+        }
+        return {**super().get_config(), **networks, **self._settings}
+
+    @classmethod
+    def from_config(cls, config):
+        """The model of what `get_config` returned."""
+        for name in ("encoder", "decoder"):
+            config[name] = keras.saving.deserialize_keras_object(config[name])
+        return cls(**config)
+
+    def build(self, input_shape=None):
+        """Nothing to do: the networks carry their own shapes."""
+        self.built = True
