@@ -208,7 +208,7 @@ SCENES: dict[str, Scene] = {
             "The Utah teapot turns about its vertical axis through a full circle, under a lamp "
             "that stands still. One degree of freedom."
         ),
-        pose_names=("turn",),
+        pose_names=("azimuth",),
         gap_unit="°",
         gaps=(10.0, 20.0, 40.0, 60.0, 90.0, 120.0),
         plan=_teapot_1dof_plan,

@@ -34,6 +34,12 @@ def builder(tmp_path_factory):
     return builder
 
 
+@pytest.fixture(scope="session")
+def tiny_settings():
+    """The fields of a `Config` whose training takes a second."""
+    return TINY
+
+
 @pytest.fixture
 def tiny_config(tmp_path):
     """Makes a `Config` of a tiny model; keyword arguments override its fields."""

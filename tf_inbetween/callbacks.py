@@ -98,12 +98,12 @@ class Summaries(keras.callbacks.Callback):
     The horizontal axis of every chart is the optimizer step.
     """
 
-    def __init__(self, log_dir, config, clip, batch):
+    def __init__(self, log_dir, config, clip, pose_names, batch):
         """Writes to `log_dir`; draws from `clip`, a validation `Clip`; traces one `batch`."""
         super().__init__()
         self._dir, self._config, self._batch = Path(log_dir), config, batch
         self._frames = clip.frames
-        self._pose = clip.pose
+        self._pose, self._pose_names = clip.pose, pose_names
         self._reach = min(round(config.max_gap / clip.pace), len(clip.frames) - 1)
 
     def on_train_begin(self, logs=None):
@@ -182,8 +182,7 @@ class Summaries(keras.callbacks.Callback):
         side = math.ceil(math.sqrt(len(frames)))
         rows = [frames[i : i + side] / 255.0 for i in range(0, len(frames), side)]
         images.write_frames(self._dir / "thumbnails.png", images.tile(rows, gap=0)[np.newaxis])
-        header = [f"pose_{i}" for i in range(self._pose.shape[1])]
-        lines = ["\t".join(["frame", *header])]
+        lines = ["\t".join(["frame", *self._pose_names])]
         for place in places:
             lines.append("\t".join([str(place), *(f"{value:g}" for value in self._pose[place])]))
         (self._dir / "poses.tsv").write_text("\n".join(lines) + "\n")

@@ -40,7 +40,7 @@ def config_from_flags():
 
 
 def run(main):
-    """Runs `main()` after absl has parsed the flags; a bad input ends in one line and exit code 1."""
+    """Runs `main()` on the parsed flags; a bad input ends in one line and exit code 1."""
 
     def guarded(argv):
         if not FLAGS["verbosity"].present:

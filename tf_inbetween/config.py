@@ -8,7 +8,7 @@ import dataclasses
 
 
 class InputError(ValueError):
-    """Something the user gave is wrong. The message is one line: what, where, what would be right."""
+    """Something the user gave is wrong. The message is one line: what, where, what is right."""
 
 
 def _setting(default, help_text, choices=None):
@@ -71,6 +71,9 @@ class Config:
     steps_per_epoch: int = _setting(200, "Steps between validations and checkpoints.")
     validation_steps: int = _setting(10, "Batches of one validation.")
     learning_rate: float = _setting(1e-3, "Peak learning rate of Adam.")
+    clip_norm: float = _setting(
+        1e5, "Gradients (of the loss in nats) of a larger global norm are scaled down to it."
+    )
     learning_rate_warmup_steps: int = _setting(100, "Steps to the peak; cosine decay follows.")
     precision: str = _setting(
         "auto",
@@ -136,6 +139,7 @@ _LOWER_BOUNDS = {
     "steps_per_epoch": 1,
     "validation_steps": 1,
     "learning_rate": 0,
+    "clip_norm": 1e-6,
     "learning_rate_warmup_steps": 0,
     "steps_per_execution": 1,
 }

@@ -46,7 +46,8 @@ class Clip:
 def prepare(config, data_dir=""):
     """The TFDS builder of the clips that `config` names, its data built first if need be.
 
-    `data_dir`, if not empty, takes the place of the config's. Raises `InputError` for an unknown scene.
+    `data_dir`, if not empty, takes the place of the config's. Raises `InputError` for an unknown
+    scene.
     """
     try:
         return build(
@@ -140,7 +141,8 @@ def sample_triplets(seed, step, length, closed, pace, config):
     length = tf.cast(length, tf.int64)
     slot = tf.range(slots, dtype=tf.int64)
     u = tf.random.stateless_uniform([3, count], seed)
-    u_stride, u_start = tf.unstack(tf.random.stateless_uniform([2], seed + [1 << 32, 0]))
+    second_seed = seed + tf.constant([1 << 32, 0], tf.int64)
+    u_stride, u_start = tf.unstack(tf.random.stateless_uniform([2], second_seed))
 
     # A closed clip is covered all round; an open one at any stride that leaves gaps in the range.
     strides = _strides(length, pace, config)
@@ -176,7 +178,7 @@ def _strides(length, pace, config):
 
 
 def _gap_in_slots(unit_per_slot, step, config):
-    """The smallest and the largest gap, in slots of the batch, that the schedule allows at `step`."""
+    """The smallest and the largest gap, in slots of the batch, that `step` allows."""
     smallest, largest = float(config.min_gap), tf.constant(float(config.max_gap))
     if config.gap_warmup_steps:
         progress = tf.minimum(step / config.gap_warmup_steps, 1.0)

@@ -58,7 +58,7 @@ def evaluate(run_dir, split="test", pairs=PAIRS, data_dir="", train_seconds=None
     model = run_directory.load_model(run_dir)
     builder = prepare(config, data_dir)
     clips = load_clips(builder, split)
-    methods = {"latent": _latent(model), **baselines.available()}
+    methods = {"latent": latent_method(model), **baselines.available()}
     if "optical_flow" not in methods:
         print("optical flow left out: pip install 'tf_inbetween[baselines]' adds it")
 
@@ -192,7 +192,9 @@ def path(model, clip, gap):
     return {"mean_distance": float(np.mean(distances)), "smoothness": float(np.mean(unevenness))}
 
 
-def _latent(model):
+def latent_method(model):
+    """The in-betweens of `model` as a function of (first, second, t), like those of `baselines`."""
+
     def draw(first, second, t):
         return np.concatenate(
             [

@@ -3,8 +3,6 @@
 import numpy as np
 from matplotlib.figure import Figure
 
-from tf_inbetween import images, interpolation
-from tf_inbetween.metrics import nearest_times
 from tf_inbetween.models import to_float
 from tf_inbetween.run_directory import written_whole
 
@@ -51,11 +49,13 @@ def latent_pca(path, means, colours, colour_label, closed):
     share = singular**2 / np.sum(singular**2)
     figure = Figure(figsize=(9, 4), layout="constrained")
     flat = figure.add_subplot(1, 2, 1)
+    if points.shape[1] < 2:
+        points = np.pad(points, ((0, 0), (0, 1)))
     marks = {"c": colours, "cmap": "twilight" if closed else "viridis", "s": 9}
     drawn = flat.scatter(points[:, 0], points[:, 1], **marks)
     flat.set_aspect("equal", "datalim")
     flat.set_xlabel(f"first component ({share[0]:.0%} of the variance)")
-    if points.shape[1] > 1:
+    if len(share) > 1:
         flat.set_ylabel(f"second ({share[1]:.0%})")
     if points.shape[1] > 2:
         solid = figure.add_subplot(1, 2, 2, projection="3d")

@@ -1,4 +1,4 @@
-"""Points on the straight line between two latents, the line this project trains to be the motion."""
+"""Points on the straight line between two latents, which training makes the motion."""
 
 import tensorflow as tf
 

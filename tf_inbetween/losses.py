@@ -20,7 +20,7 @@ tfd = tfp.distributions
 
 
 def negative_log_likelihood(p, x):
-    """Mean over the batch of -log p(x|z) in nats; p: batch [N], event [H, W, C]; x: [N, H, W, C]."""
+    """Mean over frames of -log p(x|z) in nats; p: batch [N], event [H, W, C], as is x."""
     return -tf.reduce_mean(p.log_prob(x))
 
 

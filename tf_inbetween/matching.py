@@ -1,8 +1,8 @@
 """Five readings of the paper's KL( q(x1) || (q(x0) + q(x2)) / 2 ).
 
-Each takes three diagonal Gaussians q0, q1, q2 (`tfd.Independent` normals, batch [T], event [Z]), the
-place t of x1 between x0 and x2 ([T], strictly between 0 and 1; 1/2 is the paper's case, and in
-general q0 weighs 1 - t and q2 weighs t), and returns the divergence in nats, [T].
+Each takes three diagonal Gaussians q0, q1, q2 (`tfd.Independent` normals, batch [T], event [Z])
+and the place t of x1 between x0 and x2 ([T], strictly between 0 and 1; 1/2 is the paper's case, and
+in general q0 weighs 1 - t and q2 weighs t), and returns the divergence in nats, [T].
 
 With all sigma = 1, ends at +-d and q1 at the midpoint (one dimension), in nats:
 
@@ -12,8 +12,8 @@ With all sigma = 1, ends at +-d and q1 at the midpoint (one dimension), in nats:
     mixture           0.125    0.943    2.69
     upper_bound       0.5      2        4.5
 
-`mixture` <= `upper_bound` always, by convexity (Hershey & Olsen, "Approximating the Kullback Leibler
-Divergence Between Gaussian Mixture Models", ICASSP 2007).
+`mixture` <= `upper_bound` always, by convexity (Hershey & Olsen, "Approximating the Kullback
+Leibler Divergence Between Gaussian Mixture Models", ICASSP 2007).
 """
 
 import tensorflow as tf

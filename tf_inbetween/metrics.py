@@ -22,7 +22,7 @@ def psnr(frames, truth):
 
 
 def ssim(frames, truth):
-    """Structural similarity (Wang et al., 2004; 11x11 Gaussian window, sigma 1.5): [N], 1 is best."""
+    """Structural similarity (Wang et al., 2004; Gaussian window, sigma 1.5): [N], 1 is best."""
     return tf.image.ssim(
         tf.constant(frames, tf.float32), tf.constant(truth, tf.float32), max_val=1.0
     ).numpy()

@@ -204,7 +204,7 @@ class TripletVAE(keras.Model):
         return losses.triplet_loss(terms, alpha, self.prior_weight, self.inbetween_weight)
 
     def _scale_for(self, frames, outputs, training):
-        """The likelihood's scale: in training the batch's optimum, which a moving mean remembers."""
+        """The likelihood's scale: in training the batch's optimum, kept as a moving mean."""
         if not (self._calibrated and training):
             return tf.convert_to_tensor(self.scale)
         error = tf.stop_gradient(tf.reduce_mean((outputs - frames) ** 2))
@@ -219,7 +219,7 @@ class TripletVAE(keras.Model):
         return self.alpha * tf.minimum(progress, 1.0)
 
     def _seed_of_step(self, use):
-        """A stateless seed for each step and `use`, so that a resumed run draws the same numbers."""
+        """A stateless seed for each step and `use`: a resumed run draws the same numbers."""
         step = tf.cast(self._step(), tf.int32)
         return tf.stack([tf.constant(2 * self.seed + use, tf.int32), step])
 

@@ -1,6 +1,6 @@
 """Encoders and decoders: frames [N, H, W, C] in [0, 1] <-> latents [N, Z].
 
-They compute in the Keras dtype policy they were built under; their last layers are float32. To add a
+They compute in the Keras dtype policy they were built under; what they return is float32. To add a
 network, write two such classes and a function of the config, and give it a row in `NETWORKS`.
 """
 

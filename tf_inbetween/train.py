@@ -52,10 +52,10 @@ def train(config):
     if config.deterministic:
         tf.config.experimental.enable_op_determinism()
     model = build_model(config)
+    builder = prepare(config)
     run_dir = run_directory.start(config)
     print(f"run directory: {run_dir}")
 
-    builder = prepare(config)
     checkpoints = Checkpoints(model, run_dir / "checkpoints")
     start = checkpoints.restore()
     if start:
@@ -80,6 +80,7 @@ def train(config):
                 run_dir / "logs",
                 config,
                 load_clips(builder, "validation")[0],
+                builder.info.metadata["pose_names"],
                 next(iter(validation)),
             ),
             SaveProgress(checkpoints, run_dir),
@@ -107,7 +108,7 @@ def build_model(config):
     )
     # XLA made this network two to three times slower on a CPU.
     model.compile(
-        optimizer=keras.optimizers.Adam(schedule),
+        optimizer=keras.optimizers.Adam(schedule, global_clipnorm=config.clip_norm),
         jit_compile=False,
         steps_per_execution=config.steps_per_execution,
     )

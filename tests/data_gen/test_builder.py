@@ -69,7 +69,7 @@ def test_metadata(clips):
     for info in (clips.info, again.info):
         assert dict(info.metadata) == {
             "scene": "teapot_1dof",
-            "pose_names": ["turn"],
+            "pose_names": ["azimuth"],
             "gap_unit": "°",
             "gaps": [10.0, 20.0, 40.0, 60.0, 90.0, 120.0],
             "image_size": 24,

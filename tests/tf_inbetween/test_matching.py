@@ -169,7 +169,7 @@ def test_mean_latent_is_zero_for_the_law_of_the_mean():
     variance = (q0.variance() + q2.variance()) / 4
     q1 = gaussian((q0.mean() + q2.mean()) / 2, tf.sqrt(variance))
     np.testing.assert_allclose(value("mean_latent", (q0, q1, q2)), 0.0, atol=1e-5)
-    # ... and not for three identical posteriors: halving the variance costs 1/2 (1 + log 1/2)... each.
+    # ... and not for three identical posteriors: halving the variance costs 1/2 (1 - log 2) each.
     per_dimension = 0.5 * (2 - 1 - np.log(2))
     np.testing.assert_allclose(value("mean_latent", (q0, q0, q0)), 4 * per_dimension, rtol=1e-4)
 

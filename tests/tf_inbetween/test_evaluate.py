@@ -1,0 +1,202 @@
+"""metrics.json and the figures, and that a perfect method scores perfectly."""
+
+import json
+
+import numpy as np
+import PIL.Image
+import pytest
+
+from tf_inbetween import baselines, compare, evaluate, figures, run_directory, train
+from tf_inbetween.config import InputError
+from tf_inbetween.data import Clip, load_clips
+
+
+@pytest.fixture
+def clips(builder):
+    return load_clips(builder, "test")
+
+
+def oracle(clip):
+    """A method that knows the truth: it finds both ends in the clip and returns what lies there."""
+    frames = clip.frames / np.float32(255)
+    flat = frames.reshape(len(frames), -1)
+
+    def draw(first, second, t):
+        starts, ends = (
+            np.array([np.abs(flat - end.reshape(-1)).sum(axis=1).argmin() for end in batch])
+            for batch in (first, second)
+        )
+        gap = (ends - starts) % len(frames)
+        return frames[(starts + np.rint(gap * t).astype(int)) % len(frames)]
+
+    return draw
+
+
+def test_a_perfect_method_is_perfect_and_a_useless_one_is_not(clips):
+    methods = {"oracle": oracle(clips[0]), "first": lambda first, second, t: first}
+    rows = list(evaluate.inbetween(methods, clips, [40, 120], pairs=9, unit="°"))
+    assert [(row["gap_label"], row["t"]) for row in rows] == [
+        (label, t) for label in ("40°", "120°") for t in (0.25, 0.5, 0.75)
+    ]
+    for row in rows:
+        assert row["gap"] * 5 == float(row["gap_label"][:-1])
+        best, worst = row["methods"]["oracle"], row["methods"]["first"]
+        assert best["mse"] == best["timing_error"] == best["timing_error_degrees"] == 0
+        assert best["hit_rate"] == 1
+        assert best["psnr"] == 100
+        assert best["ssim"] == pytest.approx(1)
+        assert worst["timing_error"] == pytest.approx(row["gap"] * row["t"])
+        assert worst["timing_error_degrees"] == pytest.approx(5 * worst["timing_error"])
+        assert worst["hit_rate"] == 0
+
+
+def test_gaps_have_frames_at_the_quarters(clips):
+    for gap, frames in ((10, 4), (20, 4), (60, 12), (120, 24)):
+        assert evaluate.gap_in_frames(gap, clips[0]) == frames
+
+
+def test_pairs_are_spread_over_all_clips_and_stay_inside_open_ones():
+    def clip(length, closed):
+        return Clip("c", np.zeros((length, 1, 1, 1)), np.zeros((length, 1)), closed, 1.0)
+
+    clips = [clip(20, False), clip(9, False), clip(30, True)]
+    found = evaluate.spread(clips, gap=12, pairs=38)
+    assert sorted(found) == [0, 2]
+    np.testing.assert_array_equal(found[0], np.arange(8))
+    np.testing.assert_array_equal(found[2], np.arange(30))
+
+
+def test_clips_too_short_for_every_gap_are_an_error():
+    clip = Clip("c", np.zeros((4, 8, 8, 1), np.uint8), np.zeros((4, 1)), False, 1.0)
+    with pytest.raises(InputError, match="no clip is long enough for a gap of 8"):
+        list(evaluate.inbetween({}, [clip], [8], 5, ""))
+
+
+def test_evaluation_writes_the_contract(tiny_config, tiny_data, tmp_path, capsys):
+    config = tiny_config()
+    train.train(config)
+    evaluate.evaluate(config.run_dir, pairs=3, train_seconds=1.5, steps=6)
+    found = json.loads((tmp_path / "run" / "metrics.json").read_text())
+    assert (found["scene"], found["split"], found["seed"]) == ("teapot_1dof", "test", 0)
+    assert (found["steps"], found["train_seconds"]) == (6, 1.5)
+    assert set(found["reconstruction"]) == {"train", "test"}
+    for row in found["reconstruction"].values():
+        assert {"mse", "psnr", "ssim", "elbo"} == set(row)
+    assert {row["gap_label"] for row in found["inbetween"]} == {"20°", "40°", "60°", "80°", "120°"}
+    for row in found["inbetween"]:
+        assert row["pairs"] == 3
+        assert set(row["methods"]) == {"latent", *baselines.METHODS}
+        for measures in row["methods"].values():
+            assert {"mse", "psnr", "ssim", "timing_error", "hit_rate"} <= set(measures)
+            assert all(np.isfinite(value) for value in measures.values())
+    assert set(found["path"]) == {"mean_distance", "smoothness"}
+    names = {path.name for path in (tmp_path / "run" / "figures").iterdir()}
+    assert names == {
+        "reconstruction.png",
+        "inbetween.png",
+        "path.png",
+        "latent_pca.png",
+        "error_by_gap.png",
+    }
+    for name in names:
+        with PIL.Image.open(tmp_path / "run" / "figures" / name) as picture:
+            assert np.asarray(picture.convert("L")).std() > 5
+    # Evaluating again keeps what only the training knew.
+    again = evaluate.evaluate(config.run_dir, pairs=3)
+    assert again["train_seconds"] == 1.5
+    assert again == {**found, "inbetween": again["inbetween"]}
+    assert "hit rate" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_figures_of_grey_and_open_clips(tmp_path, channels):
+    rng = np.random.default_rng(0)
+    frames = rng.integers(0, 255, size=(20, 16, 16, channels), dtype=np.uint8)
+    clip = Clip("c", frames, np.arange(20.0)[:, None], False, 1.0)
+    rows = [{"gap": 16, "gap_label": "16 frames", "t": 0.5, "methods": {"crossfade": {}}}]
+    methods = {"crossfade": baselines.crossfade}
+    figures.inbetween_grid(tmp_path / "a.png", methods, clip, rows)
+    figures.path_picture(tmp_path / "b.png", methods, clip, 16)
+    figures.latent_pca(tmp_path / "c.png", rng.normal(size=(20, 1)), np.arange(20), "x", False)
+    assert {path.name for path in tmp_path.iterdir()} == {"a.png", "b.png", "c.png"}
+
+
+@pytest.fixture
+def run(tiny_config, tiny_data):
+    config = tiny_config(steps=2)
+    train.train(config)
+    return config
+
+
+def test_a_run_without_a_model_and_no_run_at_all(run, tmp_path):
+    with pytest.raises(InputError, match=r"no run there \(flags\.txt is missing\)"):
+        run_directory.load_config(tmp_path / "nowhere")
+    (tmp_path / "run" / "model.keras").unlink()
+    with pytest.raises(InputError, match="no model yet; train it with --flagfile="):
+        evaluate.evaluate(run.run_dir)
+
+
+def test_a_damaged_model(run, tmp_path):
+    path = tmp_path / "run" / "model.keras"
+    path.write_bytes(path.read_bytes()[:1000])
+    with pytest.raises(InputError, match=r"model\.keras: cannot be loaded"):
+        evaluate.evaluate(run.run_dir)
+
+
+def test_a_run_of_another_version(run, tmp_path):
+    path = tmp_path / "run" / "environment.json"
+    environment = json.loads(path.read_text())
+    path.write_text(json.dumps({**environment, "format": 99}))
+    with pytest.raises(InputError, match=r"has run-directory format 99; tf_inbetween .* reads"):
+        evaluate.evaluate(run.run_dir)
+    path.write_text("{")
+    with pytest.raises(InputError, match=r"environment\.json: missing or damaged"):
+        evaluate.evaluate(run.run_dir)
+
+
+def test_flags_that_this_version_does_not_know(run, tmp_path):
+    path = tmp_path / "run" / "flags.txt"
+    path.write_text(path.read_text() + "--turbo=True\n")
+    with pytest.raises(InputError, match="another version of tf_inbetween; flags that differ: tu"):
+        evaluate.evaluate(run.run_dir)
+    path.write_text(path.read_text().replace("--turbo=True\n", "").replace("=2\n", "=two\n"))
+    with pytest.raises(InputError, match=r"flags\.txt: "):
+        evaluate.evaluate(run.run_dir)
+
+
+def test_comparing_runs_writes_the_table_into_the_page(
+    tiny_config, tiny_data, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("tf_inbetween.compare.prepare", lambda *_: tiny_data)
+    runs = []
+    for name, settings in (("vae", {"inbetween_weight": 0.0, "alpha": 0.0}), ("ours", {})):
+        config = tiny_config(run_dir=str(tmp_path / name), steps=2, **settings)
+        train.train(config)
+        evaluate.evaluate(config.run_dir, pairs=2, train_seconds=90.0)
+        runs.append(config.run_dir)
+    page = tmp_path / "page.md"
+    page.write_text("above\n<!-- comparison -->\nold\n<!-- /comparison -->\nbelow\n")
+    output = tmp_path / "out"
+    compare.compare(runs, output, [page], ["20°", "60°", "120°"])
+    text = page.read_text()
+    assert text.startswith("above\n<!-- comparison -->\n| gap | t | alpha 0 (plain VAE) |")
+    assert text.endswith("<!-- /comparison -->\nbelow\n")
+    assert "old" not in text
+    assert "| training, minutes | | 1.5 | 1.5 |" in text
+    assert text.count("| 60° |") == 3
+    assert text.count("| 20° |") == text.count("| 120° |") == 1
+    assert {path.name for path in output.iterdir()} == {
+        "comparison.json",
+        "inbetween.png",
+        "path.png",
+    }
+
+    before = page.read_text()
+    with pytest.raises(InputError, match="is labelled 7°"):
+        compare.compare(runs, output, [page], ["7°"])
+    with pytest.raises(InputError, match="the same loss"):
+        compare.compare([runs[0], runs[0]], output, [page], ["20°"])
+    assert page.read_text() == before
+    page.write_text("nothing here")
+    with pytest.raises(InputError, match="has no lines <!-- comparison -->"):
+        compare.compare(runs, output, [page], ["20°"])

@@ -1,0 +1,158 @@
+"""Pictures of every kind that people have."""
+
+import numpy as np
+import PIL.Image
+import pytest
+
+from tf_inbetween import images
+from tf_inbetween.config import InputError
+
+
+def gradient(size=64):
+    ramp = np.linspace(0, 255, size).astype(np.uint8)
+    return np.stack(
+        [
+            np.tile(ramp, (size, 1)),
+            np.tile(ramp[:, None], (1, size)),
+            np.full((size, size), 90, np.uint8),
+        ],
+        -1,
+    )
+
+
+def save(path, array, **kwargs):
+    PIL.Image.fromarray(array).save(path, **kwargs)
+    return path
+
+
+def test_rgb_is_read_as_it_is_without_a_word(tmp_path):
+    said = []
+    frame = images.read_frame(save(tmp_path / "a.png", gradient()), 64, 3, said.append)
+    np.testing.assert_array_equal(frame, gradient().astype(np.float32) / 255)
+    assert frame.dtype == np.float32
+    assert said == []
+
+
+def test_grey_is_repeated_to_rgb(tmp_path):
+    frame = images.read_frame(save(tmp_path / "a.png", gradient()[..., 0]), 64, 3)
+    for channel in range(3):
+        np.testing.assert_allclose(frame[..., channel], gradient()[..., 0] / 255)
+
+
+def test_rgb_becomes_luma_for_a_grey_model(tmp_path):
+    frame = images.read_frame(save(tmp_path / "a.png", gradient()), 64, 1)
+    expected = gradient() @ [0.299, 0.587, 0.114]
+    np.testing.assert_allclose(frame[..., 0] * 255, expected, atol=0.6)
+
+
+def test_transparency_is_laid_over_white(tmp_path):
+    rgba = np.dstack([gradient(), np.tile(np.uint8([0, 255]), (64, 32))])
+    frame = images.read_frame(save(tmp_path / "a.png", rgba), 64, 3)
+    np.testing.assert_allclose(frame[:, ::2], 1)
+    np.testing.assert_allclose(frame[:, 1::2], gradient()[:, 1::2] / 255)
+
+
+def test_sixteen_bits_and_palettes_are_scaled_not_clipped(tmp_path):
+    ramp = np.tile(np.linspace(0, 65535, 64).astype(np.uint16), (64, 1))
+    frame = images.read_frame(save(tmp_path / "deep.png", ramp), 64, 1)
+    np.testing.assert_allclose(frame[..., 0], ramp / 65535, atol=0.003)
+    PIL.Image.fromarray(gradient()).quantize(255).save(tmp_path / "palette.png")
+    frame = images.read_frame(tmp_path / "palette.png", 64, 3)
+    assert np.abs(frame - gradient() / 255).mean() < 0.05
+
+
+def test_another_size_is_resized_with_a_notice(tmp_path):
+    said = []
+    frame = images.read_frame(save(tmp_path / "a.png", gradient(200)), 64, 3, said.append)
+    assert frame.shape == (64, 64, 3)
+    assert np.abs(frame - gradient() / 255).mean() < 0.01
+    (notice,) = said
+    assert "200x200 resized to 64x64" in notice
+
+
+def test_a_wide_picture_is_cut_in_the_middle_not_squeezed(tmp_path):
+    wide = np.zeros((64, 192, 3), np.uint8)
+    wide[:, 64:128] = 255
+    frame = images.read_frame(save(tmp_path / "a.png", wide), 64, 3)
+    assert frame.min() > 0.9
+
+
+def test_names_beyond_ascii(tmp_path):
+    path = tmp_path / "żółty czajnik 茶壶.png"
+    frame = images.read_frame(save(path, gradient()), 64, 3)
+    out = tmp_path / "między.gif"
+    images.write_frames(out, frame[None])
+    assert out.exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [(None, "no such file"), (b"hello", "not a readable picture"), (b"", "not a readable picture")],
+)
+def test_what_is_no_picture(tmp_path, content, message):
+    path = tmp_path / "a.png"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(InputError, match=message):
+        images.read_frame(path, 64, 3)
+
+
+def test_a_truncated_picture(tmp_path):
+    path = save(tmp_path / "a.png", gradient())
+    path.write_bytes(path.read_bytes()[:-2000])
+    with pytest.raises(InputError, match="not a readable picture"):
+        images.read_frame(path, 64, 3)
+
+
+def test_a_picture_of_too_many_pixels_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(images, "_MAX_PIXELS", 1000)
+    with pytest.raises(InputError, match="64x64 pixels are too many"):
+        images.read_frame(save(tmp_path / "a.png", gradient()), 64, 3)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("suffix", [".gif", ".webp", ".apng"])
+def test_an_animation_has_every_frame_and_loops(tmp_path, suffix, channels):
+    frames = np.linspace(0, 1, 5)[:, None, None, None] * np.ones((5, 8, 8, channels))
+    images.write_frames(tmp_path / f"a{suffix}", frames, seconds_per_frame=0.2, scale=2)
+    with PIL.Image.open(tmp_path / f"a{suffix}") as picture:
+        assert picture.n_frames == 5
+        assert picture.size == (16, 16)
+        assert picture.info["loop"] == 0
+        picture.seek(4)
+        assert np.asarray(picture.convert("L")).min() > 250
+
+
+def test_a_strip_is_side_by_side(tmp_path):
+    frames = np.stack([np.zeros((8, 8, 3)), np.ones((8, 8, 3))])
+    images.write_frames(tmp_path / "a.png", frames)
+    with PIL.Image.open(tmp_path / "a.png") as picture:
+        pixels = np.asarray(picture)
+    assert pixels.shape == (8, 16, 3)
+    assert pixels[:, :8].max() == 0
+    assert pixels[:, 8:].min() == 255
+
+
+def test_an_unwritable_name_is_refused_and_nothing_is_left(tmp_path):
+    with pytest.raises(InputError, match=r"must end in one of \.apng, \.gif, \.webp, \.png"):
+        images.write_frames(tmp_path / "a.bmp", np.zeros((1, 8, 8, 3)))
+    (tmp_path / "folder.png").mkdir()
+    with pytest.raises(InputError, match="is a folder"):
+        images.check_writable(tmp_path / "folder.png")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["folder.png"]
+
+
+def test_a_failed_write_keeps_the_old_file(tmp_path, monkeypatch):
+    path = tmp_path / "a.png"
+    images.write_frames(path, np.ones((1, 8, 8, 3)))
+    before = path.read_bytes()
+
+    def fail(self, target, **_):
+        target.write_bytes(b"half")
+        raise OSError("disk full")
+
+    monkeypatch.setattr(PIL.Image.Image, "save", fail)
+    with pytest.raises(OSError, match="disk full"):
+        images.write_frames(path, np.zeros((1, 8, 8, 3)))
+    assert path.read_bytes() == before
+    assert [found.name for found in tmp_path.iterdir()] == ["a.png"]

@@ -1,0 +1,173 @@
+"""Whole trainings, tiny: repeatable, resumable, and clear when something is wrong."""
+
+import json
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from tf_inbetween import run_directory, train
+from tf_inbetween.config import InputError
+from tf_inbetween.data import batches, load_clips
+
+pytestmark = pytest.mark.usefixtures("tiny_data")
+
+
+def weights_of(config):
+    return [weight.numpy() for weight in run_directory.load_model(config.run_dir).variables]
+
+
+def final_weights(config):
+    reader = tf.train.load_checkpoint(f"{config.run_dir}/checkpoints")
+    return {
+        name: reader.get_tensor(name)
+        for name in reader.get_variable_to_shape_map()
+        if name.startswith(("model/", "optimizer/"))
+    }
+
+
+def interrupt_at(monkeypatch, step):
+    """Makes the next training stop like Ctrl-C before that step; those after it run through."""
+    original = train.Progress
+
+    class Stopping(original):
+        def on_train_batch_begin(self, batch, logs=None):
+            if int(self.model.optimizer.iterations) == step:
+                monkeypatch.setattr(train, "Progress", original)
+                raise KeyboardInterrupt
+
+    monkeypatch.setattr(train, "Progress", Stopping)
+
+
+def test_two_runs_with_one_seed_end_equal_and_another_seed_does_not(tiny_config, tmp_path):
+    configs = [
+        tiny_config(run_dir=str(tmp_path / name), seed=seed)
+        for name, seed in (("a", 0), ("b", 0), ("c", 1))
+    ]
+    for config in configs:
+        train.train(config)
+    a, b, c = (final_weights(config) for config in configs)
+    assert len(a) > 20
+    for name, value in a.items():
+        np.testing.assert_array_equal(value, b[name], err_msg=name)
+    assert any(not np.array_equal(a[name], c[name]) for name in a)
+
+
+@pytest.mark.parametrize("step", [1, 3, 5])
+def test_an_interrupted_run_resumes_and_ends_equal(tiny_config, tmp_path, monkeypatch, step):
+    whole = tiny_config(run_dir=str(tmp_path / "whole"))
+    broken = tiny_config(run_dir=str(tmp_path / "broken"))
+    train.train(whole)
+    interrupt_at(monkeypatch, step)
+    with pytest.raises(KeyboardInterrupt):
+        train.train(broken)
+    checkpoints = train.train(broken)
+    assert checkpoints.step == 6
+    expected, found = final_weights(whole), final_weights(broken)
+    assert set(expected) == set(found)
+    for name, value in expected.items():
+        np.testing.assert_array_equal(value, found[name], err_msg=name)
+    for one, other in zip(weights_of(whole), weights_of(broken), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_a_finished_run_is_left_alone(tiny_config):
+    config = tiny_config()
+    train.train(config)
+    before = final_weights(config)
+    assert train.train(config).step == 6
+    for name, value in final_weights(config).items():
+        np.testing.assert_array_equal(value, before[name])
+
+
+def test_other_flags_refuse_to_resume_and_say_which(tiny_config):
+    train.train(tiny_config())
+    with pytest.raises(InputError, match=r"--alpha=9\.0 \(was 1\.0\), --steps=8 \(was 6\)"):
+        train.train(tiny_config(alpha=9.0, steps=8))
+
+
+def test_a_folder_with_other_things_is_not_taken(tiny_config, tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "thesis.txt").write_text("mine")
+    with pytest.raises(InputError, match=r"has files but no flags\.txt"):
+        train.train(tiny_config())
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["thesis.txt"]
+
+
+def test_a_loss_that_breaks_stops_at_once_with_the_term_and_keeps_the_last_model(
+    tiny_config, monkeypatch
+):
+    config = tiny_config(steps=40, steps_per_epoch=10)
+
+    def poisoned(builder, split, config, **kwargs):
+        def poison(step, batch):
+            t = tf.where(step == 13, float("nan"), batch["t"])
+            return {**batch, "t": t}
+
+        found = batches(builder, split, config, **kwargs)
+        return found if split != "train" else found.enumerate().map(poison)
+
+    monkeypatch.setattr(train, "batches", poisoned)
+    with pytest.raises(InputError, match=r"step 14: .*matching_kl.* NaN") as caught:
+        train.train(config)
+    assert "reconstruction_nll" not in str(caught.value)
+    for weight in weights_of(config):
+        assert np.all(np.isfinite(weight))
+
+
+def test_a_bad_name_leaves_no_run_directory(tiny_config, tmp_path):
+    with pytest.raises(InputError, match="unknown matching"):
+        train.train(tiny_config(matching="middle"))
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_damaged_checkpoint_is_an_error_not_a_fresh_start(tiny_config, tmp_path):
+    config = tiny_config(steps=2)
+    train.train(config)
+    (data,) = (tmp_path / "run" / "checkpoints").glob("ckpt-2.data*")
+    data.write_bytes(data.read_bytes()[:100])
+    with pytest.raises(InputError, match="ckpt-2: cannot be restored"):
+        train.train(config)
+
+
+def test_the_flags_and_the_environment_are_written_first(tiny_config, tmp_path, monkeypatch):
+    config = tiny_config(alpha=2.5, seed=0)
+    interrupt_at(monkeypatch, 0)
+    with pytest.raises(KeyboardInterrupt):
+        train.train(config)
+    assert run_directory.load_config(tmp_path / "run") == config
+    environment = json.loads((tmp_path / "run" / "environment.json").read_text())
+    assert environment["seed"] == 0
+    assert environment["packages"]["keras"] == keras.__version__
+
+
+def test_tensorboard_gets_every_page(tiny_config, tmp_path, builder):
+    train.train(tiny_config())
+    logs = tmp_path / "run" / "logs"
+    pages = {}
+    for name in ("train", "validation"):
+        pages[name] = EventAccumulator(str(logs / name), size_guidance={"tensors": 0}).Reload()
+        tags = set(pages[name].Tags()["tensors"])
+        assert {"loss", "reconstruction_nll", "prior_kl", "matching_kl", "inbetween_nll"} <= tags
+        assert [event.step for event in pages[name].Tensors("loss")] == [2, 4, 6]
+    assert "triplet_loss" in pages["train"].Tags()["tensors"]  # the graph
+    tags = set(pages["validation"].Tags()["tensors"])
+    assert {"reconstruction", "inbetween", "latent_mean", "latent_stddev"} <= tags
+    assert "_hparams_/session_start_info" in tags
+    picture = pages["validation"].Tensors("inbetween")[-1].tensor_proto.string_val[2]
+    assert tf.io.decode_png(picture).shape == (2 * 64 + 2, 8 * 64 + 7 * 2, 3)
+
+    (clip,) = load_clips(builder, "validation")
+    poses = (logs / "poses.tsv").read_text().splitlines()
+    assert poses[0] == "frame\tazimuth"
+    assert len(poses) == 1 + len(clip.frames)
+    means = tf.train.load_variable(str(logs), "latent_means/.ATTRIBUTES/VARIABLE_VALUE")
+    assert means.shape == (len(clip.frames), 3)
+    assert "sprite" in (logs / "projector_config.pbtxt").read_text()
+
+
+def test_auto_precision_is_a_valid_policy():
+    assert train.choose_precision("auto") in ("float32", "mixed_bfloat16")
+    assert train.choose_precision("float32") == "float32"
