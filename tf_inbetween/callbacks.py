@@ -174,6 +174,8 @@ class Summaries(keras.callbacks.Callback):
         return images.tile([truth.numpy(), self.model.decode(line).numpy()])
 
     def _write_projector(self):
+        # Into a run's own folder: the Projector gives a checkpoint above them to every run.
+        folder = self._dir / "validation"
         places = np.linspace(0, len(self._frames) - 1, min(len(self._frames), _PROJECTED)).astype(
             int
         )
@@ -181,16 +183,16 @@ class Summaries(keras.callbacks.Callback):
         means = self.model.encode(models.to_float(frames)).mean()
         side = math.ceil(math.sqrt(len(frames)))
         rows = [frames[i : i + side] / 255.0 for i in range(0, len(frames), side)]
-        images.write_frames(self._dir / "thumbnails.png", images.tile(rows, gap=0)[np.newaxis])
+        images.write_frames(folder / "thumbnails.png", images.tile(rows, gap=0)[np.newaxis])
         lines = ["\t".join(["frame", *self._pose_names])]
         for place in places:
             lines.append("\t".join([str(place), *(f"{value:g}" for value in self._pose[place])]))
-        (self._dir / "poses.tsv").write_text("\n".join(lines) + "\n")
-        tf.train.Checkpoint(latent_means=tf.Variable(means)).save(str(self._dir / "latent_means"))
+        (folder / "poses.tsv").write_text("\n".join(lines) + "\n")
+        tf.train.Checkpoint(latent_means=tf.Variable(means)).save(str(folder / "latent_means"))
         settings = projector.ProjectorConfig()
         embedding = settings.embeddings.add()
         embedding.tensor_name = "latent_means/.ATTRIBUTES/VARIABLE_VALUE"
         embedding.metadata_path = "poses.tsv"
         embedding.sprite.image_path = "thumbnails.png"
         embedding.sprite.single_image_dim.extend(frames.shape[1:3])
-        projector.visualize_embeddings(str(self._dir), settings)
+        projector.visualize_embeddings(str(folder), settings)

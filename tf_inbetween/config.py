@@ -72,7 +72,7 @@ class Config:
     validation_steps: int = _setting(10, "Batches of one validation.")
     learning_rate: float = _setting(1e-3, "Peak learning rate of Adam.")
     clip_norm: float = _setting(
-        1e5, "Gradients (of the loss in nats) of a larger global norm are scaled down to it."
+        1e6, "Gradients (of the loss in nats) of a larger global norm are scaled down to it."
     )
     learning_rate_warmup_steps: int = _setting(100, "Steps to the peak; cosine decay follows.")
     precision: str = _setting(

@@ -3,6 +3,7 @@
 import numpy as np
 from matplotlib.figure import Figure
 
+from tf_inbetween import images
 from tf_inbetween.models import to_float
 from tf_inbetween.run_directory import written_whole
 
@@ -88,7 +89,7 @@ def error_by_gap(path, rows):
 
 
 def draw_all(folder, model, methods, builder, clips, result):
-    """Draws the five pictures of an evaluated run into `folder`."""
+    """Draws the five pictures of an evaluated run into `folder`, and the ends of its long path."""
     clip = clips[0]
     frames = to_float(clip.frames).numpy()
     metadata = builder.info.metadata
@@ -103,7 +104,11 @@ def draw_all(folder, model, methods, builder, clips, result):
     labelled_grid(folder / "reconstruction.png", reconstruction_rows, labels)
 
     inbetween_grid(folder / "inbetween.png", methods, clip, result["inbetween"])
-    path_picture(folder / "path.png", methods, clip, result["inbetween"][-1]["gap"])
+    gap = result["inbetween"][-1]["gap"]
+    path_picture(folder / "path.png", methods, clip, gap)
+    begin = _begin(clip, gap)
+    for name, place in (("first", begin), ("second", begin + gap)):
+        images.write_frames(folder / f"{name}.png", frames[[place % len(frames)]])
 
     means = np.concatenate(
         [model.encode(frames[i : i + 100]).mean() for i in range(0, len(frames), 100)]
@@ -114,15 +119,13 @@ def draw_all(folder, model, methods, builder, clips, result):
     error_by_gap(folder / "error_by_gap.png", result["inbetween"])
 
 
-def inbetween_grid(path, methods, clip, rows, start=None):
+def inbetween_grid(path, methods, clip, rows):
     """Draws, for each gap at t = 1/2: first, second, the true middle and every method's."""
     frames = to_float(clip.frames).numpy()
     grid, labels = [], []
     for row in (row for row in rows if row["t"] == 0.5):
         gap = row["gap"]
-        begin = (len(frames) // 8 if start is None else start) % len(frames)
-        if not clip.closed:
-            begin = min(begin, len(frames) - 1 - gap)
+        begin = _begin(clip, gap)
         places = [begin, begin + gap, begin + gap // 2]
         first, second, truth = frames[np.array(places) % len(frames)]
         drawn = [method(first[None], second[None], 0.5)[0] for method in methods.values()]
@@ -132,13 +135,10 @@ def inbetween_grid(path, methods, clip, rows, start=None):
     labelled_grid(path, grid, labels, ["first", "second", "truth", *names])
 
 
-def path_picture(path, methods, clip, gap, start=None, columns=_COLUMNS):
+def path_picture(path, methods, clip, gap, columns=_COLUMNS):
     """Draws a path from a start to an end frame below its truth, one row for each method."""
     frames = to_float(clip.frames).numpy()
-    begin = (len(frames) // 8 if start is None else start) % len(frames)
-    if not clip.closed:
-        begin = min(begin, len(frames) - 1 - gap)
-    places = (begin + np.linspace(0, gap, columns).round().astype(int)) % len(frames)
+    places = (_begin(clip, gap) + np.linspace(0, gap, columns).round().astype(int)) % len(frames)
     first, second = frames[places[:1]], frames[places[-1:]]
     rows, labels = [frames[places]], ["truth"]
     for name, method in methods.items():
@@ -149,6 +149,12 @@ def path_picture(path, methods, clip, gap, start=None, columns=_COLUMNS):
         labels.append(LABELS.get(name, name))
     heads = ["first", *[f"t = {t:.3g}" for t in np.linspace(0, 1, columns)[1:-1]], "second"]
     labelled_grid(path, rows, labels, heads)
+
+
+def _begin(clip, gap):
+    """Where the pictures start: an eighth into the clip, or earlier if the gap leaves no room."""
+    begin = len(clip.frames) // 8
+    return begin if clip.closed else min(begin, len(clip.frames) - 1 - gap)
 
 
 def _show(axis, frame):

@@ -155,12 +155,13 @@ class TripletVAE(keras.Model):
             "inbetween_outputs" [D, H, W, C] of the first D = `inbetweens` triplets.
         """
         del training
-        mean, stddev = self.encoder(to_float(batch["frames"]))
-        z = distributions.gaussian(mean, stddev).sample(seed=self._seed_of_step(0))
         first, _, second = tf.unstack(batch["triplets"][: self.inbetweens], axis=1)
-        z_t = interpolation.lerp(
-            tf.gather(z, first), tf.gather(z, second), batch["t"][: self.inbetweens]
-        )
+        mean, stddev = self.encoder(to_float(batch["frames"]))
+        with tf.name_scope("latents"):
+            z = distributions.gaussian(mean, stddev).sample(seed=self._seed_of_step(0))
+            z_t = interpolation.lerp(
+                tf.gather(z, first), tf.gather(z, second), batch["t"][: self.inbetweens]
+            )
         return {
             "mean": mean,
             "stddev": stddev,
@@ -171,36 +172,41 @@ class TripletVAE(keras.Model):
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         """The loss of `losses.triplet_loss` for the batch `x` and what `call` made of it."""
         del y, sample_weight
-        frames, t = to_float(x["frames"]), x["t"]
         first, middle, second = tf.unstack(x["triplets"], axis=1)
-        truth = tf.gather(frames, middle[: self.inbetweens])
-
-        scale = self._scale_for(frames, y_pred["outputs"], training)
-        p = self._likelihood(y_pred["outputs"], scale)
-        p_inbetween = self._likelihood(y_pred["inbetween_outputs"], scale)
-        q = distributions.gaussian(y_pred["mean"], y_pred["stddev"])
-        q0, q1, q2 = (
-            distributions.gaussian(tf.gather(y_pred["mean"], i), tf.gather(y_pred["stddev"], i))
-            for i in (first, middle, second)
-        )
-        matching_kl = self._matching(
-            q0, q1, q2, t, samples=self.matching_samples, seed=self._seed_of_step(1)
-        )
-        terms = {
-            "reconstruction_nll": losses.negative_log_likelihood(p, frames),
-            "prior_kl": losses.prior_kl(q, distributions.prior(q)),
-            "matching_kl": tf.reduce_mean(matching_kl),
-            "inbetween_nll": losses.negative_log_likelihood(p_inbetween, truth),
-        }
-        alpha = self._alpha_of_step() if training else tf.constant(self.alpha)
-        for name, value in terms.items():
-            self._means[name].update_state(value)
-        self._means["reconstruction_mse"].update_state((p.mean() - frames) ** 2)
-        self._means["inbetween_mse"].update_state((p_inbetween.mean() - truth) ** 2)
-        self._means["sagitta"].update_state(
-            interpolation.sagitta(q0.mean(), q1.mean(), q2.mean(), q1.stddev(), t)
-        )
-        self._means["alpha"].update_state(alpha)
+        with tf.name_scope("likelihood"):
+            frames = to_float(x["frames"])
+            truth = tf.gather(frames, middle[: self.inbetweens])
+            scale = self._scale_for(frames, y_pred["outputs"], training)
+            p = self._likelihood(y_pred["outputs"], scale)
+            p_inbetween = self._likelihood(y_pred["inbetween_outputs"], scale)
+            terms = {
+                "reconstruction_nll": losses.negative_log_likelihood(p, frames),
+                "inbetween_nll": losses.negative_log_likelihood(p_inbetween, truth),
+            }
+        with tf.name_scope("prior"):
+            q = distributions.gaussian(y_pred["mean"], y_pred["stddev"])
+            terms["prior_kl"] = losses.prior_kl(q, distributions.prior(q))
+        with tf.name_scope("matching"):
+            q0, q1, q2 = (
+                distributions.gaussian(tf.gather(y_pred["mean"], i), tf.gather(y_pred["stddev"], i))
+                for i in (first, middle, second)
+            )
+            kl = self._matching(
+                q0, q1, q2, x["t"], samples=self.matching_samples, seed=self._seed_of_step(1)
+            )
+            terms["matching_kl"] = tf.reduce_mean(kl)
+            alpha = self._alpha_of_step() if training else tf.constant(self.alpha)
+        with tf.name_scope("metrics"):
+            sagitta = interpolation.sagitta(q0.mean(), q1.mean(), q2.mean(), q1.stddev(), x["t"])
+            shown = {
+                **terms,
+                "reconstruction_mse": (p.mean() - frames) ** 2,
+                "inbetween_mse": (p_inbetween.mean() - truth) ** 2,
+                "sagitta": sagitta,
+                "alpha": alpha,
+            }
+            for name, value in shown.items():
+                self._means[name].update_state(value)
         return losses.triplet_loss(terms, alpha, self.prior_weight, self.inbetween_weight)
 
     def _scale_for(self, frames, outputs, training):

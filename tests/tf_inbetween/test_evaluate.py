@@ -97,6 +97,8 @@ def test_evaluation_writes_the_contract(tiny_config, tiny_data, tmp_path, capsys
         "path.png",
         "latent_pca.png",
         "error_by_gap.png",
+        "first.png",
+        "second.png",
     }
     for name in names:
         with PIL.Image.open(tmp_path / "run" / "figures" / name) as picture:

@@ -160,12 +160,14 @@ def test_tensorboard_gets_every_page(tiny_config, tmp_path, builder):
     assert tf.io.decode_png(picture).shape == (2 * 64 + 2, 8 * 64 + 7 * 2, 3)
 
     (clip,) = load_clips(builder, "validation")
-    poses = (logs / "poses.tsv").read_text().splitlines()
+    poses = (logs / "validation" / "poses.tsv").read_text().splitlines()
     assert poses[0] == "frame\tazimuth"
     assert len(poses) == 1 + len(clip.frames)
-    means = tf.train.load_variable(str(logs), "latent_means/.ATTRIBUTES/VARIABLE_VALUE")
+    means = tf.train.load_variable(
+        str(logs / "validation"), "latent_means/.ATTRIBUTES/VARIABLE_VALUE"
+    )
     assert means.shape == (len(clip.frames), 3)
-    assert "sprite" in (logs / "projector_config.pbtxt").read_text()
+    assert "sprite" in (logs / "validation" / "projector_config.pbtxt").read_text()
 
 
 def test_auto_precision_is_a_valid_policy():
