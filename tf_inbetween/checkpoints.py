@@ -15,6 +15,7 @@ class Checkpoints:
     Attributes:
         best: the lowest validation loss so far.
         seconds: the training time so far.
+        restored_step: the step that `restore` went back to; 0 if it found nothing.
     """
 
     def __init__(self, model, directory):
@@ -23,6 +24,7 @@ class Checkpoints:
         self._model = model
         self.best = tf.Variable(float("inf"), dtype=tf.float64)
         self.seconds = tf.Variable(0.0, dtype=tf.float64)
+        self.restored_step = 0
         checkpoint = tf.train.Checkpoint(
             model=model, optimizer=model.optimizer, best=self.best, seconds=self.seconds
         )
@@ -38,6 +40,7 @@ class Checkpoints:
         except Exception as error:  # TensorFlow raises a different one for every damage.
             first_line = str(error).strip().partition("\n")[0]
             raise InputError(f"{path}: cannot be restored: {first_line}") from error
+        self.restored_step = self.step
         return self.step
 
     def save(self):

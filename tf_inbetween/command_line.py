@@ -1,6 +1,7 @@
 """What the entry points share: flags made from `Config`, and errors that are one clear line."""
 
 import dataclasses
+import logging as standard_logging
 import sys
 
 from absl import app, flags, logging
@@ -44,7 +45,9 @@ def run(main):
 
     def guarded(argv):
         if not FLAGS["verbosity"].present:
-            logging.set_verbosity(logging.ERROR)  # TFDS tells of every file that it opens.
+            # TFDS tells of every file that it opens, and of deprecated calls of its own.
+            logging.set_verbosity(logging.ERROR)
+            standard_logging.getLogger("tensorflow").setLevel(standard_logging.ERROR)
         try:
             if len(argv) > 1:
                 raise InputError(f"unexpected argument {argv[1]!r}: settings are --name=value")

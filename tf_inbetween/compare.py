@@ -109,8 +109,9 @@ def markdown_table(results, gaps):
         lines.append("| " + " | ".join(cells) + " |")
     errors = [f"{1e4 * result['reconstruction']['test']['mse']:.2f}" for result in results.values()]
     lines.append("| reconstruction | | " + " | ".join([*errors, "", ""]) + " |")
-    minutes = [_minutes(result) for result in results.values()]
-    lines.append("| training, minutes | | " + " | ".join([*minutes, "", ""]) + " |")
+    for what, key in (("training", "train_seconds"), ("whole command", "total_seconds")):
+        minutes = [_minutes(result[key]) for result in results.values()]
+        lines.append(f"| {what}, minutes | | " + " | ".join([*minutes, "", ""]) + " |")
     return "\n".join(lines) + "\n"
 
 
@@ -120,8 +121,7 @@ def _cell(found):
     return f"{found['hit_rate']:.2f}, {timing}, {1e4 * found['mse']:.2f}"
 
 
-def _minutes(result):
-    seconds = result["train_seconds"]
+def _minutes(seconds):
     return "" if seconds is None else f"{seconds / 60:.1f}"
 
 

@@ -69,6 +69,7 @@ def evaluate(run_dir, split="test", pairs=PAIRS, data_dir="", train_seconds=None
         "seed": config.seed,
         "steps": config.steps if steps is None else steps,
         "train_seconds": before.get("train_seconds") if train_seconds is None else train_seconds,
+        "total_seconds": before.get("total_seconds"),
         "loss": {
             "alpha": config.alpha,
             "matching": config.matching,

@@ -5,6 +5,7 @@ draws the figures. The same command, started again, goes on where it was.
 """
 
 import shutil
+import time
 from pathlib import Path
 
 import keras
@@ -30,15 +31,20 @@ def define_flags():
 
 def main():
     """Trains and evaluates what the flags describe."""
+    began = time.monotonic()
     config = command_line.config_from_flags()
     checkpoints = train(config)
     if FLAGS.evaluate:
-        evaluate(
+        result = evaluate(
             config.run_dir,
             pairs=FLAGS.pairs,
             train_seconds=round(float(checkpoints.seconds), 1),
             steps=checkpoints.step,
         )
+        if checkpoints.restored_step == 0:
+            result["total_seconds"] = round(time.monotonic() - began, 1)
+            run_directory.write_json(Path(config.run_dir) / "metrics.json", result)
+            print(f"took {result['total_seconds'] / 60:.1f} minutes, the data set included")
     print(f"TensorBoard: tensorboard --logdir {config.run_dir}/logs")
 
 
