@@ -26,7 +26,7 @@ _WORKERS = flags.DEFINE_integer(
 def main(argv: list[str]) -> None:
     """Builds what the flags say and prints where it is."""
     if len(argv) > 1:
-        sys.exit(f"data_gen.build: unexpected argument {argv[1]!r}")
+        sys.exit(f"error: unexpected argument {argv[1]!r}: settings are --name=value")
 
     if not flags.FLAGS["verbosity"].present:
         logging.set_verbosity(logging.WARNING)
@@ -47,9 +47,9 @@ def main(argv: list[str]) -> None:
         )
         seconds = time.monotonic() - start
     except (ValueError, RuntimeError, OSError) as error:
-        sys.exit(f"data_gen.build: {' '.join(str(error).split())}")
+        sys.exit(f"error: {_line(error)}")
     except KeyboardInterrupt:
-        sys.exit("data_gen.build: interrupted; nothing was built")
+        sys.exit("interrupted: nothing was built")
 
     counts = clips.counts()
     frames = sum(frames for _, frames in counts.values())
@@ -65,7 +65,24 @@ def main(argv: list[str]) -> None:
         print(f"{frames} frames in {seconds:.1f} s, {frames / seconds:.0f} frames/s")
 
 
+def _parse(argv: list[str]) -> list[str]:
+    try:
+        return flags.FLAGS(argv)
+    except flags.CantOpenFlagFileError as error:
+        sys.exit(f"error: --flagfile={_line(error.__context__)}")
+    except UnicodeDecodeError:
+        sys.exit("error: --flagfile: cannot be read as text")
+    except (flags.Error, ValueError) as error:
+        sys.exit(f"error: {_line(error).removeprefix('flag ')}")
+
+
+def _line(error: Exception) -> str:
+    if isinstance(error, OSError) and error.filename is not None and error.strerror:
+        return f"{error.filename}: {error.strerror}"
+    return " ".join(str(error).split()) or type(error).__name__
+
+
 if __name__ == "__main__":
     # TensorFlow only writes files here: what it says of GPUs and CPU features is beside the point.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    app.run(main)
+    app.run(main, flags_parser=_parse)

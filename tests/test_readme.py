@@ -1,5 +1,6 @@
 """Every command of the README runs, word for word but for sizes."""
 
+import json
 import os
 import re
 import shlex
@@ -10,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from tf_inbetween import compare
+
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
 COMMANDS = [
@@ -18,12 +21,14 @@ COMMANDS = [
     for line in block.strip().splitlines()
 ]
 SMALL = {
-    "tf_inbetween.train": ["--steps=4", "--steps_per_epoch=2", "--pairs=2", "--validation_steps=1"],
+    "tf_inbetween.train": [
+        *("--steps=4", "--steps_per_epoch=2", "--steps_per_execution=1", "--validation_steps=1"),
+        *("--pairs=2", "--widths=8,8,8,8", "--hidden=16"),
+    ],
     "tf_inbetween.evaluate": ["--pairs=2"],
     "tf_inbetween.compare": [],
     "tf_inbetween.inbetween": [],
 }
-SMALL["tf_inbetween.train"].append("--steps_per_execution=1")
 
 
 @pytest.fixture(scope="module")
@@ -75,6 +80,30 @@ def test_every_command_of_the_readme_runs(checkout):
     assert "| 60° | 0.5 |" in (folder / "README.md").read_text()
     for picture in re.findall(r"!\[.*?\]\((.*?)\)", README):
         assert (folder / picture).exists(), f"no command of the README makes {picture}"
+
+
+def lab_note(result):
+    """What the head of a flag file says of its run."""
+    (row,) = (row for row in result["inbetween"] if (row["gap_label"], row["t"]) == ("60°", 0.5))
+    found = row["methods"]["latent"]
+    return (
+        f"# Reaches, on test frames at a gap of 60°: hit rate {found['hit_rate']:.2f}, timing error\n"
+        f"# {found['timing_error_degrees']:.2f}°, MSE {1e4 * found['mse']:.2f}e-4; reconstruction "
+        f"{1e4 * result['reconstruction']['test']['mse']:.2f}e-4. "
+        f"Trains for {result['train_seconds'] / 60:.1f} minutes on 2 cores.\n"
+    )
+
+
+def test_the_flag_files_say_what_their_runs_reached():
+    results = json.loads((ROOT / "docs/results/teapot_1dof/comparison.json").read_text())
+    files = ("flags/teapot_alpha0.flags", "flags/teapot_paper.flags", "teapot.flags")
+    for name, result in zip(files, results.values(), strict=True):
+        assert lab_note(result) in (ROOT / name).read_text(), f"{name}\n{lab_note(result)}"
+
+
+def test_the_readme_has_the_table_of_the_results():
+    results = json.loads((ROOT / "docs/results/teapot_1dof/comparison.json").read_text())
+    assert compare.markdown_table(results, ["20°", "60°", "120°"]) in README
 
 
 def test_every_file_that_the_readme_links_to_exists():

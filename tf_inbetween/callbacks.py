@@ -13,9 +13,10 @@ from tensorboard.plugins import projector
 from tensorboard.plugins.hparams import api as hparams
 from tqdm import tqdm
 
-from tf_inbetween import images, interpolation, models
+from tf_inbetween import images
 from tf_inbetween.config import InputError
-from tf_inbetween.run_directory import written_whole
+from tf_inbetween.files import written_whole
+from tf_inbetween.models import to_float
 
 _STRIP = 8  # frames in a row of a TensorBoard picture
 _PROJECTED = 360  # points of the Projector, at the most
@@ -59,12 +60,19 @@ class StopOnBadNumbers(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch, logs=None):
         """Looks at the running means of the epoch, which keep a NaN."""
+        self._check(logs)
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Looks at the validation too."""
+        self._check(logs)
+
+    def _check(self, logs):
         bad = [name for name, value in logs.items() if not math.isfinite(value)]
         if bad:
             raise InputError(
                 f"step {int(self.model.optimizer.iterations)}: {', '.join(sorted(bad))} became NaN "
-                "or infinite. A lower --learning_rate or a longer --alpha_warmup_steps may help; "
-                "model.keras and checkpoints/ keep the last good weights"
+                "or infinite; the run directory keeps what was saved before. Try a lower "
+                "--learning_rate or a longer --alpha_warmup_steps, in another --run_dir"
             )
 
 
@@ -128,6 +136,7 @@ class Summaries(keras.callbacks.Callback):
             step(self._batch)
             tf.summary.trace_export("triplet_loss", step=0)
         self.model.reset_metrics()
+        self._start_projector()
 
     def on_epoch_end(self, epoch, logs=None):
         """Writes the scalars, the strips and the histograms."""
@@ -143,7 +152,7 @@ class Summaries(keras.callbacks.Callback):
                 for tag, value in scalars.items():
                     tf.summary.scalar(tag, value)
         with self._writers["validation"].as_default(step):
-            frames = models.to_float(self._frames[:: max(len(self._frames) // 64, 1)])
+            frames = to_float(self._frames[:: max(len(self._frames) // 64, 1)])
             q = self.model.encode(frames)
             tf.summary.histogram("latent_mean", q.mean())
             tf.summary.histogram("latent_stddev", q.stddev())
@@ -151,48 +160,53 @@ class Summaries(keras.callbacks.Callback):
             tf.summary.image("inbetween", self._inbetweens()[tf.newaxis])
         for writer in self._writers.values():
             writer.flush()
+        self._latent_means.assign(self.model.encode(to_float(self._projected)).mean())
+        self._projector.save()
 
     def on_train_end(self, logs=None):
-        """Writes the Projector's data and closes the files."""
-        self._write_projector()
+        """Closes the files."""
         for writer in self._writers.values():
             writer.close()
 
     def _reconstructions(self):
         """Truth above reconstruction."""
         places = np.linspace(0, len(self._frames) - 1, _STRIP).astype(int)
-        truth = models.to_float(self._frames[places])
+        truth = to_float(self._frames[places])
         return images.tile([truth.numpy(), self.model.reconstruct(truth).numpy()])
 
     def _inbetweens(self):
         """Truth above in-betweens, both ends included, over the largest gap of the training."""
         places = np.linspace(0, self._reach, _STRIP).astype(int)
-        truth = models.to_float(self._frames[places])
-        z = self.model.encode(truth).mean()
-        t = (places / places[-1]).astype(np.float32)
-        line = interpolation.lerp(tf.repeat(z[:1], _STRIP, 0), tf.repeat(z[-1:], _STRIP, 0), t)
-        return images.tile([truth.numpy(), self.model.decode(line).numpy()])
+        truth = to_float(self._frames[places])
+        drawn = self.model.path(truth[0], truth[-1], places / places[-1])
+        return images.tile([truth.numpy(), drawn.numpy()])
 
-    def _write_projector(self):
+    def _start_projector(self):
+        """Writes all of the Projector's data but the latents, which every epoch saves anew."""
         # Into a run's own folder: the Projector gives a checkpoint above them to every run.
         folder = self._dir / "validation"
-        places = np.linspace(0, len(self._frames) - 1, min(len(self._frames), _PROJECTED)).astype(
-            int
-        )
-        frames = self._frames[places]
-        means = self.model.encode(models.to_float(frames)).mean()
-        side = math.ceil(math.sqrt(len(frames)))
-        rows = [frames[i : i + side] / 255.0 for i in range(0, len(frames), side)]
+        count = min(len(self._frames), _PROJECTED)
+        places = np.linspace(0, len(self._frames) - 1, count).astype(int)
+        self._projected = self._frames[places]
+        side = math.ceil(math.sqrt(count))
+        rows = [self._projected[i : i + side] / 255.0 for i in range(0, count, side)]
         images.write_frames(folder / "thumbnails.png", images.tile(rows, gap=0)[np.newaxis])
         lines = ["\t".join(["frame", *self._pose_names])]
         for place in places:
             lines.append("\t".join([str(place), *(f"{value:g}" for value in self._pose[place])]))
         (folder / "poses.tsv").write_text("\n".join(lines) + "\n")
-        tf.train.Checkpoint(latent_means=tf.Variable(means)).save(str(folder / "latent_means"))
         settings = projector.ProjectorConfig()
         embedding = settings.embeddings.add()
         embedding.tensor_name = "latent_means/.ATTRIBUTES/VARIABLE_VALUE"
         embedding.metadata_path = "poses.tsv"
         embedding.sprite.image_path = "thumbnails.png"
-        embedding.sprite.single_image_dim.extend(frames.shape[1:3])
+        embedding.sprite.single_image_dim.extend(self._projected.shape[2:0:-1])
         projector.visualize_embeddings(str(folder), settings)
+        latent_dim = self.model.encode(to_float(self._projected[:1])).event_shape[0]
+        self._latent_means = tf.Variable(tf.zeros([count, latent_dim]))
+        self._projector = tf.train.CheckpointManager(
+            tf.train.Checkpoint(latent_means=self._latent_means),
+            str(folder),
+            max_to_keep=1,
+            checkpoint_name="latent_means",
+        )

@@ -2,13 +2,17 @@
 
 import dataclasses
 import logging as standard_logging
+import re
 import sys
 
+import tensorflow as tf
 from absl import app, flags, logging
 
 from tf_inbetween.config import Config, InputError
 
 FLAGS = flags.FLAGS
+
+flags.disclaim_key_flags()  # --help lists the config's flags under the command that defines them.
 
 
 def define_config_flags():
@@ -40,8 +44,17 @@ def config_from_flags():
     return Config(**values)
 
 
-def run(main):
-    """Runs `main()` on the parsed flags; a bad input ends in one line and exit code 1."""
+def run(main, on_interrupt=""):
+    """Runs `main()` on the parsed flags; a bad input ends in one line and exit code 1.
+
+    Bad input is an `InputError`, a file that cannot be read or written, an error that TensorFlow
+    reports, or a `RuntimeError`, such as that of a rendering process that died; with --verbosity=1
+    the traceback is printed too.
+
+    Args:
+        main: a function of no arguments.
+        on_interrupt: what Ctrl-C means for this command, said after "interrupted: ".
+    """
 
     def guarded(argv):
         if not FLAGS["verbosity"].present:
@@ -52,10 +65,11 @@ def run(main):
             if len(argv) > 1:
                 raise InputError(f"unexpected argument {argv[1]!r}: settings are --name=value")
             main()
-        except (InputError, OSError) as error:
-            sys.exit(f"error: {error}")
+        except (InputError, OSError, RuntimeError, tf.errors.OpError) as error:
+            logging.debug("%s", error, exc_info=True)
+            sys.exit(f"error: {_line(error)}")
         except KeyboardInterrupt:
-            sys.exit("interrupted: the same command goes on from the last checkpoint")
+            sys.exit(": ".join(filter(None, ["interrupted", on_interrupt])))
 
     app.run(guarded, flags_parser=_parse)
 
@@ -64,10 +78,26 @@ def _parse(argv):
     # Absl prints its usage page behind an unknown flag; the one line that says what is wrong is
     # all a person needs, and --help still has the rest.
     try:
-        return app.parse_flags_with_usage(argv) if _wants_help(argv) else FLAGS(argv)
-    except (flags.Error, OSError) as error:
-        sys.exit(f"error: {error}")
+        return FLAGS(argv)
+    except flags.CantOpenFlagFileError as error:
+        sys.exit(f"error: --flagfile={_line(error.__context__)}")
+    except UnicodeDecodeError:
+        name = re.search(r"-flagfile[=\0]([^\0]*)", "\0".join(argv))[1]
+        sys.exit(f"error: --flagfile={name}: cannot be read as text")
+    except (flags.Error, ValueError) as error:
+        missing = re.findall(r"flag (--\w+)=None: Flag \1 must have a value", str(error))
+        line = f"missing {', '.join(missing)}" if missing else _line(error).removeprefix("flag ")
+        sys.exit(f"error: {line}")
 
 
-def _wants_help(argv):
-    return any(argument.lstrip("-").startswith("help") for argument in argv[1:])
+def _line(error):
+    """What an error says, in one line."""
+    if isinstance(error, tf.errors.OpError):
+        # What went wrong stands last, below the places in the code and among those in the graph.
+        text = re.sub(r"\[\[.*?\]\]|\{\{.*?\}\}|\[Op:\w+\]( name:.*)?", "", error.message)
+        text = text.strip().rpartition("\n\n")[2]
+    elif isinstance(error, OSError) and error.filename is not None and error.strerror:
+        text = f"{error.filename}: {error.strerror}"
+    else:
+        text = str(error)
+    return " ".join(text.split()) or type(error).__name__

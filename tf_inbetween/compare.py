@@ -7,18 +7,25 @@ Writes comparison.json and two pictures into the output folder, and the table in
 holds the lines `<!-- comparison -->` and `<!-- /comparison -->`.
 """
 
+import dataclasses
 import json
+import math
+import textwrap
 from pathlib import Path
 
 from absl import flags
 
 from tf_inbetween import baselines, command_line, evaluate, figures, run_directory
-from tf_inbetween.config import InputError
+from tf_inbetween.config import Config, InputError
 from tf_inbetween.data import load_clips, prepare
+from tf_inbetween.files import write_json, written_whole
 
 FLAGS = flags.FLAGS
 
 _BEGIN, _END = "<!-- comparison -->", "<!-- /comparison -->"
+_PIXEL = ("optical_flow", "crossfade")
+_IN_NAMES = ("alpha", "matching", "inbetween_weight")
+_ELSEWHERE = ("run_dir", "data_dir", "storage", "memory_limit_mb")  # No part of the method.
 
 
 def define_flags():
@@ -27,7 +34,7 @@ def define_flags():
     flags.DEFINE_string("output", None, "The folder to write to.", required=True)
     flags.DEFINE_multi_string("page", [], "A Markdown page to write the table into.")
     flags.DEFINE_string("data_dir", "", "Where data sets live; empty: as in training.")
-    flags.DEFINE_list("gaps", ["20°", "60°", "120°"], "Gaps to show, as metrics.json labels them.")
+    flags.DEFINE_list("gaps", ["20°", "60°", "120°"], "Gaps to show, as metrics.json has them.")
 
 
 def main():
@@ -36,83 +43,151 @@ def main():
 
 
 def compare(run_dirs, output, pages, gaps, data_dir=""):
-    """Writes the comparison of runs of one scene.
+    """Writes the comparison of runs on the same clips.
 
     Args:
-        run_dirs: of evaluated runs.
+        run_dirs: of runs evaluated on the test split, all with the same pairs of frames.
         output: folder for comparison.json, inbetween.png and path.png.
         pages: Markdown pages whose table is replaced.
-        gaps: labels of the rows to show.
+        gaps: labels of the rows to show; of the middle one of the list, the rows at t = 1/4 and
+            3/4 too.
         data_dir: where data sets live, if not where the trainings had them.
 
     Raises:
-        InputError: if a run was not evaluated, or has no such gap, or is of another scene.
+        InputError: if a run was not evaluated, or not as the others, or has no such gap.
     """
     output = Path(output)
     texts = {page: _text_around(page) for page in pages}
     configs = [run_directory.load_config(run_dir) for run_dir in run_dirs]
-    if len({config.scene for config in configs}) > 1:
-        raise InputError("--run_dir: the runs are of different scenes")
-    results = {
-        name_of(config): _metrics(run_dir)
-        for config, run_dir in zip(configs, run_dirs, strict=True)
-    }
-    if len(results) < len(configs):
-        raise InputError("--run_dir: two runs have the same loss; compare different ones")
+    for name in ("scene", "image_size", "channels"):
+        _check_equal(run_dirs, f"--{name}", [getattr(config, name) for config in configs])
+    found = [_metrics(run_dir) for run_dir in run_dirs]
+    _check_same_rows(run_dirs, found)
+    names = names_of(configs)
+    results = dict(zip(names, found, strict=True))
     table = markdown_table(results, gaps)
 
     builder = prepare(configs[-1], data_dir)
     clip = load_clips(builder, "test")[0]
     methods = {
-        name: evaluate.latent_method(run_directory.load_model(run_dir))
-        for name, run_dir in zip(results, run_dirs, strict=True)
+        textwrap.fill(name, 18): evaluate.latent_method(run_directory.load_model(run_dir))
+        for name, run_dir in zip(names, run_dirs, strict=True)
     }
-    methods["optical_flow"] = baselines.optical_flow
-    rows = [row for row in next(iter(results.values()))["inbetween"] if row["gap_label"] in gaps]
+    hero = {list(methods)[-1]: list(methods.values())[-1], "crossfade": baselines.crossfade}
+    if "optical_flow" in baselines.available():
+        methods["optical_flow"] = baselines.optical_flow
+    rows = [row for row in found[0]["inbetween"] if row["gap_label"] in gaps]
     figures.inbetween_grid(output / "inbetween.png", methods, clip, rows)
-    hero = {name_of(configs[-1]): methods[name_of(configs[-1])], "crossfade": baselines.crossfade}
     figures.path_picture(output / "path.png", hero, clip, rows[-1]["gap"])
-    run_directory.write_json(output / "comparison.json", results)
+    write_json(output / "comparison.json", results)
     for page, (before, after) in texts.items():
-        with run_directory.written_whole(page) as beside:
+        with written_whole(page) as beside:
             beside.write_text(f"{before}{_BEGIN}\n{table}{_END}{after}")
-    print(f"wrote {output}/ and the table of {', '.join(pages) or 'no page'}")
+    print(f"wrote {output}/ and the table of {', '.join(map(str, pages)) or 'no page'}")
 
 
-def name_of(config):
-    """What to call a run: by its loss."""
-    if config.inbetween_weight:
-        return "paper's loss + in-between likelihood"
+def names_of(configs):
+    """What to call runs: by the terms of their losses, and by what else differs if need be.
+
+    Args:
+        configs: one `Config` for each run.
+
+    Returns:
+        As many distinct names, such as "alpha 5 (averaged), in-between likelihood 1".
+
+    Raises:
+        InputError: if two are of the same run directory.
+    """
+    names = [_terms(config) for config in configs]
+    for name in set(names):
+        same = [i for i, other in enumerate(names) if other == name]
+        if len(same) > 1:
+            for i, text in zip(same, _differences([configs[i] for i in same]), strict=True):
+                names[i] = f"{name}, {text}"
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise InputError(f"--run_dir: the same run twice ({twice})")
+    return names
+
+
+def _terms(config):
+    terms = []
     if config.alpha:
-        return f"paper's loss alone, alpha {config.alpha:g}"
-    return "alpha 0 (plain VAE)"
+        terms.append(f"alpha {config.alpha:g} ({config.matching})")
+    if config.inbetween_weight:
+        terms.append(f"in-between likelihood {config.inbetween_weight:g}")
+    return ", ".join(terms) or "alpha 0 (plain VAE)"
+
+
+def _differences(configs):
+    """For each of some configs, the settings in which they are not all alike, in words."""
+    fields = [field.name for field in dataclasses.fields(Config) if field.name not in _ELSEWHERE]
+    rows = [{name: _text(getattr(config, name)) for name in fields} for config in configs]
+    differ = [name for name in fields if len({row[name] for row in rows}) > 1]
+    texts = [", ".join(f"{name} {row[name]}" for name in differ) for row in rows]
+    if len(set(texts)) == len(texts):
+        return texts
+    return [
+        ", ".join(filter(None, [text, str(Path(config.run_dir))]))
+        for text, config in zip(texts, configs, strict=True)
+    ]
+
+
+def _text(value):
+    if isinstance(value, tuple):
+        return "-".join(map(str, value))
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def markdown_table(results, gaps):
-    """One row for each gap and t, one column for each run: hit rate, timing error, MSE x 1e4."""
-    pixel = ("optical_flow", "crossfade")
-    heads = [*results, *(figures.LABELS[name] for name in pixel)]
+    """The table of runs and pixel methods, in Markdown.
+
+    Args:
+        results: name -> what metrics.json holds, all with the same rows.
+        gaps: labels of the rows to show, as in `compare`.
+
+    Returns:
+        One row for each gap and t, one column for each run and for each pixel method that was
+        measured; a cell says hit rate, timing error, MSE x 1e4. Below, the runs' reconstruction
+        error and time.
+
+    Raises:
+        InputError: if no row has one of the labels, or none is asked for.
+    """
+    labels = list(dict.fromkeys(row["gap_label"] for row in _rows(results)))
+    unknown = sorted(set(gaps) - set(labels))
+    if unknown or not gaps:
+        raise InputError(f"--gaps={','.join(gaps)}: must be among {','.join(labels)}")
+    measured = {
+        name: result
+        for name in _PIXEL
+        for result in results.values()
+        if all(name in row["methods"] for row in result["inbetween"])
+    }
+    heads = [*results, *(figures.LABELS[name] for name in measured)]
     lines = [
         "| gap | t | " + " | ".join(heads) + " |",
         "| --- | --- |" + " --- |" * len(heads),
     ]
-    shown = next(iter(results.values()))["inbetween"]
-    missing = set(gaps) - {row["gap_label"] for row in shown}
-    if missing:
-        raise InputError(f"--gaps: no row of metrics.json is labelled {', '.join(sorted(missing))}")
-    for index, row in enumerate(shown):
-        if row["gap_label"] not in gaps or (row["t"] != 0.5 and row["gap_label"] != gaps[1]):
+    for index, row in enumerate(_rows(results)):
+        shown = gaps if row["t"] == 0.5 else [gaps[len(gaps) // 2]]
+        if row["gap_label"] not in shown:
             continue
         found = [result["inbetween"][index]["methods"]["latent"] for result in results.values()]
-        found += [row["methods"][name] for name in pixel]
+        found += [result["inbetween"][index]["methods"][name] for name, result in measured.items()]
         cells = [f"{row['gap_label']} | {row['t']:g}", *map(_cell, found)]
         lines.append("| " + " | ".join(cells) + " |")
+    empty = [""] * len(measured)
     errors = [f"{1e4 * result['reconstruction']['test']['mse']:.2f}" for result in results.values()]
-    lines.append("| reconstruction | | " + " | ".join([*errors, "", ""]) + " |")
+    lines.append("| reconstruction, MSE x 1e4 | | " + " | ".join([*errors, *empty]) + " |")
     for what, key in (("training", "train_seconds"), ("whole command", "total_seconds")):
-        minutes = [_minutes(result[key]) for result in results.values()]
-        lines.append(f"| {what}, minutes | | " + " | ".join([*minutes, "", ""]) + " |")
-    return "\n".join(lines) + "\n"
+        minutes = [_minutes(result.get(key)) for result in results.values()]
+        lines.append(f"| {what}, minutes | | " + " | ".join([*minutes, *empty]) + " |")
+    return "In each cell: hit rate, timing error, MSE x 1e4.\n\n" + "\n".join(lines) + "\n"
+
+
+def _rows(results):
+    return next(iter(results.values()))["inbetween"]
 
 
 def _cell(found):
@@ -127,12 +202,56 @@ def _minutes(seconds):
 
 def _metrics(run_dir):
     path = Path(run_dir) / "metrics.json"
+    again = f"python -m tf_inbetween.evaluate --run_dir={run_dir}"
     try:
-        return json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise InputError(
-            f"{path}: missing or damaged; python -m tf_inbetween.evaluate --run_dir={run_dir}"
-        ) from error
+        found = json.loads(path.read_text())
+        split = found["split"]
+        if split == "test":
+            _check_whole(found)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{path}: missing or damaged; {again}") from error
+    if split != "test":
+        raise InputError(f"{path}: measured on the split {split!r}, not on test; {again}")
+    return found
+
+
+def _check_whole(found):
+    """Raises `KeyError` or `TypeError` if something is missing that the table shows."""
+    found["reconstruction"]["test"]["mse"] + 0.0
+    for row in found["inbetween"]:
+        row["gap"] + row["t"] + row["pairs"], row["gap_label"]
+        for measures in [row["methods"]["latent"], *row["methods"].values()]:
+            _cell(measures)
+
+
+def _check_same_rows(run_dirs, found):
+    """Raises `InputError` unless the runs were measured on the same pairs of the same frames."""
+    rows = [[(row["gap_label"], row["t"]) for row in result["inbetween"]] for result in found]
+    labels = [", ".join(f"{label} at t = {t:g}" for label, t in pairs) for pairs in rows]
+    _check_equal(run_dirs, "rows of metrics.json", labels)
+    pairs = [" ".join(str(row["pairs"]) for row in result["inbetween"]) for result in found]
+    _check_equal(run_dirs, "pairs of frames in each row of metrics.json", pairs)
+    for name in baselines.METHODS:
+        for index, row in enumerate(found[0]["inbetween"]):
+            label = f"MSE of {figures.LABELS[name]} at {row['gap_label']}, t = {row['t']:g}"
+            there = [
+                (run_dir, result["inbetween"][index]["methods"][name]["mse"])
+                for run_dir, result in zip(run_dirs, found, strict=True)
+                if name in result["inbetween"][index]["methods"]
+            ]
+            for run_dir, mse in there:
+                # No model has part in it: another value means other frames or another program.
+                if not math.isclose(mse, there[0][1], rel_tol=1e-3, abs_tol=1e-8):
+                    _check_equal([there[0][0], run_dir], label, [there[0][1], mse])
+
+
+def _check_equal(run_dirs, what, values):
+    for run_dir, value in zip(run_dirs, values, strict=True):
+        if value != values[0]:
+            raise InputError(
+                f"--run_dir: the runs differ in {what}: {values[0]} in {run_dirs[0]}, "
+                f"{value} in {run_dir}"
+            )
 
 
 def _text_around(page):

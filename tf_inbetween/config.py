@@ -5,6 +5,7 @@ below), build a `Config` once, and hand it down. Nothing below them reads a flag
 """
 
 import dataclasses
+import math
 
 
 class InputError(ValueError):
@@ -70,9 +71,9 @@ class Config:
     steps: int = _setting(4000, "Optimizer steps.")
     steps_per_epoch: int = _setting(200, "Steps between validations and checkpoints.")
     validation_steps: int = _setting(10, "Batches of one validation.")
-    learning_rate: float = _setting(1e-3, "Peak learning rate of Adam.")
+    learning_rate: float = _setting(2e-3, "Peak learning rate of Adam.")
     clip_norm: float = _setting(
-        1e6, "Gradients (of the loss in nats) of a larger global norm are scaled down to it."
+        3e5, "Gradients (of the loss in nats) of a larger global norm are scaled down to it."
     )
     learning_rate_warmup_steps: int = _setting(100, "Steps to the peak; cosine decay follows.")
     precision: str = _setting(
@@ -89,6 +90,10 @@ class Config:
             value = getattr(self, field.name)
             if choices and value not in choices:
                 raise InputError(f"--{field.name}={value}: must be one of {_join(choices)}")
+            if isinstance(value, float) and not math.isfinite(value):
+                raise InputError(f"--{field.name}={value}: must be a finite number")
+        if self.seed > _LARGEST_SEED:
+            raise InputError(f"--seed={self.seed}: must be at most {_LARGEST_SEED}")
         for name, low in _LOWER_BOUNDS.items():
             if not getattr(self, name) >= low:
                 raise InputError(f"--{name}={getattr(self, name)}: must be at least {low}")
@@ -118,6 +123,7 @@ class Config:
             )
 
 
+_LARGEST_SEED = 10**9  # Twice that and one still fits into 32 bits, see TripletVAE.
 _LOWER_BOUNDS = {
     "seed": 0,
     "memory_limit_mb": 0,

@@ -7,8 +7,8 @@ once, and names many triplets first < middle < second among the frames of one cl
     "triplets"  [T, 3] int32, indices of frames
     "t"         [T] float32, where the middle frame lies: (middle - first) / (second - first)
 
-What batch number i holds follows from the seed and i alone, so a resumed run sees the batches that
-it would have seen.
+What batch number i holds follows from the seed, i and the storage (clips in memory and clips
+streamed come in different orders) alone, so a resumed run sees the batches that it would have seen.
 """
 
 import dataclasses
@@ -22,6 +22,7 @@ from tf_inbetween.config import InputError
 
 _MIN_FRAMES = 3
 _SHUFFLE_BUFFER = 256  # clips, still PNG-encoded
+_LOOKED_AT = 16  # streamed clips that are checked before the training starts
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,7 +54,7 @@ def prepare(config, data_dir=""):
         return build(
             config.scene, config.image_size, config.channels, data_dir or config.data_dir or None
         )
-    except ValueError as error:
+    except (ValueError, RuntimeError) as error:
         raise InputError(str(error)) from error
 
 
@@ -90,8 +91,9 @@ def batches(builder, split, config, start_step=0, widen_gaps=True):
         A `tf.data.Dataset` of the dicts that this module describes.
 
     Raises:
-        InputError: where a clip is too short, or no triplet has a gap in the range. (For streamed
-            clips that shows when they are read, as `tf.errors.InvalidArgumentError`.)
+        InputError: where a clip is too short, or no triplet in it has a gap in the range. Of
+            streamed clips the first few are looked at; a later one that does not fit raises
+            `tf.errors.InvalidArgumentError` when its turn comes.
     """
     per_batch = config.clips_per_batch
     source = _in_memory if _fits_in_memory(builder, split, config) else _streamed
@@ -126,67 +128,83 @@ def frame_shape(config):
 def sample_triplets(seed, step, length, closed, pace, config):
     """Draws the frames of one clip and the triplets among them, from a stateless seed.
 
+    The frames lie at an even stride. A closed clip whose length is a multiple of their number is
+    covered all round, and its triplets go round its end; otherwise the stride is drawn from those
+    that have gaps in the range. For t = 1/2 the middle frame is exactly in the middle.
+
     Args:
-        seed: [2] integers; the same seed draws the same.
-        step: scalar float, for the gap schedule.
+        seed: [2] int64; the same seed draws the same.
+        step: scalar float32, for the gap schedule.
         length: scalar int, frames in the clip, at least `config.frames_per_clip`.
-        closed: scalar bool. Triplets of a closed clip go round its end.
-        pace: scalar float, units per frame.
+        closed: scalar bool.
+        pace: scalar float32, units per frame.
         config: a `Config`.
 
     Returns:
         Frame indices [F] int64; triplets [T, 3] int32, indices into the former; t [T] float32.
     """
     slots, count = config.frames_per_clip, config.triplets_per_clip
-    length = tf.cast(length, tf.int64)
-    slot = tf.range(slots, dtype=tf.int64)
     u = tf.random.stateless_uniform([3, count], seed)
     second_seed = seed + tf.constant([1 << 32, 0], tf.int64)
     u_stride, u_start = tf.unstack(tf.random.stateless_uniform([2], second_seed))
 
-    # A closed clip is covered all round; an open one at any stride that leaves gaps in the range.
-    strides = _strides(length, pace, config)
-    stride = strides[0] + _uniform_int(u_stride, strides[1] - strides[0] + 1)
-    offsets = tf.where(closed, slot * length // slots, slot * stride)
-    start = _uniform_int(u_start, tf.where(closed, length, length - offsets[-1]))
-    frames_per_slot = tf.where(
-        closed, tf.cast(length, tf.float32) / slots, tf.cast(stride, tf.float32)
+    length = tf.cast(length, tf.int64)
+    strides, low, high, all_round = gaps_of_strides(length, closed, pace, config)
+    tf.debugging.assert_positive(
+        tf.size(strides), f"a clip has no {slots} frames with gaps in the range"
     )
-    low, high = _gap_in_slots(frames_per_slot * pace, step, config)
+    chosen = _uniform_int(u_stride, tf.size(strides))
+    stride, low, high = strides[chosen], low[chosen], high[chosen]
+    if config.gap_warmup_steps:
+        scheduled = config.min_gap + (config.max_gap - config.min_gap) * tf.minimum(
+            step / config.gap_warmup_steps, 1.0
+        )
+        widened = _whole_gap(tf.floor(scheduled / (tf.cast(stride, tf.float32) * pace)), config, 0)
+        high = tf.clip_by_value(widened, low, high)
+
     if config.t == "half":
-        half = (low + 1) // 2 + _uniform_int(u[0], high // 2 - (low + 1) // 2 + 1)
+        half = low // 2 + _uniform_int(u[0], (high - low) // 2 + 1)
         gap, to_middle = 2 * half, half
     else:
         gap = low + _uniform_int(u[0], high - low + 1)
         to_middle = 1 + _uniform_int(u[1], gap - 1)
-    first = _uniform_int(u[2], tf.where(closed, tf.constant(slots, tf.int64), slots - gap))
+    first = _uniform_int(u[2], tf.where(all_round, tf.constant(slots, tf.int64), slots - gap))
     triplets = tf.stack([first, first + to_middle, first + gap], axis=1) % slots
-    position = tf.gather(offsets, triplets)
-    ahead = (position - position[:, :1]) % length
-    t = tf.cast(ahead[:, 1], tf.float32) / tf.cast(ahead[:, 2], tf.float32)
-    return (start + offsets) % length, tf.cast(triplets, tf.int32), t
+    start = _uniform_int(u_start, tf.where(closed, length, length - (slots - 1) * stride))
+    index = (start + tf.range(slots, dtype=tf.int64) * stride) % length
+    t = tf.cast(to_middle, tf.float32) / tf.cast(gap, tf.float32)
+    return index, tf.cast(triplets, tf.int32), t
 
 
-def _strides(length, pace, config):
-    """The smallest and the largest stride through an open clip with gaps that `config` allows."""
+def gaps_of_strides(length, closed, pace, config):
+    """The strides through a clip that have gaps in the range, with their gaps.
+
+    Args:
+        length, closed, pace, config: as for `sample_triplets`.
+
+    Returns:
+        Strides in frames [S] int64; their smallest and largest gap in strides, each [S] int64 (even
+        where t is 1/2); and whether the one stride goes all round a closed clip, scalar bool.
+    """
     slots = config.frames_per_clip
+    length = tf.cast(length, tf.int64)
+    all_round = tf.logical_and(closed, length % slots == 0)
     widest = (length - 1) // (slots - 1)
-    largest = tf.cast(tf.floor(float(config.max_gap) / (2 * pace) + 1e-4), tf.int64)
-    smallest = tf.cast(tf.math.ceil(float(config.min_gap) / ((slots - 1) * pace) - 1e-4), tf.int64)
-    largest = tf.clip_by_value(largest, 1, widest)
-    return tf.clip_by_value(smallest, 1, largest), largest
+    strides = tf.range(
+        tf.where(all_round, length // slots, 1), tf.where(all_round, length // slots, widest) + 1
+    )
+    unit = tf.cast(strides, tf.float32) * pace
+    low = _whole_gap(tf.maximum(tf.math.ceil(config.min_gap / unit - 1e-4), 2), config, 1)
+    high = _whole_gap(tf.floor(config.max_gap / unit + 1e-4), config, 0)
+    high = tf.minimum(high, (slots - 1) // 2 * 2 if config.t == "half" else slots - 1)
+    fit = low <= high
+    return *(tf.boolean_mask(values, fit) for values in (strides, low, high)), all_round
 
 
-def _gap_in_slots(unit_per_slot, step, config):
-    """The smallest and the largest gap, in slots of the batch, that `step` allows."""
-    smallest, largest = float(config.min_gap), tf.constant(float(config.max_gap))
-    if config.gap_warmup_steps:
-        progress = tf.minimum(step / config.gap_warmup_steps, 1.0)
-        largest = smallest + (largest - smallest) * progress
-    low = tf.maximum(tf.cast(tf.math.ceil(smallest / unit_per_slot - 1e-4), tf.int64), 2)
-    high = tf.cast(tf.floor(largest / unit_per_slot + 1e-4), tf.int64)
-    # An even gap has a frame in its middle, whatever the schedule says at the start.
-    return low, tf.clip_by_value(high, low + low % 2, config.frames_per_clip - 1)
+def _whole_gap(gap, config, up):
+    """A gap in strides as an integer; for t = 1/2 the next even one, up or down."""
+    gap = tf.cast(gap, tf.int64)
+    return gap + (gap % 2) * (1 if up else -1) if config.t == "half" else gap
 
 
 def _uniform_int(u, n):
@@ -211,7 +229,8 @@ def _in_memory(builder, split, config, start_draw):
     """Draws from decoded clips; each epoch goes through them in a new order."""
     clips = load_clips(builder, split)
     for clip in clips:
-        _check(clip, config)
+        _check(clip.name, len(clip.frames), clip.closed, clip.pace, config)
+    count = len(clips)
     lengths = np.array([len(clip.frames) for clip in clips])
     table = {
         "offset": tf.constant(np.cumsum(lengths) - lengths),
@@ -220,11 +239,12 @@ def _in_memory(builder, split, config, start_draw):
         "pace": tf.constant([clip.pace for clip in clips], tf.float32),
     }
     frames = tf.constant(np.concatenate([clip.frames for clip in clips]))
+    del clips  # The frames are held once.
 
     def clip_of(draw):
-        epoch, place = draw // len(clips), draw % len(clips)
+        epoch, place = draw // count, draw % count
         seed = tf.stack([tf.constant(config.seed, tf.int64), epoch])
-        row = tf.random.experimental.index_shuffle(place, seed, len(clips) - 1)
+        row = tf.random.experimental.index_shuffle(place, seed, count - 1)
         clip = {name: column[row] for name, column in table.items()}
         return {**clip, "frames_at": lambda index: tf.gather(frames, clip["offset"] + index)}
 
@@ -237,22 +257,15 @@ def _in_memory(builder, split, config, start_draw):
 def _streamed(builder, split, config, start_draw):
     """Draws from clips read from disk, of which only the frames in use are decoded."""
     examples = builder.as_dataset(split=split, decoders=_ENCODED, shuffle_files=False)
+    for example in tfds.as_numpy(examples.take(_LOOKED_AT)):
+        pace = float(example["pace"]) or 1.0
+        name, closed = example["clip"].decode(), bool(example["closed"])
+        _check(name, len(example["frames"]), closed, pace, config)
     examples = examples.shuffle(_SHUFFLE_BUFFER, seed=config.seed).repeat().skip(start_draw)
 
     def clip_of(example):
-        length = tf.shape(example["frames"], tf.int64)[0]
-        with tf.control_dependencies(
-            [
-                tf.debugging.assert_greater_equal(
-                    length,
-                    tf.constant(config.frames_per_clip, tf.int64),
-                    f"a clip has fewer frames than --frames_per_clip={config.frames_per_clip}",
-                )
-            ]
-        ):
-            length = tf.identity(length)
         return {
-            "length": length,
+            "length": tf.shape(example["frames"], tf.int64)[0],
             "closed": example["closed"],
             "pace": tf.where(example["pace"] == 0, 1.0, example["pace"]),
             "frames_at": lambda index: tf.map_fn(
@@ -268,24 +281,20 @@ def _streamed(builder, split, config, start_draw):
     )
 
 
-def _check(clip, config):
-    frames = len(clip.frames)
-    if frames < _MIN_FRAMES:
-        raise InputError(
-            f"clip {clip.name!r} has {frames} frames: a triplet needs at least {_MIN_FRAMES}"
-        )
+def _check(name, frames, closed, pace, config):
     slots = config.frames_per_clip
+    if frames < _MIN_FRAMES:
+        raise InputError(f"clip {name!r} has {frames} frames: a triplet needs at least 3")
     if frames < slots:
         raise InputError(
-            f"clip {clip.name!r} has {frames} frames: --frames_per_clip={slots} is too many"
+            f"clip {name!r} has {frames} frames: --frames_per_clip={slots} is too many"
         )
-    if clip.closed:
-        finest = widest = clip.pace * frames / slots
-    else:
-        finest, widest = clip.pace, clip.pace * ((frames - 1) // (slots - 1))
-    smallest, largest = 2 * finest, (slots - 1) * widest
-    if config.max_gap < smallest - 1e-4 or config.min_gap > largest + 1e-4:
+    strides, *_, all_round = gaps_of_strides(frames, closed, pace, config)
+    if not len(strides):
+        finest = frames // slots if all_round else 1
+        widest = finest if all_round else (frames - 1) // (slots - 1)
         raise InputError(
-            f"clip {clip.name!r}: {slots} of its {frames} frames have gaps of {smallest:g} to "
-            f"{largest:g}; --min_gap={config.min_gap:g} and --max_gap={config.max_gap:g} leave none"
+            f"clip {name!r}: {slots} of its {frames} frames have gaps of {2 * finest * pace:g} to "
+            f"{(slots - 1) * widest * pace:g}, and none that --min_gap={config.min_gap:g}, "
+            f"--max_gap={config.max_gap:g} and --t={config.t} allow"
         )

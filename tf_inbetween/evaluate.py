@@ -14,8 +14,10 @@ from absl import flags
 from tqdm import tqdm
 
 from tf_inbetween import baselines, command_line, figures, metrics, run_directory
+from tf_inbetween.checkpoints import progress
 from tf_inbetween.config import InputError
 from tf_inbetween.data import load_clips, prepare
+from tf_inbetween.files import write_json
 from tf_inbetween.models import to_float
 
 FLAGS = flags.FLAGS
@@ -40,15 +42,16 @@ def main():
     evaluate(FLAGS.run_dir, split=FLAGS.split, pairs=FLAGS.pairs, data_dir=FLAGS.data_dir)
 
 
-def evaluate(run_dir, split="test", pairs=PAIRS, data_dir="", train_seconds=None, steps=None):
+def evaluate(run_dir, split="test", pairs=PAIRS, data_dir=""):
     """Writes metrics.json and figures/ of a run; returns what metrics.json holds.
+
+    For another split than test they are metrics.SPLIT.json and figures/SPLIT/.
 
     Args:
         run_dir: with a trained model.
         split: to judge in-betweens on.
         pairs: of frames, for each gap and each t.
         data_dir: where data sets live, if not where the training had them.
-        train_seconds, steps: of the training; None: as the last evaluation wrote them.
 
     Raises:
         InputError: if the run, its model or its data set cannot be read.
@@ -62,14 +65,16 @@ def evaluate(run_dir, split="test", pairs=PAIRS, data_dir="", train_seconds=None
     if "optical_flow" not in methods:
         print("optical flow left out: pip install 'tf_inbetween[baselines]' adds it")
 
-    before = _read_metrics(run_dir)
+    steps, train_seconds = progress(run_dir / "checkpoints")
+    part = "" if split == "test" else split
+    metrics_path = run_dir / ".".join(filter(None, ["metrics", part, "json"]))
     result = {
         "scene": config.scene,
         "split": split,
         "seed": config.seed,
-        "steps": config.steps if steps is None else steps,
-        "train_seconds": before.get("train_seconds") if train_seconds is None else train_seconds,
-        "total_seconds": before.get("total_seconds"),
+        "steps": steps,
+        "train_seconds": round(train_seconds, 1),
+        "total_seconds": _total_seconds(metrics_path),
         "loss": {
             "alpha": config.alpha,
             "matching": config.matching,
@@ -83,9 +88,10 @@ def evaluate(run_dir, split="test", pairs=PAIRS, data_dir="", train_seconds=None
         "inbetween": list(inbetween(methods, clips, _gaps(builder), pairs, _unit(builder))),
         "path": path(model, clips[0], _gaps(builder)[-1]),
     }
-    run_directory.write_json(run_dir / "metrics.json", result)
-    figures.draw_all(run_dir / "figures", model, methods, builder, clips, result)
-    _report(result, run_dir)
+    write_json(metrics_path, result)
+    figures.draw_all(run_dir / "figures" / part, model, methods, builder, clips, result)
+    _report(result)
+    print(f"wrote {metrics_path} and {run_dir / 'figures' / part}/")
     return result
 
 
@@ -113,7 +119,12 @@ def inbetween(methods, clips, gaps, pairs, unit):
         gaps: in the scene's unit; those too long for the clips are left out.
         pairs: of frames for each row, evenly spread over the clips.
         unit: the name of the gaps' unit; "" where they are frames.
+
+    Raises:
+        InputError: if no clip is as long as a gap, or the clips differ in pace.
     """
+    if len({clip.pace for clip in clips}) > 1:
+        raise InputError("the clips differ in pace, so a gap is not the same in all of them")
     rows = [
         (gap, t)
         for gap in dict.fromkeys(gap_in_frames(gap, clips[0]) for gap in gaps)
@@ -142,7 +153,7 @@ def inbetween(methods, clips, gaps, pairs, unit):
             "gap": gap,
             "gap_label": f"{gap * pace:g}{unit}" if unit else f"{gap} frames",
             "t": t,
-            "pairs": pairs,
+            "pairs": min(pairs, sum(clip_starts(clip, gap) for clip in clips)),
             "methods": {name: _means(found[name], pace, unit) for name in methods},
         }
 
@@ -168,8 +179,9 @@ def clip_starts(clip, gap):
 
 
 def spread(clips, gap, pairs):
-    """`pairs` starting frames, evenly spread over all clips: {clip index: frame indices}."""
+    """`pairs` starting frames (or all), evenly spread over all clips: {clip index: indices}."""
     counts = np.array([clip_starts(clip, gap) for clip in clips])
+    pairs = min(pairs, counts.sum())
     places = np.arange(pairs) * counts.sum() // pairs
     owners = np.searchsorted(np.cumsum(counts), places, side="right")
     begins = np.cumsum(counts) - counts
@@ -181,13 +193,10 @@ def path(model, clip, gap):
     frames = to_float(clip.frames).numpy()
     gap = gap_in_frames(gap, clip)
     starts = next(iter(spread([clip], gap, PATH_POINTS).values()))
-    t = np.linspace(0, 1, PATH_POINTS, dtype=np.float32)
+    t = np.linspace(0, 1, PATH_POINTS)
     distances, unevenness = [], []
     for start in starts:
-        ends = frames[[start, (start + gap) % len(frames)]]
-        drawn = model.inbetween(
-            *(tf.repeat(end[np.newaxis], PATH_POINTS, axis=0) for end in ends), t
-        )
+        drawn = model.path(frames[start], frames[(start + gap) % len(frames)], t)
         distances.append(metrics.mean_distance(drawn, frames))
         unevenness.append(metrics.smoothness(drawn, frames, clip.closed))
     return {"mean_distance": float(np.mean(distances)), "smoothness": float(np.mean(unevenness))}
@@ -219,14 +228,15 @@ def _unit(builder):
     return builder.info.metadata["gap_unit"]
 
 
-def _read_metrics(run_dir):
+def _total_seconds(metrics_path):
+    """What the training command wrote of its own duration; None if it did not."""
     try:
-        return json.loads((run_dir / "metrics.json").read_text())
-    except (OSError, ValueError):
-        return {}
+        return json.loads(metrics_path.read_text())["total_seconds"]
+    except (OSError, ValueError, KeyError):
+        return None
 
 
-def _report(result, run_dir):
+def _report(result):
     print(f"{'gap':>10} {'t':>5}  method         MSE x 1e4  timing error  hit rate")
     for row in result["inbetween"]:
         if row["t"] != 0.5:
@@ -238,7 +248,6 @@ def _report(result, run_dir):
             )
     for split, found in result["reconstruction"].items():
         print(f"reconstruction, {split}: MSE x 1e4 {1e4 * found['mse']:.2f}")
-    print(f"wrote {run_dir}/metrics.json and {run_dir}/figures/")
 
 
 if __name__ == "__main__":

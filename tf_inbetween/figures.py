@@ -4,8 +4,8 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from tf_inbetween import images
+from tf_inbetween.files import written_whole
 from tf_inbetween.models import to_float
-from tf_inbetween.run_directory import written_whole
 
 LABELS = {
     "latent": "this model",
@@ -17,7 +17,7 @@ _COLUMNS = 9
 _DPI = 150
 
 
-def labelled_grid(path, rows, row_labels, column_labels=(), title=""):
+def labelled_grid(path, rows, row_labels, column_labels=()):
     """Draws rows of frames, each [K, H, W, C] in [0, 1], with their labels."""
     columns = max(len(row) for row in rows)
     figure = Figure(figsize=(0.9 + 1.0 * columns, 0.35 + 1.02 * len(rows)), layout="constrained")
@@ -34,8 +34,6 @@ def labelled_grid(path, rows, row_labels, column_labels=(), title=""):
             if i == 0 and j < len(column_labels):
                 axis.set_title(column_labels[j], fontsize=8)
         axes[i][0].set_ylabel(row_labels[i], fontsize=8, rotation=0, ha="right", va="center")
-    if title:
-        figure.suptitle(title, fontsize=9)
     _save(figure, path)
 
 

@@ -3,6 +3,7 @@
 A frame in memory is float32 [H, W, C], sRGB values in [0, 1]; C is 3 or 1.
 """
 
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +11,9 @@ import PIL.Image
 import PIL.ImageOps
 
 from tf_inbetween.config import InputError
-from tf_inbetween.run_directory import written_whole
+from tf_inbetween.files import written_whole
 
-_MAX_PIXELS = 2**28  # 268 million: a larger picture is more likely a mistake or a bomb.
+_MAX_PIXELS = 2**27  # 134 million. Pillow's own limit, which warns first, lies a third higher.
 _ANIMATED = {".gif", ".webp", ".apng"}
 _WRITABLE = (*sorted(_ANIMATED), ".png")
 
@@ -20,9 +21,11 @@ _WRITABLE = (*sorted(_ANIMATED), ".png")
 def read_frame(path, image_size, channels, notify=print):
     """Reads one picture as a frame of the model's size.
 
-    Grey, palette, transparent and 16-bit pictures are converted: grey is repeated to RGB, RGB
-    becomes luma (Rec. 601) for a grey model, transparency is laid over white. A picture of another
-    size is cut to a centred square and resized with antialiasing, and `notify` is told in one line.
+    Grey, black-and-white, palette, transparent, CMYK and 16-bit pictures are converted: grey is
+    repeated to RGB, RGB becomes luma (Rec. 601) for a grey model, transparency is laid over white,
+    whole numbers of more than 8 bits count from 0 to 65535 and floats from 0 to 1. A picture of
+    another size is cut to a centred square and resized with antialiasing, and `notify` is told in
+    one line.
 
     Args:
         path: of a PNG, JPEG or any other file that Pillow opens; of a moving picture the first
@@ -35,39 +38,63 @@ def read_frame(path, image_size, channels, notify=print):
         float32 [image_size, image_size, channels] in [0, 1].
 
     Raises:
-        InputError: if there is no such file, or it is no picture, or one of over 2^28 pixels.
+        InputError: if there is no such file, or it is no picture, or one of over 2^27 pixels, or
+            its values lie outside those ranges.
     """
     path = Path(path)
     if not path.is_file():
         raise InputError(f"{path}: no such file")
-    try:
-        with PIL.Image.open(path) as picture:
-            if picture.width * picture.height > _MAX_PIXELS:
-                raise InputError(f"{path}: {picture.width}x{picture.height} pixels are too many")
-            picture = PIL.ImageOps.exif_transpose(picture)
-            picture = _to_mode(picture, "RGB" if channels == 3 else "L")
-    except (OSError, SyntaxError, ValueError, PIL.Image.DecompressionBombError) as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(f"{path}: not a readable picture ({error})") from error
-    if picture.size != (image_size, image_size):
-        notify(f"{path}: {picture.width}x{picture.height} resized to {image_size}x{image_size}")
-        picture = PIL.ImageOps.fit(picture, (image_size, image_size), PIL.Image.Resampling.LANCZOS)
+    picture = _to_mode(path, _open(path), "RGB" if channels == 3 else "L")
+    picture = _fit(path, picture, image_size, notify)
     frame = np.asarray(picture, np.float32) / 255.0
     return frame.reshape(image_size, image_size, channels)
 
 
-def _to_mode(picture, mode):
+def _open(path):
+    """The picture, upright and decoded."""
+    too_many = f"{path}: more than the {_MAX_PIXELS:,} pixels that a picture may have"
+    try:
+        with warnings.catch_warnings(action="ignore"), PIL.Image.open(path) as picture:
+            if picture.width * picture.height <= _MAX_PIXELS:
+                return PIL.ImageOps.exif_transpose(picture)
+    except PIL.Image.DecompressionBombError:
+        pass
+    except Exception as error:  # Decoders raise of everything for a damaged file.
+        raise InputError(f"{path}: not a readable picture ({error})") from error
+    raise InputError(too_many)
+
+
+def _to_mode(path, picture, mode):
     if picture.mode.startswith(("I", "F")):
         values = np.asarray(picture, np.float64)
-        top = 65535.0 if picture.mode != "F" else max(values.max(), 1.0)
-        grey = np.clip(np.rint(values * (255.0 / top)), 0, 255).astype(np.uint8)
-        picture = PIL.Image.fromarray(grey)
-    if picture.has_transparency_data:
-        picture = picture.convert("RGBA")
-        white = PIL.Image.new("RGBA", picture.size, "white")
-        picture = PIL.Image.alpha_composite(white, picture)
-    return picture.convert(mode)
+        top = 1.0 if picture.mode == "F" else 65535.0
+        if not (values.min() >= 0 and values.max() <= top):  # NaN is neither.
+            raise InputError(f"{path}: its values must be numbers from 0 to {top:g}")
+        picture = PIL.Image.fromarray(np.rint(values * (255.0 / top)).astype(np.uint8))
+    try:
+        if picture.has_transparency_data:
+            picture = picture.convert("RGBA")
+            white = PIL.Image.new("RGBA", picture.size, "white")
+            picture = PIL.Image.alpha_composite(white, picture)
+        return picture.convert(mode)
+    except ValueError as error:
+        raise InputError(f"{path}: cannot be converted to {mode} ({error})") from error
+
+
+def _fit(path, picture, size, notify):
+    width, height = picture.size
+    side = min(width, height)
+    done = []
+    if width != height:
+        left, top = (width - side) // 2, (height - side) // 2
+        picture = picture.crop((left, top, left + side, top + side))
+        done.append(f"cut to the middle {side}x{side}")
+    if side != size:
+        picture = picture.resize((size, size), PIL.Image.Resampling.LANCZOS)
+        done.append(f"resized to {size}x{size}")
+    if done:
+        notify(f"{path}: {width}x{height} {', '.join(done)}")
+    return picture
 
 
 def check_writable(path):

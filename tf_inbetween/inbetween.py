@@ -5,7 +5,6 @@
 """
 
 import numpy as np
-import tensorflow as tf
 from absl import flags
 
 from tf_inbetween import command_line, images, run_directory
@@ -57,11 +56,7 @@ def draw(model, first, second, count):
     """
     if count < 1:
         raise InputError(f"{count} in-betweens: must be at least 1")
-    t = np.linspace(0, 1, count + 2, dtype=np.float32)[1:-1]
-    ends = (tf.repeat(frame[np.newaxis], 1, axis=0) for frame in (first, second))
-    z0, z2 = (model.encode(frame).mean() for frame in ends)
-    line = (1 - t)[:, np.newaxis] * z0 + t[:, np.newaxis] * z2
-    return model.decode(line).numpy()
+    return model.path(first, second, np.linspace(0, 1, count + 2)[1:-1]).numpy()
 
 
 if __name__ == "__main__":

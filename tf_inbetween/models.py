@@ -132,6 +132,12 @@ class TripletVAE(keras.Model):
         z0, z2 = self.encode(first).mean(), self.encode(second).mean()
         return self.decode(interpolation.lerp(z0, z2, t))
 
+    def path(self, first, second, t):
+        """The frames at `t` [K] between two frames, each [H, W, C] in [0, 1]: [K, H, W, C]."""
+        ends = tf.stack([first, second])
+        z0, z2 = tf.split(self.encode(ends).mean(), 2)
+        return self.decode(interpolation.lerp(z0, z2, t))
+
     def elbo(self, frames, seed):
         """One draw's estimate of the ELBO of frames [N, H, W, C] in [0, 1], in nats: [N].
 

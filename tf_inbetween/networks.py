@@ -72,7 +72,7 @@ class ConvDecoder(keras.Model):
                 keras.layers.Conv2DTranspose(width, 4, strides=2, padding="same", activation="silu")
                 for width in reversed(doubling)
             ),
-            keras.layers.Conv2DTranspose(channels, 4, strides=2, padding="same"),
+            keras.layers.Conv2DTranspose(channels, 4, strides=2, padding="same", dtype="float32"),
         ]
 
     def build(self, input_shape):
@@ -85,7 +85,7 @@ class ConvDecoder(keras.Model):
         hidden = latents
         for layer in self.trunk:
             hidden = layer(hidden)
-        return keras.ops.cast(hidden, "float32")
+        return hidden
 
     def get_config(self):
         """The constructor's arguments."""

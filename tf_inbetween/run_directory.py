@@ -19,54 +19,56 @@ import subprocess
 from pathlib import Path
 
 import keras
+import tensorflow as tf
 
 import tf_inbetween
 from tf_inbetween.config import Config, InputError
+from tf_inbetween.files import write_json, written_whole
 
 FORMAT = 1  # Of the directory; a change that old code cannot read raises it.
 
-_PACKAGES = ("tf_inbetween", "tensorflow", "keras", "tensorflow-probability", "numpy")
+_PACKAGES = (
+    "tf_inbetween",
+    "tensorflow",
+    "keras",
+    "tensorflow-probability",
+    "tensorflow-datasets",
+    "numpy",
+    "embreex",
+)
 
 
-@contextlib.contextmanager
-def written_whole(path):
-    """Yields a path beside `path` to write to; on success it takes the place of `path`.
-
-    A crash leaves what was at `path` before.
-    """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.stem}.partial{path.suffix}")
-    try:
-        yield beside
-        os.replace(beside, path)
-    finally:
-        beside.unlink(missing_ok=True)
-
-
-def write_json(path, content):
-    """Writes `content` as JSON, whole or not at all. NaN and infinity are errors."""
-    with written_whole(path) as beside:
-        beside.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n")
-
-
-def start(config):
-    """Writes the flags and the environment of a new run, or checks that an old one had the same.
-
-    Returns the run directory. Raises `InputError` if it holds a run with other flags, or one of
-    another format.
-    """
-    run_dir = Path(config.run_dir)
+def check(config):
+    """Raises `InputError` unless the run directory is empty or holds a run with the same flags."""
     if not config.run_dir:
         raise InputError("--run_dir is empty: name a folder for the run, such as runs/teapot")
+    run_dir = Path(config.run_dir)
+    if run_dir.exists() and not run_dir.is_dir():
+        raise InputError(f"--run_dir={run_dir}: is a file; name a folder")
     if (run_dir / "flags.txt").exists():
         _check_same(config, run_dir)
-        return run_dir
-    if run_dir.exists() and any(run_dir.iterdir()):
-        raise InputError(f"--run_dir={run_dir}: has files but no flags.txt; name an empty folder")
-    write_json(run_dir / "environment.json", _environment(config))
-    with written_whole(run_dir / "flags.txt") as beside:
-        beside.write_text("".join(f"{line}\n" for line in _flag_lines(config)))
+    elif run_dir.exists():
+        # A start cut off between its two files leaves no more than the first.
+        others = [path for path in run_dir.iterdir() if "environment" not in path.name]
+        others = [path for path in others if ".partial" not in path.name]
+        if others:
+            raise InputError(
+                f"--run_dir={run_dir}: has files but no flags.txt; name an empty folder"
+            )
+
+
+def start(config, precision):
+    """Writes the flags and the environment of a new run; returns the run directory.
+
+    `precision` is the Keras dtype policy in use. Where a run is there already, nothing is written.
+    Raises as `check`.
+    """
+    check(config)
+    run_dir = Path(config.run_dir)
+    if not (run_dir / "flags.txt").exists():
+        write_json(run_dir / "environment.json", _environment(config, precision))
+        with written_whole(run_dir / "flags.txt") as beside:
+            beside.write_text("".join(f"{line}\n" for line in _flag_lines(config)))
     return run_dir
 
 
@@ -83,7 +85,7 @@ def load_model(run_dir):
     """The trained `TripletVAE` of a run. Raises `InputError` where there is none that loads."""
     path = Path(run_dir) / "model.keras"
     if not path.is_file():
-        raise InputError(f"{path}: no model yet; train it with --flagfile={run_dir}/flags.txt")
+        raise InputError(f"{path}: missing; the training has not saved a model there")
     try:
         return keras.saving.load_model(path, compile=False, safe_mode=True)
     except Exception as error:
@@ -102,6 +104,8 @@ def _flag_lines(config):
 def _read_flags(run_dir):
     values = {}
     for line in (run_dir / "flags.txt").read_text().splitlines():
+        if not line.startswith("--"):
+            continue  # a comment
         name, _, text = line.removeprefix("--").partition("=")
         values[name] = text
     fields = {field.name: field for field in dataclasses.fields(Config)}
@@ -119,6 +123,8 @@ def _read_flags(run_dir):
 
 def _parse(text, field):
     if isinstance(field.default, bool):
+        if text not in ("True", "False"):
+            raise ValueError(f"--{field.name}={text}: must be True or False")
         return text == "True"
     if isinstance(field.default, tuple):
         return tuple(int(item) for item in text.split(","))
@@ -130,7 +136,7 @@ def _check_same(config, run_dir):
     differ = [
         f"--{field.name}={getattr(config, field.name)} (was {getattr(old, field.name)})"
         for field in dataclasses.fields(Config)
-        if field.name not in ("run_dir", "data_dir", "storage", "memory_limit_mb")
+        if field.name not in ("run_dir", "data_dir")
         and getattr(config, field.name) != getattr(old, field.name)
     ]
     if differ:
@@ -153,19 +159,32 @@ def _check_format(run_dir):
         )
 
 
-def _environment(config):
+def _environment(config, precision):
     return {
         "format": FORMAT,
         "python": platform.python_version(),
-        "packages": {name: importlib.metadata.version(name) for name in _PACKAGES},
+        "packages": {name: _version(name) for name in _PACKAGES},
         "commit": _commit(),
         "seed": config.seed,
+        "precision": precision,
         "hardware": {
             "machine": platform.machine(),
             "processor": _processor(),
             "cores": os.cpu_count(),
+            "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30),
+            "gpus": [
+                tf.config.experimental.get_device_details(gpu).get("device_name", gpu.name)
+                for gpu in tf.config.list_physical_devices("GPU")
+            ],
         },
     }
+
+
+def _version(package):
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None  # run from a checkout that is not installed
 
 
 def _commit():

@@ -14,9 +14,11 @@ from absl import flags
 
 from tf_inbetween import command_line, run_directory
 from tf_inbetween.callbacks import Progress, SaveProgress, StopOnBadNumbers, Summaries
-from tf_inbetween.checkpoints import Checkpoints
+from tf_inbetween.checkpoints import Checkpoints, progress
+from tf_inbetween.config import InputError
 from tf_inbetween.data import batches, load_clips, prepare
 from tf_inbetween.evaluate import PAIRS, evaluate
+from tf_inbetween.files import write_json
 from tf_inbetween.models import TripletVAE
 
 FLAGS = flags.FLAGS
@@ -38,12 +40,10 @@ def main():
         result = evaluate(
             config.run_dir,
             pairs=FLAGS.pairs,
-            train_seconds=round(float(checkpoints.seconds), 1),
-            steps=checkpoints.step,
         )
         if checkpoints.restored_step == 0:
             result["total_seconds"] = round(time.monotonic() - began, 1)
-            run_directory.write_json(Path(config.run_dir) / "metrics.json", result)
+            write_json(Path(config.run_dir) / "metrics.json", result)
             print(f"took {result['total_seconds'] / 60:.1f} minutes, the data set included")
     print(f"TensorBoard: tensorboard --logdir {config.run_dir}/logs")
 
@@ -54,46 +54,56 @@ def train(config):
     Returns the final `Checkpoints`. Raises `InputError` for settings that do not fit the data or
     the run directory, and when the loss becomes NaN or infinite.
     """
+    run_directory.check(config)
     keras.utils.set_random_seed(config.seed)
     if config.deterministic:
         tf.config.experimental.enable_op_determinism()
     model = build_model(config)
     builder = prepare(config)
-    run_dir = run_directory.start(config)
-    print(f"run directory: {run_dir}")
+    checkpoint_dir = Path(config.run_dir) / "checkpoints"
+    start, _ = progress(checkpoint_dir)
+    training = batches(builder, "train", config, start_step=start)
+    validation = batches(builder, "validation", config, widen_gaps=False)
+    validation = validation.take(config.validation_steps)
 
-    checkpoints = Checkpoints(model, run_dir / "checkpoints")
-    start = checkpoints.restore()
+    # What can be wrong with the settings has shown by now; from here on files are written.
+    run_dir = run_directory.start(config, model.encoder.dtype_policy.name)
+    print(f"run directory: {run_dir}")
+    checkpoints = Checkpoints(model, checkpoint_dir)
+    checkpoints.restore()
+    if start == config.steps:
+        run_directory.load_model(run_dir)
+        return checkpoints
     if start:
         print(f"resuming at step {start} of {config.steps}")
     else:
         shutil.rmtree(run_dir / "logs", ignore_errors=True)
-    if start == config.steps:
-        return checkpoints
 
-    validation = batches(builder, "validation", config, widen_gaps=False)
-    validation = validation.take(config.validation_steps).cache()
-    model.fit(
-        batches(builder, "train", config, start_step=start),
-        initial_epoch=start // config.steps_per_epoch,
-        epochs=config.steps // config.steps_per_epoch,
-        steps_per_epoch=config.steps_per_epoch,
-        validation_data=validation,
-        callbacks=[
-            StopOnBadNumbers(),
-            Progress(config.steps, start),
-            Summaries(
-                run_dir / "logs",
-                config,
-                load_clips(builder, "validation")[0],
-                builder.info.metadata["pose_names"],
-                next(iter(validation)),
-            ),
-            SaveProgress(checkpoints, run_dir),
-        ],
-        shuffle=False,
-        verbose=0,
-    )
+    try:
+        model.fit(
+            training,
+            initial_epoch=start // config.steps_per_epoch,
+            epochs=config.steps // config.steps_per_epoch,
+            steps_per_epoch=config.steps_per_epoch,
+            validation_data=validation.cache(),
+            callbacks=[
+                StopOnBadNumbers(),
+                Progress(config.steps, start),
+                Summaries(
+                    run_dir / "logs",
+                    config,
+                    load_clips(builder, "validation")[0],
+                    builder.info.metadata["pose_names"],
+                    next(iter(validation)),
+                ),
+                SaveProgress(checkpoints, run_dir),
+            ],
+            shuffle=False,
+            verbose=0,
+        )
+    except tf.errors.InvalidArgumentError as error:
+        first_line = error.message.partition("\n")[0]
+        raise InputError(f"a batch could not be made: {first_line}") from error
     return checkpoints
 
 
@@ -122,9 +132,10 @@ def build_model(config):
 
 
 def choose_precision(precision):
-    """The Keras dtype policy for --precision; auto is bfloat16 where it is multiplied in hardware.
+    """The Keras dtype policy for --precision; auto is bfloat16 where matrix units multiply it.
 
-    That is on GPUs of compute capability 8 and up and on CPUs with AMX or AVX-512 bfloat16.
+    That is on GPUs of compute capability 8 and up and on CPUs with AMX. (AVX-512 alone gained 15 %
+    of the time of a step and lost more in quality, see BUILD_NOTES.md.)
     """
     if precision != "auto":
         return precision
@@ -133,13 +144,12 @@ def choose_precision(precision):
         capability = tf.config.experimental.get_device_details(gpus[0]).get("compute_capability")
         return "mixed_bfloat16" if capability and capability[0] >= 8 else "float32"
     try:
-        flags_of_cpu = Path("/proc/cpuinfo").read_text()
+        cpu = Path("/proc/cpuinfo").read_text()
     except OSError:
         return "float32"
-    fast = any(name in flags_of_cpu for name in ("amx_bf16", "avx512_bf16"))
-    return "mixed_bfloat16" if fast else "float32"
+    return "mixed_bfloat16" if "amx_bf16" in cpu else "float32"
 
 
 if __name__ == "__main__":
     define_flags()
-    command_line.run(main)
+    command_line.run(main, on_interrupt="the same command goes on from the last checkpoint")

@@ -193,7 +193,7 @@ def test_command_on_bad_input(tmp_path):
     assert result.returncode != 0
     assert (
         result.stderr
-        == "data_gen.build: unknown scene 'kettle'; valid: "
+        == "error: unknown scene 'kettle'; valid: "
         + ", ".join(sorted(scenes.SCENES))
         + "\n"
     )

@@ -1,64 +1,223 @@
 """The commands as a person runs them: one clear line for what is wrong, and what they write."""
 
-import os
+import json
 import re
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import PIL.Image
 import pytest
+import tensorflow as tf
 
 from tf_inbetween import inbetween, run_directory, train
 from tf_inbetween.config import Config, InputError
 
+ROOT = Path(__file__).parents[2]
 
-def run(module, *arguments, **kwargs):
-    return subprocess.run(
-        [sys.executable, "-m", module, *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-        **kwargs,
+TENSORFLOW_SAYS = r"(?m)^([IWE]\d{4} |WARNING: All log messages before absl).*\n"
+
+# Runs commands one by one, each in a fork of a process that has imported TensorFlow already; what
+# a command does is the same, and ten of them take no longer than one.
+SERVER = """
+import json, os, runpy, signal, sys
+import data_gen.builder, tf_inbetween.callbacks, tf_inbetween.checkpoints, tf_inbetween.evaluate
+
+for line in sys.stdin:
+    module, arguments, folder = json.loads(line)
+    child = os.fork()
+    if not child:
+        signal.alarm(60)
+        os.chdir(folder)
+        for stream in (1, 2):
+            os.dup2(os.open(f"{folder}/.out{stream}", os.O_CREAT | os.O_RDWR | os.O_TRUNC), stream)
+        sys.argv = [module, *arguments]
+        try:
+            runpy.run_module(module, run_name="__main__", alter_sys=True)
+            code = 0
+        except SystemExit as stop:
+            code = stop.code
+            if isinstance(code, str):
+                print(code, file=sys.stderr)
+                code = 1
+        sys.stdout.flush()
+        os._exit(code or 0)  # TensorFlow takes a second to go the ordinary way.
+    _, status = os.waitpid(child, 0)
+    print(os.waitstatus_to_exitcode(status), flush=True)
+"""
+
+# The training command on the tests' own small data set.
+TRAIN = """
+import sys
+import tensorflow_datasets as tfds
+from tf_inbetween import command_line, train
+
+data = sys.argv.pop(1)
+train.prepare = lambda *_: tfds.builder_from_directory(data)
+train.define_flags()
+command_line.run(train.main)
+"""
+
+# What `run` makes of what a command raises.
+RAISE = """
+import builtins, sys
+import tensorflow as tf
+from tf_inbetween import command_line
+from tf_inbetween.config import InputError
+
+def reading():
+    tf.io.read_file("nowhere.tfrecord")
+
+@tf.function
+def graph(x):
+    tf.debugging.assert_greater(x, 3, message="no such gap")
+
+def asserting():
+    graph(tf.constant(1))
+
+def raising(error):
+    def main():
+        raise error
+    return main
+
+def opening():
+    open("nowhere.txt")
+
+for main, more in (
+    (raising(InputError("--x=1: must be 2")), {}),
+    (opening, {}),
+    (raising(OSError("no file, no number,\\nbut two lines")), {}),
+    (raising(RuntimeError("a rendering process ended with code -9")), {}),
+    (reading, {}),
+    (asserting, {}),
+    (raising(KeyboardInterrupt()), {}),
+    (raising(KeyboardInterrupt()), {"on_interrupt": "it goes on"}),
+):
+    try:
+        command_line.run(main, **more)
+    except SystemExit as stop:
+        print(stop.code)
+"""
+
+
+@pytest.fixture(scope="module")
+def server():
+    process = subprocess.Popen(
+        [sys.executable, "-c", SERVER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
+    with process:
+        yield process
+        process.stdin.close()
 
 
-def last_line(result):
-    return (result.stdout + result.stderr).strip().splitlines()[-1]
+@pytest.fixture
+def fork(server, tmp_path):
+    """Runs a command like `run`, in the folder `tmp_path`; what it wrote there is `left`."""
+
+    def run_forked(module, *arguments):
+        request = [module, [str(argument) for argument in arguments], str(tmp_path)]
+        print(json.dumps(request), file=server.stdin, flush=True)
+        returncode = int(server.stdout.readline())
+        stdout, stderr = (
+            re.sub(TENSORFLOW_SAYS, "", (tmp_path / f".out{stream}").read_text())
+            for stream in (1, 2)
+        )
+        left = sorted(path.name for path in tmp_path.iterdir() if not path.name.startswith(".out"))
+        return SimpleNamespace(returncode=returncode, stdout=stdout, stderr=stderr, left=left)
+
+    return run_forked
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["--alhpa=3"], "error: Unknown command line flag 'alhpa'. Did you mean: alpha"),
-        (["--flagfile=nowhere.flags"], "error: .*nowhere.flags"),
-        (["--alpha=much"], "error: flag --alpha=much"),
+        (["--flagfile=nowhere.flags"], "error: --flagfile=nowhere.flags: No such file or directo"),
+        (["--flagfile=."], "error: --flagfile=.: Is a directory"),
+        ([f"--flagfile={sys.executable}"], "error: --flagfile=.*: cannot be read as text$"),
+        (["--flagfile", sys.executable], "error: --flagfile=.*: cannot be read as text$"),
+        (["--alpha=much"], "error: --alpha=much: could not convert"),
         (["--scene=kettle"], "error: unknown scene 'kettle'.*teapot_1dof"),
         (["--steps=300", "--steps_per_epoch=200"], "error: --steps=300: must be a multiple of"),
         (["teapot.flags"], "error: unexpected argument 'teapot.flags'"),
     ],
 )
-def test_a_wrong_training_command_ends_in_one_clear_line(tmp_path, arguments, message):
-    result = run("tf_inbetween.train", f"--run_dir={tmp_path}/run", *arguments, cwd=tmp_path)
+def test_a_wrong_training_command_ends_in_one_clear_line(fork, arguments, message):
+    result = fork("tf_inbetween.train", "--run_dir=run", *arguments)
     assert result.returncode == 1
-    assert "Traceback" not in result.stderr
-    assert re.search(message, last_line(result)), result.stderr
-    assert list(tmp_path.iterdir()) == []
+    assert result.stdout == ""
+    assert re.match(message, result.stderr), result.stderr
+    assert result.stderr.count("\n") == 1
+    assert result.left == []
 
 
-def test_flags_after_the_flagfile_win(tmp_path):
+@pytest.mark.parametrize(
+    ("module", "arguments", "message"),
+    [
+        ("tf_inbetween.inbetween", [], "error: missing --run_dir, --first, --second, --output"),
+        ("tf_inbetween.compare", ["--output=out"], "error: missing --run_dir"),
+        ("tf_inbetween.inbetween", ["--frames=0"], "error: --frames=0: 0 is not an integer in"),
+        ("data_gen.build", ["--workers=-1"], "error: --workers=-1: -1 is not a non-negative"),
+        ("data_gen.build", ["--seen=x"], "error: Unknown command line flag 'seen'. Did you mean"),
+        ("data_gen.build", ["--flagfile=a"], "error: --flagfile=a: No such file or directory"),
+        ("data_gen.build", [f"--flagfile={sys.executable}"], "error: --flagfile: cannot be read"),
+        ("data_gen.build", ["--scene=kettle"], "error: unknown scene 'kettle'; valid: .*teapot_1"),
+        ("data_gen.build", ["teapot"], "error: unexpected argument 'teapot'"),
+    ],
+)
+def test_any_wrong_command_ends_in_one_clear_line(fork, module, arguments, message):
+    result = fork(module, *arguments)
+    assert result.returncode == 1
+    assert result.stdout == ""
+    assert re.match(message, result.stderr), result.stderr
+    assert result.stderr.count("\n") == 1
+    assert result.left == []
+
+
+def test_a_run_directory_that_is_a_file(fork, tmp_path):
+    (tmp_path / "afile").write_text("mine")
+    result = fork("tf_inbetween.train", "--run_dir=afile")
+    assert result.returncode == 1
+    assert re.fullmatch(r"error: (--run_dir=)?afile: .*\n", result.stderr), result.stderr
+    assert (tmp_path / "afile").read_text() == "mine"
+
+
+def test_flags_after_the_flagfile_win(fork, tmp_path):
     (tmp_path / "a.flags").write_text("# a note\n--alpha=3\n--seed=0\n--steps=7\n")
-    result = run(
-        "tf_inbetween.train",
-        f"--flagfile={tmp_path}/a.flags",
-        "--steps=11",
-        "--steps_per_epoch=5",
-        cwd=tmp_path,
-    )
+    result = fork("tf_inbetween.train", "--flagfile=a.flags", "--steps=11", "--steps_per_epoch=5")
     assert "error: --steps=11: must be a multiple of --steps_per_epoch=5" in result.stderr
+
+
+def test_help_lists_the_settings_of_the_command(fork):
+    text = fork("tf_inbetween.train", "--help").stdout
+    assert text.startswith("Trains a model")
+    for flag in ("--alpha:", "--run_dir:", "--pairs:", "--[no]deterministic:", "--widths:"):
+        assert f"  {flag}" in text
+    text = fork("tf_inbetween.inbetween", "--help").stdout
+    assert "  --first:" in text
+    assert "  --alpha:" not in text
+
+
+def test_what_a_command_raises_is_one_line(tmp_path):
+    result = subprocess.run(
+        [sys.executable, "-c", RAISE], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    expected = [
+        "error: --x=1: must be 2",
+        "error: nowhere.txt: No such file or directory",
+        "error: no file, no number, but two lines",
+        "error: a rendering process ended with code -9",
+        "error: nowhere.tfrecord; No such file or directory",
+        r"error: assertion failed: \[no such gap\].*[^ ]",
+        "interrupted",
+        "interrupted: it goes on",
+    ]
+    for line, pattern in zip(result.stdout.splitlines(), expected, strict=True):
+        assert re.fullmatch(pattern, line)
 
 
 @pytest.fixture(scope="module")
@@ -84,12 +243,9 @@ def pictures(tmp_path):
 
 def test_inbetween_writes_the_animation(trained, pictures, tmp_path):
     output = tmp_path / "between.gif"
-    result = run(
-        "tf_inbetween.inbetween",
-        f"--run_dir={trained}",
-        *pictures,
-        "--frames=7",
-        f"--output={output}",
+    command = [sys.executable, "-m", "tf_inbetween.inbetween", f"--run_dir={trained}", *pictures]
+    result = subprocess.run(
+        [*command, "--frames=7", f"--output={output}"], capture_output=True, text=True, check=False
     )
     assert result.returncode == 0, result.stderr
     assert result.stdout.strip() == f"wrote {output}: 9 frames"
@@ -102,8 +258,8 @@ def test_inbetween_writes_the_animation(trained, pictures, tmp_path):
     assert shown == 9 * 100
 
 
-def test_inbetween_of_a_missing_picture_writes_nothing(trained, pictures, tmp_path):
-    result = run(
+def test_inbetween_of_a_missing_picture_writes_nothing(fork, trained, pictures, tmp_path):
+    result = fork(
         "tf_inbetween.inbetween",
         f"--run_dir={trained}",
         pictures[0],
@@ -111,8 +267,8 @@ def test_inbetween_of_a_missing_picture_writes_nothing(trained, pictures, tmp_pa
         f"--output={tmp_path}/between.gif",
     )
     assert result.returncode == 1
-    assert last_line(result) == f"error: {tmp_path}/c.png: no such file"
-    assert not (tmp_path / "between.gif").exists()
+    assert result.stderr == f"error: {tmp_path}/c.png: no such file\n"
+    assert result.left == ["a.png", "b.png"]
 
 
 def test_the_drawn_frames_are_the_models_inbetweens(trained):
@@ -127,23 +283,64 @@ def test_the_drawn_frames_are_the_models_inbetweens(trained):
         inbetween.draw(model, first, second, 0)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGKILL])
-def test_a_stopped_training_command_resumes(tmp_path, sent):
-    command = [
-        *(sys.executable, "-m", "tf_inbetween.train", "--flagfile=teapot.flags"),
-        *(f"--run_dir={tmp_path}/run", "--steps=60", "--steps_per_epoch=10", "--pairs=4"),
-    ]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=os.getcwd())
-    checkpoints = tmp_path / "run" / "checkpoints"
-    while not list(checkpoints.glob("ckpt-2*.index")):
-        assert process.poll() is None
-        time.sleep(0.2)
+def final_weights(run_dir):
+    """Model and optimizer, as the last checkpoint has them."""
+    reader = tf.train.load_checkpoint(run_dir / "checkpoints")
+    return {
+        name: reader.get_tensor(name)
+        for name in reader.get_variable_to_shape_map()
+        if name.startswith(("model/", "optimizer/"))
+    }
+
+
+def check_stopped_and_resumed(command, run_dir, sent, whole):
+    """Stops `command` by a signal after a checkpoint, starts it again and compares the end."""
+    process = subprocess.Popen(
+        [*command, f"--run_dir={run_dir}"], stderr=subprocess.PIPE, text=True
+    )
+    while not (run_dir / "checkpoints" / "checkpoint").exists():
+        assert process.poll() is None, process.stderr.read()
+        time.sleep(0.01)
     process.send_signal(sent)
-    process.wait(timeout=60)
-    assert process.returncode != 0
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == {signal.SIGKILL: -signal.SIGKILL, signal.SIGINT: 1}[sent]
     if sent == signal.SIGINT:
-        assert "interrupted: the same command goes on" in process.stderr.read()
-    result = subprocess.run(command, capture_output=True, text=True, timeout=300, check=True)
-    assert "resuming at step" in result.stdout
-    assert (tmp_path / "run" / "metrics.json").exists()
+        assert said.splitlines()[-1].startswith("interrupted")
+        assert "Traceback" not in said
+    again = subprocess.run(
+        [*command, f"--run_dir={run_dir}"], capture_output=True, text=True, timeout=300, check=False
+    )
+    assert again.returncode == 0, again.stderr
+    assert "resuming at step" in again.stdout
+    found, expected = final_weights(run_dir), final_weights(whole)
+    assert found.keys() == expected.keys()
+    assert len(found) > 20
+    for name, value in expected.items():
+        np.testing.assert_array_equal(found[name], value, err_msg=name)
+
+
+def test_a_killed_training_ends_as_an_undisturbed_one(
+    builder, tiny_settings, tmp_path, monkeypatch
+):
+    # Ten epochs and checkpoints, so that the signal arrives long before the end.
+    settings = {**tiny_settings, "steps": 20}
+    monkeypatch.setattr(train, "prepare", lambda *_: builder)
+    train.train(Config(run_dir=str(tmp_path / "whole"), **settings))
+    command = [sys.executable, "-c", TRAIN, str(builder.data_dir), "--noevaluate"]
+    for name, value in settings.items():
+        text = ",".join(map(str, value)) if isinstance(value, tuple) else value
+        command.append(f"--{name}={text}")
+    check_stopped_and_resumed(command, tmp_path / "run", signal.SIGKILL, tmp_path / "whole")
+
+
+@pytest.mark.slow
+def test_a_stopped_training_command_resumes(tmp_path):
+    command = [
+        *(sys.executable, "-m", "tf_inbetween.train", f"--flagfile={ROOT}/teapot.flags"),
+        *(f"--data_dir={tmp_path}/data", "--steps=60", "--steps_per_epoch=10", "--pairs=4"),
+    ]
+    subprocess.run([*command, f"--run_dir={tmp_path}/whole"], check=True, capture_output=True)
+    for sent in (signal.SIGINT, signal.SIGKILL):
+        run_dir = tmp_path / sent.name
+        check_stopped_and_resumed(command, run_dir, sent, tmp_path / "whole")
+        assert (run_dir / "metrics.json").exists()

@@ -5,9 +5,10 @@ import itertools
 import numpy as np
 import pytest
 import tensorflow as tf
+import tensorflow_datasets as tfds
 
 from tf_inbetween import data
-from tf_inbetween.config import InputError
+from tf_inbetween.config import Config, InputError
 
 
 def take(dataset, count):
@@ -82,8 +83,6 @@ def test_two_clips_a_batch_keep_their_triplets_apart(builder, tiny_config):
 
 
 def sampled(length, closed, pace=1.0, step=0, draws=20, **settings):
-    from tf_inbetween.config import Config
-
     config = Config(run_dir="x", **settings)
     for draw in range(draws):
         index, triplets, t = data.sample_triplets(
@@ -114,19 +113,55 @@ def test_open_clips_never_wrap(length, slots, t):
     assert len(seen) > 0.8 * length
 
 
-def test_closed_clips_wrap_and_use_every_frame():
-    seen, wrapped = set(), False
+@pytest.mark.parametrize("t", ["half", "any"])
+@pytest.mark.parametrize("slots", [9, 10])
+def test_closed_clips_use_every_frame_and_keep_the_range(slots, t):
+    # 10 slots divide the clip and go all round; 9 do not.
+    seen, round_the_end = set(), False
     for index, triplets, place in sampled(
-        100, True, frames_per_clip=9, t="any", min_gap=20, max_gap=60, draws=60
+        100, True, frames_per_clip=slots, t=t, min_gap=20, max_gap=60, draws=60
     ):
         seen |= set(index)
         first, middle, second = index[triplets].T
-        wrapped |= bool(np.any(second < first))
-        np.testing.assert_allclose(
-            place, ((middle - first) % 100) / ((second - first) % 100), rtol=1e-6
-        )
-    assert seen == set(range(100))
-    assert wrapped
+        round_the_end |= bool(np.any(second < first))
+        gap = (second - first) % 100
+        assert np.all((gap >= 20) & (gap <= 60))
+        np.testing.assert_allclose(place, ((middle - first) % 100) / gap, rtol=1e-6)
+        if t == "half":
+            np.testing.assert_array_equal(place, 0.5)
+    assert len(seen) > 90
+    assert round_the_end
+
+
+@pytest.mark.parametrize(
+    ("closed", "settings"),
+    [
+        (True, {"frames_per_clip": 4, "min_gap": 250, "max_gap": 280, "t": "half"}),
+        (True, {"frames_per_clip": 36, "min_gap": 30, "max_gap": 30, "t": "half"}),
+        (True, {"frames_per_clip": 36, "min_gap": 31, "max_gap": 39, "t": "any"}),
+        (False, {"frames_per_clip": 4, "min_gap": 359, "max_gap": 359, "t": "any"}),
+    ],
+)
+def test_a_range_without_a_gap_is_refused(tiny_config, closed, settings):
+    with pytest.raises(InputError, match="and none that --min_gap="):
+        data._check("c", 360, closed, 1.0, tiny_config(**settings))
+
+
+@pytest.mark.parametrize(
+    ("length", "closed", "settings", "only"),
+    [
+        (360, True, {"frames_per_clip": 36, "min_gap": 40, "max_gap": 40}, {40}),
+        (16, False, {"frames_per_clip": 16, "min_gap": 15, "max_gap": 15, "t": "any"}, {15}),
+        (40, False, {"frames_per_clip": 4, "min_gap": 20, "max_gap": 27}, {20, 22, 24, 26}),
+    ],
+)
+def test_a_narrow_range_is_kept_exactly(tiny_config, length, closed, settings, only):
+    data._check("c", length, closed, 1.0, tiny_config(**settings))
+    gaps = set()
+    for index, triplets, place in sampled(length, closed, draws=60, **settings):
+        gaps |= set((index[triplets[:, 2]] - index[triplets[:, 0]]) % length)
+        assert np.all((place > 0) & (place < 1))
+    assert gaps == only
 
 
 def test_the_largest_gap_widens_with_the_step():
@@ -141,22 +176,109 @@ def test_the_largest_gap_widens_with_the_step():
     assert largest == [20, 60, 120, 120]
 
 
-def test_seed_zero_is_a_seed(builder, tiny_config):
-    assert tiny_config(seed=0).seed == 0
-    zero, again, one = (
-        take(data.batches(builder, "train", tiny_config(seed=seed)), 1)[0]["triplets"]
-        for seed in (0, 0, 1)
+@pytest.fixture(scope="module")
+def several(tmp_path_factory):
+    """Six clips of different lengths, open and closed, whose frames hold their clip and number."""
+    features = tfds.features.FeaturesDict(
+        {
+            "clip": tfds.features.Text(),
+            "frames": tfds.features.Sequence(
+                tfds.features.Image(shape=(64, 64, 3), encoding_format="png")
+            ),
+            "pose": tfds.features.Tensor(shape=(None, 1), dtype=np.float32),
+            "closed": np.bool_,
+            "pace": np.float32,
+        }
     )
-    np.testing.assert_array_equal(zero, again)
-    assert not np.array_equal(zero, one)
+
+    class Several(tfds.core.GeneratorBasedBuilder):
+        VERSION = tfds.core.Version("1.0.0")
+        url_infos = None
+
+        def _info(self):
+            return tfds.core.DatasetInfo(builder=self, features=features)
+
+        def _split_generators(self, _):
+            return {"train": self._generate_examples()}
+
+        def _generate_examples(self):
+            for clip, length in enumerate((12, 13, 20, 24, 30, 41)):
+                frames = np.zeros((length, 64, 64, 3), np.uint8)
+                frames[..., 0] = clip
+                frames[..., 1] = np.arange(length)[:, None, None]
+                yield (
+                    clip,
+                    {
+                        "clip": str(clip),
+                        "frames": frames,
+                        "pose": np.zeros((length, 1), np.float32),
+                        "closed": clip % 2 == 0,
+                        "pace": 0.0,
+                    },
+                )
+
+    builder = Several(data_dir=tmp_path_factory.mktemp("several"))
+    builder.download_and_prepare()
+    return builder
+
+
+LENGTHS = (12, 13, 20, 24, 30, 41)
+
+
+@pytest.mark.parametrize("storage", ["memory", "stream"])
+def test_many_clips_of_many_lengths(several, tiny_config, storage):
+    config = tiny_config(
+        storage=storage, clips_per_batch=2, frames_per_clip=8, min_gap=2.0, max_gap=12.0, t="any"
+    )
+    epochs = take(data.batches(several, "train", config), 6)
+    order = []
+    for batch in epochs:
+        clip, frame = batch["frames"][:, 0, 0, 0].astype(int), batch["frames"][:, 0, 0, 1]
+        assert np.all(clip.reshape(2, 8) == clip.reshape(2, 8)[:, :1])
+        order += list(clip[::8])
+        assert np.all(frame < np.array(LENGTHS)[clip])
+        first, middle, second = batch["triplets"].T
+        np.testing.assert_array_equal(clip[first], clip[second])
+        np.testing.assert_array_equal(clip[first], clip[middle])
+        around = np.array(LENGTHS)[clip[first]]
+        frame = frame.astype(int)
+        gap = frame[second] - frame[first]
+        closed = clip[first] % 2 == 0
+        assert np.all(gap[~closed] > 0)
+        gap = gap % around
+        assert np.all((gap >= 2) & (gap <= 12))
+        np.testing.assert_allclose((frame[middle] - frame[first]) % around / gap, batch["t"])
+    if storage == "memory":  # every epoch holds every clip once, in its own order
+        assert sorted(order[:6]) == sorted(order[6:]) == list(range(6))
+        assert order[:6] != order[6:]
+    late = take(data.batches(several, "train", config, start_step=4), 2)
+    for one, other in zip(epochs[4:], late, strict=True):
+        for key in one:
+            np.testing.assert_array_equal(one[key], other[key])
+
+
+@pytest.mark.parametrize("storage", ["memory", "stream"])
+def test_clips_too_short_are_named_in_both_storages(several, tiny_config, storage):
+    config = tiny_config(storage=storage, frames_per_clip=13, min_gap=2.0, max_gap=12.0)
+    with pytest.raises(InputError, match="clip '0' has 12 frames: --frames_per_clip=13"):
+        data.batches(several, "train", config)
+
+
+def test_a_streamed_clip_that_shows_later_to_be_too_short_is_named(
+    several, tiny_config, monkeypatch
+):
+    monkeypatch.setattr(data, "_LOOKED_AT", 0)
+    config = tiny_config(storage="stream", frames_per_clip=13, min_gap=2.0, max_gap=12.0)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="no 13 frames with gaps in the range"):
+        take(data.batches(several, "train", config), 12)
 
 
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
         ({"frames_per_clip": 40}, "has 36 frames: --frames_per_clip=40 is too many"),
-        ({"min_gap": 10.0, "max_gap": 30.0}, "have gaps of 60 to 330"),
-        ({"min_gap": 350.0, "max_gap": 355.0}, "leave none"),
+        ({"min_gap": 10.0, "max_gap": 30.0}, "have gaps of 60 to 330, and none that --min_gap=10"),
+        ({"min_gap": 350.0, "max_gap": 355.0}, "--max_gap=355 and --t=half allow"),
     ],
 )
 def test_clips_that_do_not_fit_the_settings(builder, tiny_config, settings, message):
@@ -165,9 +287,8 @@ def test_clips_that_do_not_fit_the_settings(builder, tiny_config, settings, mess
 
 
 def test_a_clip_of_two_frames_is_refused(tiny_config):
-    clip = data.Clip("short", np.zeros((2, 64, 64, 3), np.uint8), np.zeros((2, 1)), False, 1.0)
     with pytest.raises(InputError, match="clip 'short' has 2 frames: a triplet needs at least 3"):
-        data._check(clip, tiny_config())
+        data._check("short", 2, False, 1.0, tiny_config())
 
 
 def test_an_unknown_scene_and_an_unknown_split_list_the_valid_ones(builder, tiny_config):

@@ -1,5 +1,8 @@
 """Pictures of every kind that people have."""
 
+import struct
+import zlib
+
 import numpy as np
 import PIL.Image
 import pytest
@@ -61,6 +64,76 @@ def test_sixteen_bits_and_palettes_are_scaled_not_clipped(tmp_path):
     assert np.abs(frame - gradient() / 255).mean() < 0.05
 
 
+def png(width, height, depth, colour_type, rows=()):
+    """The bytes of a PNG that Pillow would not write; big-endian samples, row by row."""
+
+    def chunk(name, data):
+        return (
+            struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+        )
+
+    header = struct.pack(">IIBBBBB", width, height, depth, colour_type, 0, 0, 0)
+    pixels = zlib.compress(b"".join(b"\0" + row.tobytes() for row in rows))
+    chunks = chunk(b"IHDR", header) + chunk(b"IDAT", pixels) + chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + chunks
+
+
+def test_sixteen_bit_rgb(tmp_path):
+    deep = gradient().astype(">u2") * 257
+    (tmp_path / "a.png").write_bytes(png(64, 64, 16, 2, deep))
+    frame = images.read_frame(tmp_path / "a.png", 64, 3)
+    np.testing.assert_allclose(frame * 255, gradient(), atol=1)
+
+
+def test_big_endian_sixteen_bits(tmp_path):
+    values = np.tile(np.linspace(0, 65535, 64).astype(">u2"), (64, 1))
+    path = tmp_path / "a.tiff"
+    PIL.Image.frombytes("I;16B", (64, 64), values.tobytes()).save(path)
+    frame = images.read_frame(path, 64, 1)
+    np.testing.assert_allclose(frame[..., 0], values / 65535, atol=0.003)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_black_and_white(tmp_path, channels):
+    black_and_white = gradient()[..., 0] > 128
+    frame = images.read_frame(save(tmp_path / "a.png", black_and_white), 64, channels)
+    np.testing.assert_array_equal(frame, np.repeat(black_and_white[..., None], channels, -1))
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_transparent_grey_and_transparent_palettes_are_laid_over_white(tmp_path, channels):
+    grey = PIL.Image.new("LA", (64, 64), (0, 0))
+    grey.paste((102, 255), (0, 0, 64, 32))
+    grey.save(tmp_path / "grey.png")
+    palette = PIL.Image.new("P", (64, 64), 1)
+    palette.putpalette([102, 102, 102, 0, 0, 0])
+    palette.paste(0, (0, 0, 64, 32))
+    palette.save(tmp_path / "palette.png", transparency=1)
+    for name in ("grey", "palette"):
+        frame = images.read_frame(tmp_path / f"{name}.png", 64, channels)
+        np.testing.assert_allclose(frame[:32], 0.4, atol=1e-6)
+        np.testing.assert_array_equal(frame[32:], 1)
+
+
+def test_cmyk(tmp_path):
+    PIL.Image.new("CMYK", (64, 64), (255, 0, 0, 0)).save(tmp_path / "a.jpg", quality=100)
+    frame = images.read_frame(tmp_path / "a.jpg", 64, 3)
+    np.testing.assert_allclose(frame, np.broadcast_to([0, 1, 1], frame.shape), atol=0.02)
+
+
+def test_floats_and_whole_numbers_are_read_only_in_their_range(tmp_path):
+    ramp = np.tile(np.linspace(0, 1, 64, dtype=np.float32), (64, 1))
+    frame = images.read_frame(save(tmp_path / "a.tiff", ramp), 64, 1)
+    np.testing.assert_allclose(frame[..., 0], ramp, atol=0.003)
+    for bad in (np.nan, -0.1, 1.5):
+        path = save(tmp_path / "a.tiff", np.where(ramp == 1, np.float32(bad), ramp))
+        with pytest.raises(InputError, match=r"a\.tiff: its values must be numbers from 0 to 1$"):
+            images.read_frame(path, 64, 1)
+    path = save(tmp_path / "a.tiff", np.full((64, 64), 70_000, np.int32))
+    with pytest.raises(InputError, match="its values must be numbers from 0 to 65535"):
+        images.read_frame(path, 64, 1)
+
+
 def test_another_size_is_resized_with_a_notice(tmp_path):
     said = []
     frame = images.read_frame(save(tmp_path / "a.png", gradient(200)), 64, 3, said.append)
@@ -73,8 +146,12 @@ def test_another_size_is_resized_with_a_notice(tmp_path):
 def test_a_wide_picture_is_cut_in_the_middle_not_squeezed(tmp_path):
     wide = np.zeros((64, 192, 3), np.uint8)
     wide[:, 64:128] = 255
-    frame = images.read_frame(save(tmp_path / "a.png", wide), 64, 3)
-    assert frame.min() > 0.9
+    said = []
+    frame = images.read_frame(save(tmp_path / "a.png", wide), 64, 3, said.append)
+    assert frame.min() == 1
+    assert said == [f"{tmp_path}/a.png: 192x64 cut to the middle 64x64"]
+    images.read_frame(tmp_path / "a.png", 32, 3, said.append)
+    assert said[1] == f"{tmp_path}/a.png: 192x64 cut to the middle 64x64, resized to 32x32"
 
 
 def test_names_beyond_ascii(tmp_path):
@@ -104,10 +181,24 @@ def test_a_truncated_picture(tmp_path):
         images.read_frame(path, 64, 3)
 
 
-def test_a_picture_of_too_many_pixels_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(images, "_MAX_PIXELS", 1000)
-    with pytest.raises(InputError, match="64x64 pixels are too many"):
-        images.read_frame(save(tmp_path / "a.png", gradient()), 64, 3)
+# Pillow reads the first size gladly, warns of the second and refuses the third.
+@pytest.mark.parametrize(("width", "height"), [(2**14 + 1, 2**13), (13_000, 12_000), (20_000,) * 2])
+def test_a_picture_of_too_many_pixels_is_refused(tmp_path, width, height):
+    path = tmp_path / "a.png"
+    path.write_bytes(png(width, height, 8, 0))
+    with pytest.raises(
+        InputError, match=r"a\.png: more than the 134,217,728 pixels that a picture"
+    ):
+        images.read_frame(path, 64, 1)
+
+
+def test_a_large_picture_is_read_without_pillows_warning(tmp_path):
+    path = tmp_path / "a.png"
+    row = np.full(2**15 // 8, 255, np.uint8)
+    path.write_bytes(png(2**15, 2800, 1, 0, [row] * 2800))
+    said = []
+    assert images.read_frame(path, 64, 1, said.append).min() == 1
+    assert said == [f"{path}: 32768x2800 cut to the middle 2800x2800, resized to 64x64"]
 
 
 @pytest.mark.parametrize("channels", [1, 3])

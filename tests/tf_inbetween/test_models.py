@@ -71,11 +71,19 @@ def test_the_ends_of_the_line_are_the_reconstructions(config):
         np.testing.assert_allclose(drawn, model.reconstruct(end), atol=1e-5)
 
 
-def test_a_step_changes_every_weight_and_no_metric_is_lost(config):
+def test_a_path_is_the_inbetweens_of_its_ends(tiny_config):
+    model = train.build_model(tiny_config())
+    first, second, _ = floats_for(tiny_config())
+    t = np.float32([0.0, 0.3, 1.0])
+    expected = model.inbetween(np.stack([first] * 3), np.stack([second] * 3), t)
+    np.testing.assert_allclose(model.path(first, second, t), expected, atol=1e-6)
+
+
+def test_steps_change_every_weight_and_what_is_saved_draws_the_same(config, tmp_path):
     model = train.build_model(config)
     before = [weight.numpy() for weight in model.trainable_variables]
     data = tf.data.Dataset.from_tensors(batch_for(config)).repeat()
-    history = model.fit(data, steps_per_epoch=4, epochs=1, verbose=0, shuffle=False).history
+    history = model.fit(data, steps_per_epoch=3, epochs=1, verbose=0, shuffle=False).history
     assert all(np.all(np.isfinite(value)) for value in history.values())
     assert set(history) == {
         "loss",
@@ -91,18 +99,18 @@ def test_a_step_changes_every_weight_and_no_metric_is_lost(config):
     for weight, old in zip(model.trainable_variables, before, strict=True):
         assert not np.array_equal(weight.numpy(), old), weight.path
 
-
-def test_save_and_load_draws_the_same_in_safe_mode(config, tmp_path):
-    model = train.build_model(config)
-    data = tf.data.Dataset.from_tensors(batch_for(config)).repeat()
-    model.fit(data, steps_per_epoch=2, epochs=1, verbose=0, shuffle=False)
     model.save(tmp_path / "model.keras", include_optimizer=False)
     loaded = keras.saving.load_model(tmp_path / "model.keras", compile=False, safe_mode=True)
     assert isinstance(loaded, tf_inbetween.TripletVAE)
     assert json.dumps(loaded.get_config()) == json.dumps(model.get_config())
     frames = floats_for(config)
-    np.testing.assert_array_equal(model.reconstruct(frames), loaded.reconstruct(frames))
-    np.testing.assert_array_equal(model.elbo(frames, [1, 2]), loaded.elbo(frames, [1, 2]))
+    # oneDNN may pick another kernel where bfloat16 meets float32; all else is equal to the bit.
+    slack = 1e-5 if config.precision == "mixed_bfloat16" else 0
+    for one, other in (
+        (model.reconstruct(frames), loaded.reconstruct(frames)),
+        (model.elbo(frames, [1, 2]), loaded.elbo(frames, [1, 2])),
+    ):
+        np.testing.assert_allclose(one, other, atol=slack, rtol=slack)
 
 
 def test_evaluate_weighs_matching_fully_whatever_the_warm_up(tiny_config):
@@ -160,7 +168,9 @@ def test_unknown_names_list_the_valid_ones(tiny_config, setting, message):
 def test_networks_compute_in_bfloat16_and_return_float32(tiny_config):
     model = train.build_model(tiny_config(precision="mixed_bfloat16"))
     assert model.encoder.trunk[0].compute_dtype == "bfloat16"
-    assert model.decoder.trunk[-1].variable_dtype == "float32"
+    assert model.decoder.trunk[0].compute_dtype == "bfloat16"
+    assert model.decoder.trunk[-1].compute_dtype == "float32"
+    assert model.encoder.mean.compute_dtype == "float32"
     assert keras.config.dtype_policy().name == "float32"
 
 

@@ -123,6 +123,63 @@ def test_a_bad_name_leaves_no_run_directory(tiny_config, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
+def test_a_validation_that_breaks_stops_too(tiny_config, monkeypatch):
+    def poisoned(builder, split, config, **kwargs):
+        found = batches(builder, split, config, **kwargs)
+        if split == "train":
+            return found
+        return found.map(lambda batch: {**batch, "t": batch["t"] * float("nan")})
+
+    monkeypatch.setattr(train, "batches", poisoned)
+    with pytest.raises(InputError, match=r"step 2: .*val_matching_kl.* NaN"):
+        train.train(tiny_config())
+
+
+def test_a_finished_run_whose_model_is_gone_says_so(tiny_config, tmp_path):
+    config = tiny_config(steps=2)
+    train.train(config)
+    (tmp_path / "run" / "model.keras").unlink()
+    with pytest.raises(InputError, match=r"model\.keras: missing"):
+        train.train(config)
+
+
+def test_a_start_cut_off_between_its_files_starts_again(tiny_config, tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "environment.json").write_text("{}")
+    (tmp_path / "run" / ".flags.partial.txt").write_text("--al")
+    config = tiny_config(steps=2)
+    assert train.train(config).step == 2
+    assert run_directory.load_config(tmp_path / "run") == config
+
+
+@pytest.mark.parametrize("content", [None, "", "garbage"])
+def test_a_damaged_list_of_checkpoints_is_an_error_not_a_fresh_start(
+    tiny_config, tmp_path, content
+):
+    config = tiny_config()
+    train.train(config)
+    path = tmp_path / "run" / "checkpoints" / "checkpoint"
+    path.unlink() if content is None else path.write_text(content)
+    with pytest.raises(InputError, match="missing or damaged, though there are ckpt"):
+        train.train(config)
+
+
+def test_a_kill_in_the_first_save_starts_again(tiny_config, tmp_path):
+    config = tiny_config(steps=2)
+    train.train(config)
+    expected = final_weights(config)
+    (tmp_path / "run" / "checkpoints" / "checkpoint").unlink()
+    assert train.train(config).restored_step == 0
+    for name, value in final_weights(config).items():
+        np.testing.assert_array_equal(value, expected[name])
+
+
+def test_settings_that_fit_no_clip_leave_no_run_directory(tiny_config, tmp_path):
+    with pytest.raises(InputError, match="none that --min_gap=350"):
+        train.train(tiny_config(min_gap=350.0, max_gap=355.0))
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_damaged_checkpoint_is_an_error_not_a_fresh_start(tiny_config, tmp_path):
     config = tiny_config(steps=2)
     train.train(config)
@@ -170,6 +227,11 @@ def test_tensorboard_gets_every_page(tiny_config, tmp_path, builder):
     assert "sprite" in (logs / "validation" / "projector_config.pbtxt").read_text()
 
 
-def test_auto_precision_is_a_valid_policy():
-    assert train.choose_precision("auto") in ("float32", "mixed_bfloat16")
+@pytest.mark.parametrize(
+    ("cpu", "expected"), [("flags : amx_bf16", "mixed_bfloat16"), ("avx512_bf16", "float32")]
+)
+def test_auto_precision_looks_for_matrix_units(monkeypatch, cpu, expected):
+    monkeypatch.setattr(train.Path, "read_text", lambda _: cpu)
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda _: [])
+    assert train.choose_precision("auto") == expected
     assert train.choose_precision("float32") == "float32"
