@@ -33,7 +33,7 @@ SMALL = {
 
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory):
-    """A copy of what the commands read, and an environment whose data sets lie beside it."""
+    """A copy of what the commands read, and an environment with its own data sets."""
     folder = tmp_path_factory.mktemp("checkout")
     for name in ("teapot.flags", "README.md"):
         shutil.copy(ROOT / name, folder)
@@ -89,7 +89,7 @@ def lab_note(result):
     return (
         f"# Reaches, on test frames at a gap of 60°: hit rate {found['hit_rate']:.2f}, timing error\n"
         f"# {found['timing_error_degrees']:.2f}°, MSE {1e4 * found['mse']:.2f}e-4; reconstruction "
-        f"{1e4 * result['reconstruction']['test']['mse']:.2f}e-4. "
+        f"{1e4 * result['reconstruction']['test']['mse']:.2f}e-4.\n# "
         f"Trains for {result['train_seconds'] / 60:.1f} minutes on 2 cores.\n"
     )
 

@@ -193,9 +193,7 @@ def test_command_on_bad_input(tmp_path):
     assert result.returncode != 0
     assert (
         result.stderr
-        == "error: unknown scene 'kettle'; valid: "
-        + ", ".join(sorted(scenes.SCENES))
-        + "\n"
+        == "error: unknown scene 'kettle'; valid: " + ", ".join(sorted(scenes.SCENES)) + "\n"
     )
     assert not list(tmp_path.iterdir())
 
