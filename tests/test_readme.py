@@ -86,10 +86,11 @@ def lab_note(result):
     """What the head of a flag file says of its run."""
     (row,) = (row for row in result["inbetween"] if (row["gap_label"], row["t"]) == ("60°", 0.5))
     found = row["methods"]["latent"]
+    reconstruction = result["reconstruction"]["test"]["mse"]
     return (
-        f"# Reaches, on test frames at a gap of 60°: hit rate {found['hit_rate']:.2f}, timing error\n"
-        f"# {found['timing_error_degrees']:.2f}°, MSE {1e4 * found['mse']:.2f}e-4; reconstruction "
-        f"{1e4 * result['reconstruction']['test']['mse']:.2f}e-4.\n# "
+        f"# On test frames at a gap of 60°: hit rate {found['hit_rate']:.2f}, timing error "
+        f"{found['timing_error_degrees']:.2f}°,\n"
+        f"# MSE {1e4 * found['mse']:.2f}e-4; reconstruction {1e4 * reconstruction:.2f}e-4. "
         f"Trains for {result['train_seconds'] / 60:.1f} minutes on 2 cores.\n"
     )
 
