@@ -70,10 +70,12 @@ def compare(run_dirs, output, pages, gaps, data_dir=""):
     builder = prepare(configs[-1], data_dir)
     clip = load_clips(builder, "test")[0]
     methods = {
-        textwrap.fill(name, 18): evaluate.latent_method(run_directory.load_model(run_dir))
+        textwrap.fill(name, 20, break_on_hyphens=False): evaluate.latent_method(
+            run_directory.load_model(run_dir)
+        )
         for name, run_dir in zip(names, run_dirs, strict=True)
     }
-    hero = {list(methods)[-1]: list(methods.values())[-1], "crossfade": baselines.crossfade}
+    hero = {"latent": list(methods.values())[-1], "crossfade": baselines.crossfade}
     if "optical_flow" in baselines.available():
         methods["optical_flow"] = baselines.optical_flow
     rows = [row for row in found[0]["inbetween"] if row["gap_label"] in gaps]

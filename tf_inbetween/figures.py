@@ -82,6 +82,8 @@ def error_by_gap(path, rows):
         axis.set_ylabel(label)
         if key != "hit_rate":
             axis.set_yscale("symlog" if key == "timing_error" else "log")
+        if key == "timing_error":
+            axis.set_ylim(bottom=0)
     figure.axes[0].legend(fontsize=8)
     _save(figure, path)
 
