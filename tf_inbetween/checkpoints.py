@@ -66,7 +66,10 @@ def latest(directory):
     Raises `InputError` if there are some but the file that lists them is missing or damaged. (A
     single one without that file is what a kill in the first save leaves; it does not count.)
     """
-    path = tf.train.latest_checkpoint(directory)
+    try:
+        path = tf.train.latest_checkpoint(directory)
+    except ValueError:  # of an empty list; damage of other kinds is ignored with a warning
+        path = None
     listed = (Path(directory) / "checkpoint").exists()
     names = {found.name.partition(".")[0] for found in Path(directory).glob("ckpt-*")}
     if path is None and (listed or len(names) > 1):

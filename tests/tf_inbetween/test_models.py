@@ -103,9 +103,11 @@ def test_steps_change_every_weight_and_what_is_saved_draws_the_same(config, tmp_
     loaded = keras.saving.load_model(tmp_path / "model.keras", compile=False, safe_mode=True)
     assert isinstance(loaded, tf_inbetween.TripletVAE)
     assert json.dumps(loaded.get_config()) == json.dumps(model.get_config())
+    for weight, other in zip(model.variables, loaded.variables, strict=True):
+        np.testing.assert_array_equal(weight, other, err_msg=weight.path)
     frames = floats_for(config)
-    # oneDNN may pick another kernel where bfloat16 meets float32; all else is equal to the bit.
-    slack = 1e-5 if config.precision == "mixed_bfloat16" else 0
+    # In bfloat16 oneDNN rounds by where the arrays lie; in float32 all is equal to the bit.
+    slack = 2**-8 if config.precision == "mixed_bfloat16" else 0
     for one, other in (
         (model.reconstruct(frames), loaded.reconstruct(frames)),
         (model.elbo(frames, [1, 2]), loaded.elbo(frames, [1, 2])),
