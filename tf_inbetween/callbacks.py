@@ -29,6 +29,7 @@ class Progress(keras.callbacks.Callback):
         """`steps` in all, of which `start_step` are done."""
         super().__init__()
         self._steps, self._done = steps, start_step
+        self._bar = None
 
     def on_train_begin(self, logs=None):
         """Opens the bar."""
@@ -50,9 +51,10 @@ class Progress(keras.callbacks.Callback):
         shown = ("val_loss", "val_reconstruction_mse", "val_inbetween_mse")
         self._bar.set_postfix({name: f"{logs[name]:.4g}" for name in shown}, refresh=False)
 
-    def on_train_end(self, logs=None):
-        """Closes the bar."""
-        self._bar.close()
+    def close(self):
+        """Ends the bar's line, also after an error."""
+        if self._bar is not None:
+            self._bar.close()
 
 
 class StopOnBadNumbers(keras.callbacks.Callback):

@@ -79,6 +79,7 @@ def train(config):
     else:
         shutil.rmtree(run_dir / "logs", ignore_errors=True)
 
+    bar = Progress(config.steps, start)
     try:
         model.fit(
             training,
@@ -88,7 +89,7 @@ def train(config):
             validation_data=validation.cache(),
             callbacks=[
                 StopOnBadNumbers(),
-                Progress(config.steps, start),
+                bar,
                 Summaries(
                     run_dir / "logs",
                     config,
@@ -104,6 +105,8 @@ def train(config):
     except tf.errors.InvalidArgumentError as error:
         first_line = error.message.partition("\n")[0]
         raise InputError(f"a batch could not be made: {first_line}") from error
+    finally:
+        bar.close()
     return checkpoints
 
 
