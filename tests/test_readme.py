@@ -76,7 +76,9 @@ def test_every_command_of_the_readme_runs(checkout):
         ran.append(module)
     assert set(ran) == set(SMALL)
     assert ran.count("tf_inbetween.train") == 3
-    assert (folder / "between.gif").exists()
+    assert (folder / "runs/teapot/between.gif").exists()
+    (snippet,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    subprocess.run([sys.executable, "-c", snippet], cwd=folder, env=environment, check=True)
     assert "| 60° | 0.5 |" in (folder / "README.md").read_text()
     for picture in re.findall(r"!\[.*?\]\((.*?)\)", README):
         assert (folder / picture).exists(), f"no command of the README makes {picture}"

@@ -127,17 +127,18 @@ class Summaries(keras.callbacks.Callback):
                 {
                     name: ",".join(map(str, value)) if isinstance(value, tuple) else value
                     for name, value in dataclasses.asdict(self._config).items()
+                    if name not in ("run_dir", "data_dir")
                 },
                 trial_id=str(self._dir.parent.name),
             )
+        # `call` and not the model itself: its scopes then stand at the top of the graph page.
         step = tf.function(
-            lambda batch: self.model.compute_loss(x=batch, y_pred=self.model(batch), training=False)
+            lambda batch: self.model.loss_and_terms(batch, self.model.call(batch), False)[0]
         )
         with self._writers["train"].as_default():
             tf.summary.trace_on(graph=True)
             step(self._batch)
             tf.summary.trace_export("triplet_loss", step=0)
-        self.model.reset_metrics()
         self._start_projector()
 
     def on_epoch_end(self, epoch, logs=None):
@@ -158,8 +159,12 @@ class Summaries(keras.callbacks.Callback):
             q = self.model.encode(frames)
             tf.summary.histogram("latent_mean", q.mean())
             tf.summary.histogram("latent_stddev", q.stddev())
-            tf.summary.image("reconstruction", self._reconstructions()[tf.newaxis])
-            tf.summary.image("inbetween", self._inbetweens()[tf.newaxis])
+            rows = "Top: the truth. Bottom: drawn by the model."
+            for tag, strip in (
+                ("reconstruction", self._reconstructions()),
+                ("inbetween", self._inbetweens()),
+            ):
+                tf.summary.image(tag, strip[tf.newaxis], description=rows)
         for writer in self._writers.values():
             writer.flush()
         self._latent_means.assign(self.model.encode(to_float(self._projected)).mean())
@@ -193,9 +198,9 @@ class Summaries(keras.callbacks.Callback):
         side = math.ceil(math.sqrt(count))
         rows = [self._projected[i : i + side] / 255.0 for i in range(0, count, side)]
         images.write_frames(folder / "thumbnails.png", images.tile(rows, gap=0)[np.newaxis])
-        lines = ["\t".join(["frame", *self._pose_names])]
+        lines = ["\t".join([*self._pose_names, "frame"])]
         for place in places:
-            lines.append("\t".join([str(place), *(f"{value:g}" for value in self._pose[place])]))
+            lines.append("\t".join([*(f"{value:g}" for value in self._pose[place]), str(place)]))
         (folder / "poses.tsv").write_text("\n".join(lines) + "\n")
         settings = projector.ProjectorConfig()
         embedding = settings.embeddings.add()

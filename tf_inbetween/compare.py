@@ -199,7 +199,7 @@ def _cell(found):
 
 
 def _minutes(seconds):
-    return "" if seconds is None else f"{seconds / 60:.1f}"
+    return "-" if seconds is None else f"{seconds / 60:.1f}"
 
 
 def _metrics(run_dir):

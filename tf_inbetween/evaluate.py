@@ -242,9 +242,11 @@ def _report(result):
         if row["t"] != 0.5:
             continue
         for name, found in row["methods"].items():
+            error = found.get("timing_error_degrees")
+            error = f"{found['timing_error']:7.2f} frames" if error is None else f"{error:13.2f}°"
             print(
                 f"{row['gap_label']:>10} {row['t']:>5g}  {name:<14} {1e4 * found['mse']:9.2f}  "
-                f"{found['timing_error']:7.2f} frames {found['hit_rate']:8.3f}"
+                f"{error} {found['hit_rate']:8.3f}"
             )
     for split, found in result["reconstruction"].items():
         print(f"reconstruction, {split}: MSE x 1e4 {1e4 * found['mse']:.2f}")

@@ -67,11 +67,9 @@ def latent_pca(path, means, colours, colour_label, closed):
 def error_by_gap(path, rows):
     """Draws MSE, timing error and hit rate against the gap, from metrics.json's rows at t = 1/2."""
     rows = [row for row in rows if row["t"] == 0.5]
-    panels = {
-        "mse": "MSE",
-        "timing_error": "timing error, frames",
-        "hit_rate": "hit rate",
-    }
+    degrees = "timing_error_degrees" in next(iter(rows[0]["methods"].values()))
+    timing, unit = ("timing_error_degrees", "°") if degrees else ("timing_error", "frames")
+    panels = {"mse": "MSE", timing: f"timing error, {unit}", "hit_rate": "hit rate"}
     figure = Figure(figsize=(10, 3.2), layout="constrained")
     for axis, (key, label) in zip(figure.subplots(1, 3), panels.items(), strict=True):
         for name in rows[0]["methods"]:
@@ -80,9 +78,10 @@ def error_by_gap(path, rows):
         axis.set_xticks(range(len(rows)), [row["gap_label"] for row in rows])
         axis.set_xlabel("gap between the two frames")
         axis.set_ylabel(label)
-        if key != "hit_rate":
-            axis.set_yscale("symlog" if key == "timing_error" else "log")
-        if key == "timing_error":
+        if key == "mse":
+            axis.set_yscale("log")
+        if key == timing:
+            axis.set_yscale("symlog")
             axis.set_ylim(bottom=0)
     figure.axes[0].legend(fontsize=8)
     _save(figure, path)

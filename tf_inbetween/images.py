@@ -43,8 +43,8 @@ def read_frame(path, image_size, channels, notify=print):
     """
     path = Path(path)
     if not path.is_file():
-        raise InputError(f"{path}: no such file")
-    picture = _to_mode(path, _open(path), "RGB" if channels == 3 else "L")
+        raise InputError(f"{path}: {'is a folder' if path.is_dir() else 'no such file'}")
+    picture = _to_mode(path, _open(path), "RGB" if channels == 3 else "L", notify)
     picture = _fit(path, picture, image_size, notify)
     frame = np.asarray(picture, np.float32) / 255.0
     return frame.reshape(image_size, image_size, channels)
@@ -64,7 +64,7 @@ def _open(path):
     raise InputError(too_many)
 
 
-def _to_mode(path, picture, mode):
+def _to_mode(path, picture, mode, notify):
     if picture.mode.startswith(("I", "F")):
         values = np.asarray(picture, np.float64)
         top = 1.0 if picture.mode == "F" else 65535.0
@@ -74,6 +74,8 @@ def _to_mode(path, picture, mode):
     try:
         if picture.has_transparency_data:
             picture = picture.convert("RGBA")
+            if picture.getextrema()[3][0] < 255:
+                notify(f"{path}: its transparent parts are laid over white")
             white = PIL.Image.new("RGBA", picture.size, "white")
             picture = PIL.Image.alpha_composite(white, picture)
         return picture.convert(mode)

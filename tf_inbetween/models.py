@@ -178,6 +178,13 @@ class TripletVAE(keras.Model):
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         """The loss of `losses.triplet_loss` for the batch `x` and what `call` made of it."""
         del y, sample_weight
+        loss, shown = self.loss_and_terms(x, y_pred, training)
+        for name, value in shown.items():
+            self._means[name].update_state(value)
+        return loss
+
+    def loss_and_terms(self, x, y_pred, training):
+        """The loss of a batch, and its terms and diagnostics by name, not yet averaged."""
         first, middle, second = tf.unstack(x["triplets"], axis=1)
         with tf.name_scope("likelihood"):
             frames = to_float(x["frames"])
@@ -202,18 +209,18 @@ class TripletVAE(keras.Model):
             )
             terms["matching_kl"] = tf.reduce_mean(kl)
             alpha = self._alpha_of_step() if training else tf.constant(self.alpha)
-        with tf.name_scope("metrics"):
-            sagitta = interpolation.sagitta(q0.mean(), q1.mean(), q2.mean(), q1.stddev(), x["t"])
-            shown = {
-                **terms,
+        with tf.name_scope("triplet_loss"):
+            loss = losses.triplet_loss(terms, alpha, self.prior_weight, self.inbetween_weight)
+        with tf.name_scope("diagnostics"):
+            diagnostics = {
                 "reconstruction_mse": (p.mean() - frames) ** 2,
                 "inbetween_mse": (p_inbetween.mean() - truth) ** 2,
-                "sagitta": sagitta,
+                "sagitta": interpolation.sagitta(
+                    q0.mean(), q1.mean(), q2.mean(), q1.stddev(), x["t"]
+                ),
                 "alpha": alpha,
             }
-            for name, value in shown.items():
-                self._means[name].update_state(value)
-        return losses.triplet_loss(terms, alpha, self.prior_weight, self.inbetween_weight)
+        return loss, {**terms, **diagnostics}
 
     def _scale_for(self, frames, outputs, training):
         """The likelihood's scale: in training the batch's optimum, kept as a moving mean."""

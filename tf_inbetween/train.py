@@ -73,6 +73,7 @@ def train(config):
     checkpoints.restore()
     if start == config.steps:
         run_directory.load_model(run_dir)
+        print(f"trained to step {start} already")
         return checkpoints
     if start:
         print(f"resuming at step {start} of {config.steps}")

@@ -218,7 +218,7 @@ def test_tensorboard_gets_every_page(tiny_config, tmp_path, builder):
 
     (clip,) = load_clips(builder, "validation")
     poses = (logs / "validation" / "poses.tsv").read_text().splitlines()
-    assert poses[0] == "frame\tazimuth"
+    assert poses[0] == "azimuth\tframe"
     assert len(poses) == 1 + len(clip.frames)
     means = tf.train.load_variable(
         str(logs / "validation"), "latent_means/.ATTRIBUTES/VARIABLE_VALUE"
