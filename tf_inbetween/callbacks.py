@@ -9,6 +9,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import tensorflow as tf
+from matplotlib import colormaps
 from tensorboard.plugins import projector
 from tensorboard.plugins.hparams import api as hparams
 from tqdm import tqdm
@@ -113,7 +114,7 @@ class Summaries(keras.callbacks.Callback):
         super().__init__()
         self._dir, self._config, self._batch = Path(log_dir), config, batch
         self._frames = clip.frames
-        self._pose, self._pose_names = clip.pose, pose_names
+        self._pose, self._pose_names, self._closed = clip.pose, pose_names, clip.closed
         self._reach = min(round(config.max_gap / clip.pace), len(clip.frames) - 1)
 
     def on_train_begin(self, logs=None):
@@ -195,8 +196,9 @@ class Summaries(keras.callbacks.Callback):
         count = min(len(self._frames), _PROJECTED)
         places = np.linspace(0, len(self._frames) - 1, count).astype(int)
         self._projected = self._frames[places]
+        thumbnails = _framed(self._projected / 255.0, self._pose[places, 0], self._closed)
         side = math.ceil(math.sqrt(count))
-        rows = [self._projected[i : i + side] / 255.0 for i in range(0, count, side)]
+        rows = [thumbnails[i : i + side] for i in range(0, count, side)]
         images.write_frames(folder / "thumbnails.png", images.tile(rows, gap=0)[np.newaxis])
         lines = ["\t".join([*self._pose_names, "frame"])]
         for place in places:
@@ -217,3 +219,14 @@ class Summaries(keras.callbacks.Callback):
             max_to_keep=1,
             checkpoint_name="latent_means",
         )
+
+
+def _framed(frames, pose, closed):
+    """RGB frames [K, H, W, 3] with a border coloured by their pose [K]."""
+    border = max(frames.shape[1] // 12, 1)
+    place = (pose - pose.min()) / max(np.ptp(pose), 1e-9)
+    colours = colormaps["twilight" if closed else "viridis"](place)[:, np.newaxis, np.newaxis, :3]
+    framed = np.broadcast_to(colours, (*frames.shape[:3], 3)).copy()
+    inside = (slice(None), slice(border, -border), slice(border, -border))
+    framed[inside] = frames[inside]
+    return framed

@@ -4,6 +4,7 @@ import json
 
 import keras
 import numpy as np
+import PIL.Image
 import pytest
 import tensorflow as tf
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
@@ -220,6 +221,12 @@ def test_tensorboard_gets_every_page(tiny_config, tmp_path, builder):
     poses = (logs / "validation" / "poses.tsv").read_text().splitlines()
     assert poses[0] == "azimuth\tframe"
     assert len(poses) == 1 + len(clip.frames)
+    with PIL.Image.open(logs / "validation" / "thumbnails.png") as picture:
+        thumbnails = np.asarray(picture)
+    assert thumbnails.shape == (6 * 64, 6 * 64, 3)  # 36 frames
+    corners = thumbnails[::64, ::64].reshape(-1, 3)
+    assert len(np.unique(corners, axis=0)) > 30  # each pose has its colour
+    np.testing.assert_array_equal(thumbnails[5:59, 5:59], clip.frames[0, 5:59, 5:59])
     means = tf.train.load_variable(
         str(logs / "validation"), "latent_means/.ATTRIBUTES/VARIABLE_VALUE"
     )
