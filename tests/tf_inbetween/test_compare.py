@@ -117,7 +117,7 @@ def test_the_middle_gap_has_rows_at_the_quarters(gaps, rows):
     assert lines[-3:] == [
         "| reconstruction, MSE x 1e4 | | 3.00 | 3.00 |  |  |",
         "| training, minutes | | 1.5 | 1.5 |  |  |",
-        "| whole command, minutes | |  |  |  |  |",
+        "| whole command, minutes | | - | - |  |  |",
     ]
     assert len({line.count("|") for line in lines}) == 1
 
