@@ -14,6 +14,7 @@ LABELS = {
     "nearest_frame": "nearest frame",
 }
 _COLUMNS = 9
+_SAMPLES = 12
 _DPI = 150
 
 
@@ -88,7 +89,7 @@ def error_by_gap(path, rows):
 
 
 def draw_all(folder, model, methods, builder, clips, result):
-    """Draws the five pictures of an evaluated run into `folder`, and the ends of its long path."""
+    """Draws the five pictures of an evaluated run into `folder`, and frames to try the model on."""
     clip = clips[0]
     frames = to_float(clip.frames).numpy()
     metadata = builder.info.metadata
@@ -108,6 +109,9 @@ def draw_all(folder, model, methods, builder, clips, result):
     begin = _begin(clip, gap)
     for name, place in (("first", begin), ("second", begin + gap)):
         images.write_frames(folder / f"{name}.png", frames[[place % len(frames)]])
+    for i in range(_SAMPLES):
+        place = i * len(frames) // _SAMPLES
+        images.write_frames(folder / "samples" / f"{i:02}.png", frames[[place]])
 
     means = np.concatenate(
         [model.encode(frames[i : i + 100]).mean() for i in range(0, len(frames), 100)]

@@ -25,6 +25,14 @@ def to_float(frames):
     return tf.cast(frames, tf.float32) / 255.0
 
 
+def _on_any_batch(network, inputs):
+    """`network(inputs)`, of no rows too: a convolution on a CPU fails on an empty batch."""
+    rows = tf.shape(inputs)[0]
+    extra = tf.zeros([tf.cast(rows == 0, tf.int32), *inputs.shape[1:]], inputs.dtype)
+    outputs = network(tf.concat([inputs, extra], axis=0))
+    return tf.nest.map_structure(lambda output: output[:rows], outputs)
+
+
 @keras.saving.register_keras_serializable("tf_inbetween")
 class TripletVAE(keras.Model):
     """A VAE trained so that the straight line between two latents is the motion between the frames.
@@ -112,11 +120,11 @@ class TripletVAE(keras.Model):
 
     def encode(self, frames):
         """The posteriors q(z|x) of frames [N, H, W, C] in [0, 1]: a distribution, event [Z]."""
-        return distributions.gaussian(*self.encoder(frames))
+        return distributions.gaussian(*_on_any_batch(self.encoder, frames))
 
     def decode(self, latents):
         """The means of p(x|z) for latents [N, Z]: frames [N, H, W, C], clipped to [0, 1]."""
-        p = self._likelihood(self.decoder(latents), self.scale)
+        p = self._likelihood(_on_any_batch(self.decoder, latents), self.scale)
         return tf.clip_by_value(p.mean(), 0.0, 1.0)
 
     def reconstruct(self, frames):
@@ -127,16 +135,41 @@ class TripletVAE(keras.Model):
         """The frames at `t` [N] between `first` and `second` [N, H, W, C], all in [0, 1].
 
         The two posterior means are joined by a straight line; t = 0 reconstructs `first` and t = 1
-        `second`.
+        `second`. With several times for each pair, t [N, K], the frames are [N, K, H, W, C].
         """
-        z0, z2 = self.encode(first).mean(), self.encode(second).mean()
-        return self.decode(interpolation.lerp(z0, z2, t))
+        z0, z2 = tf.split(self.encode(tf.concat([first, second], axis=0)).mean(), 2)
+        t = tf.convert_to_tensor(t)
+        if t.shape.rank == 1:
+            return self.decode(interpolation.lerp(z0, z2, t))
+        z_t = interpolation.lerp(z0[:, tf.newaxis], z2[:, tf.newaxis], t)
+        frames = self.decode(tf.reshape(z_t, [-1, z_t.shape[-1]]))
+        return tf.reshape(frames, tf.concat([tf.shape(t), tf.shape(frames)[1:]], axis=0))
 
     def path(self, first, second, t):
         """The frames at `t` [K] between two frames, each [H, W, C] in [0, 1]: [K, H, W, C]."""
-        ends = tf.stack([first, second])
-        z0, z2 = tf.split(self.encode(ends).mean(), 2)
-        return self.decode(interpolation.lerp(z0, z2, t))
+        ends_and_t = (tf.convert_to_tensor(x)[tf.newaxis] for x in (first, second, t))
+        return self.inbetween(*ends_and_t)[0]
+
+    def sample_inbetween(self, first, second, t, seed):
+        """One draw for each row from the posterior between two, decoded: [N, H, W, C] in [0, 1].
+
+        The latent is drawn from N((1-t) mean0 + t mean2, (1-t) var0 + t var2), the reading
+        `averaged` of the mixture; `inbetween` takes its mean.
+
+        Args:
+            first, second: [N, H, W, C] in [0, 1].
+            t: [N] in [0, 1].
+            seed: [N, 2] integers; a row's draw depends on its own seed alone.
+        """
+        q0, q2 = self.encode(first), self.encode(second)
+        mean = interpolation.lerp(q0.mean(), q2.mean(), t)
+        variance = interpolation.lerp(q0.variance(), q2.variance(), t)
+        noise = tf.map_fn(
+            lambda row: tf.random.stateless_normal(q0.event_shape, row),
+            seed,
+            fn_output_signature=tf.TensorSpec(q0.event_shape, tf.float32),
+        )
+        return self.decode(mean + tf.sqrt(variance) * noise)
 
     def elbo(self, frames, seed):
         """One draw's estimate of the ELBO of frames [N, H, W, C] in [0, 1], in nats: [N].

@@ -66,7 +66,8 @@ def start(config, precision):
     check(config)
     run_dir = Path(config.run_dir)
     if not (run_dir / "flags.txt").exists():
-        write_json(run_dir / "environment.json", _environment(config, precision))
+        own = {"format": FORMAT, "seed": config.seed, "precision": precision}
+        write_json(run_dir / "environment.json", {**own, **environment()})
         with written_whole(run_dir / "flags.txt") as beside:
             beside.write_text("".join(f"{line}\n" for line in _flag_lines(config)))
     return run_dir
@@ -91,6 +92,25 @@ def load_model(run_dir):
     except Exception as error:
         first_line = str(error).strip().partition("\n")[0]
         raise InputError(f"{path}: cannot be loaded: {first_line}") from error
+
+
+def environment():
+    """Versions, commit and hardware, as plain values for JSON."""
+    return {
+        "python": platform.python_version(),
+        "packages": {name: _version(name) for name in _PACKAGES},
+        "commit": _commit(),
+        "hardware": {
+            "machine": platform.machine(),
+            "processor": _processor(),
+            "cores": os.cpu_count(),
+            "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30),
+            "gpus": [
+                tf.config.experimental.get_device_details(gpu).get("device_name", gpu.name)
+                for gpu in tf.config.list_physical_devices("GPU")
+            ],
+        },
+    }
 
 
 def _flag_lines(config):
@@ -157,27 +177,6 @@ def _check_format(run_dir):
             f"{run_dir}: has run-directory format {found}; tf_inbetween "
             f"{tf_inbetween.__version__} reads format {FORMAT}"
         )
-
-
-def _environment(config, precision):
-    return {
-        "format": FORMAT,
-        "python": platform.python_version(),
-        "packages": {name: _version(name) for name in _PACKAGES},
-        "commit": _commit(),
-        "seed": config.seed,
-        "precision": precision,
-        "hardware": {
-            "machine": platform.machine(),
-            "processor": _processor(),
-            "cores": os.cpu_count(),
-            "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30),
-            "gpus": [
-                tf.config.experimental.get_device_details(gpu).get("device_name", gpu.name)
-                for gpu in tf.config.list_physical_devices("GPU")
-            ],
-        },
-    }
 
 
 def _version(package):

@@ -111,6 +111,8 @@ def test_evaluation_writes_the_contract(tiny_config, tiny_data, tmp_path, capsys
         "first.png",
         "second.png",
     }
+    samples = sorted((tmp_path / "run" / "figures" / "samples").iterdir())
+    assert [path.name for path in samples] == [f"{i:02}.png" for i in range(12)]
     for name in names:
         with PIL.Image.open(tmp_path / "run" / "figures" / name) as picture:
             assert np.asarray(picture.convert("L")).std() > 5

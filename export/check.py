@@ -1,0 +1,155 @@
+"""Proves a SavedModel the way a server meets it: `python -I check.py FOLDER CASES TOLERANCE`.
+
+A file of its own, run and not imported, in a Python that is told not to find this project,
+TensorFlow Probability or tf_keras. It reads the graph for operations that no server can run, loads
+the folder through `tf.compat.v1.saved_model.loader.load` as TensorFlow Serving does, replays its
+warmup requests, and compares the answers to the requests in CASES, a TFRecord of PredictionLog,
+each with the response that the Keras model gives, within TOLERANCE (relative for values above 1).
+One line on stderr and exit code 1 where something is wrong; else one on stdout for each signature.
+"""
+
+import collections
+import io
+import os
+import sys
+
+FORBIDDEN = ("tf_inbetween", "export", "data_gen", "tensorflow_probability", "tf_keras")
+PYTHON_OPS = ("PyFunc", "PyFuncStateless", "EagerPyFunc")
+WARMUP = "assets.extra/tf_serving_warmup_requests"
+GREY_LEVELS = 1  # By how much a pixel of a PNG may differ: floats that round up or down.
+
+
+class Mismatch(Exception):
+    """What a server could not do, or would do differently."""
+
+
+class _Hidden:
+    """An import hook under which the `FORBIDDEN` packages do not exist."""
+
+    def find_spec(self, name, path=None, target=None):
+        del path, target
+        if name.partition(".")[0] in FORBIDDEN:
+            raise ModuleNotFoundError(f"{name} is hidden from the check", name=name)
+
+
+def main(folder, cases, tolerance):
+    """Checks the SavedModel in `folder`; prints what was compared. Raises `Mismatch`."""
+    import tensorflow as tf
+
+    tf.get_logger().setLevel("ERROR")
+    _check_operations(folder)
+    warmup, logs = _records(os.path.join(folder, WARMUP)), _records(cases)
+    found = collections.defaultdict(list)
+    with tf.compat.v1.Session(graph=tf.Graph()) as session:
+        tags = [tf.saved_model.SERVING]
+        meta_graph = tf.compat.v1.saved_model.loader.load(session, tags, folder)
+        signatures = meta_graph.signature_def
+        for log in warmup:
+            _answer(session, signatures, log.request)
+        for log in logs:
+            name = log.request.model_spec.signature_name
+            answer = _answer(session, signatures, log.request)
+            rows, difference = _compare(name, answer, log.response.outputs, tolerance)
+            found[name].append((rows, difference))
+    untried = {name for name in signatures if not name.startswith("__")} - set(found)
+    if untried:
+        raise Mismatch(f"no request tried {', '.join(sorted(untried))}")
+    for name, results in sorted(found.items()):
+        rows = ", ".join(str(rows) for rows, _ in results)
+        print(f"{name}: {max(worst for _, worst in results):.1e} at batch {rows}")
+
+
+def _check_operations(folder):
+    """Raises `Mismatch` for operations that need Python, XLA or a library of their own."""
+    from tensorflow.core.protobuf import saved_model_pb2
+    from tensorflow.python.framework import op_def_registry
+
+    with open(os.path.join(folder, "saved_model.pb"), "rb") as file:
+        saved_model = saved_model_pb2.SavedModel.FromString(file.read())
+    for graph in (meta_graph.graph_def for meta_graph in saved_model.meta_graphs):
+        functions = {function.signature.name: function for function in graph.library.function}
+        compiled = [name for name, f in functions.items() if f.attr["_XlaMustCompile"].b]
+        if compiled:
+            raise Mismatch(
+                f"function {compiled[0]} is compiled by XLA, which servers have switched off"
+            )
+        nodes = [*graph.node, *(node for f in functions.values() for node in f.node_def)]
+        for node in nodes:
+            if node.op in PYTHON_OPS:
+                raise Mismatch(
+                    f"operation {node.op} ({node.name}) runs Python, which no server has"
+                )
+            if node.op.startswith("Xla") or node.attr["_XlaMustCompile"].b:
+                raise Mismatch(f"operation {node.op} ({node.name}) needs XLA, which servers lack")
+            if node.op not in functions and op_def_registry.get(node.op) is None:
+                raise Mismatch(f"operation {node.op} ({node.name}) is not one of TensorFlow's own")
+
+
+def _records(path):
+    import tensorflow as tf
+    from tensorflow_serving.apis import prediction_log_pb2
+
+    return [
+        prediction_log_pb2.PredictionLog.FromString(record).predict_log
+        for record in tf.data.TFRecordDataset(path).as_numpy_iterator()
+    ]
+
+
+def _answer(session, signatures, request):
+    """The outputs of a PredictRequest, by name, as arrays."""
+    import tensorflow as tf
+
+    name = request.model_spec.signature_name
+    if name not in signatures:
+        raise Mismatch(f"no signature {name!r}: there are {', '.join(sorted(signatures))}")
+    signature = signatures[name]
+    feeds = {
+        signature.inputs[key].name: tf.make_ndarray(tensor)
+        for key, tensor in request.inputs.items()
+    }
+    return session.run({key: info.name for key, info in signature.outputs.items()}, feeds)
+
+
+def _compare(name, answer, expected, tolerance):
+    """The rows of an answer and its largest difference from what is expected."""
+    import numpy as np
+    import tensorflow as tf
+
+    if set(answer) != set(expected):
+        raise Mismatch(f"{name}: outputs {sorted(answer)}, expected {sorted(expected)}")
+    worst = 0.0
+    for key, tensor in expected.items():
+        wanted, got = tf.make_ndarray(tensor), answer[key]
+        where = f"{name}: {key} at batch {len(wanted)}"
+        if got.shape != wanted.shape:
+            raise Mismatch(f"{where} has shape {got.shape}, expected {wanted.shape}")
+        allowed = tolerance
+        if wanted.dtype == object:
+            wanted, got, allowed = _pixels(wanted), _pixels(got), GREY_LEVELS
+        elif got.dtype != wanted.dtype:
+            raise Mismatch(f"{where} is {got.dtype}, expected {wanted.dtype}")
+        difference = np.abs(got.astype(np.float64) - wanted) / np.maximum(np.abs(wanted), 1)
+        difference = difference.max(initial=0.0)
+        if not difference <= allowed:
+            raise Mismatch(f"{where} differs by {difference:.2e}, more than {allowed:g}")
+        if allowed == tolerance:
+            worst = max(worst, difference)
+    return len(next(iter(answer.values()))), worst
+
+
+def _pixels(files):
+    """PNG files of one size, any shape of array -> their pixels, [N, H, W] or [N, H, W, C]."""
+    import numpy as np
+    import PIL.Image
+
+    pictures = [np.asarray(PIL.Image.open(io.BytesIO(file))) for file in files.ravel()]
+    return np.array(pictures, np.float64)
+
+
+if __name__ == "__main__":
+    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+    sys.meta_path.insert(0, _Hidden())
+    try:
+        main(sys.argv[1], sys.argv[2], float(sys.argv[3]))
+    except Exception as error:
+        sys.exit(f"{type(error).__name__}: {' '.join(str(error).split())}")

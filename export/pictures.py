@@ -1,0 +1,99 @@
+"""PNG and JPEG bytes to frames and back, in TensorFlow operations, so that a server can do it.
+
+What comes out is what `tf_inbetween.images.read_frame` makes of the same file, to a grey level or
+two, but that a JPEG's EXIF orientation is not looked at.
+"""
+
+import tensorflow as tf
+
+MAX_PIXELS = 2**24  # 16.8 million; a picture is refused by its header, before it is decoded.
+
+_PNG = b"\x89PNG\r\n\x1a\n"
+_JPEG = b"\xff\xd8\xff"
+_LUMA = (0.299, 0.587, 0.114)  # Rec. 601
+
+
+def decode(pictures, image_size, channels, name):
+    """PNG or JPEG files [B] -> frames [B, image_size, image_size, channels] float32 in [0, 1].
+
+    Transparency is laid over white, 16 bits are rounded to 8, grey and colour are made the model's,
+    and a picture of another size is cut to its middle square and resized (Lanczos, antialiased).
+
+    Raises (when the graph runs):
+        InvalidArgumentError: that says `name` and what is wrong, for other bytes, a damaged file,
+            or more than `MAX_PIXELS` pixels.
+    """
+    return tf.map_fn(
+        lambda picture: _decode_one(picture, image_size, channels, name),
+        pictures,
+        fn_output_signature=tf.TensorSpec([image_size, image_size, channels], tf.float32),
+        parallel_iterations=4,
+    )
+
+
+def encode_png(frames):
+    """Frames [..., H, W, C] in [0, 1] -> PNG files [...]."""
+    pixels = tf.cast(tf.round(255 * tf.clip_by_value(frames, 0.0, 1.0)), tf.uint8)
+    files = tf.map_fn(
+        tf.io.encode_png,
+        tf.reshape(pixels, [-1, *frames.shape[-3:]]),
+        fn_output_signature=tf.TensorSpec([], tf.string),
+    )
+    return tf.reshape(files, tf.shape(frames)[:-3])
+
+
+def _decode_one(picture, image_size, channels, name):
+    is_png = tf.strings.substr(picture, 0, len(_PNG)) == _PNG
+    is_jpeg = tf.strings.substr(picture, 0, len(_JPEG)) == _JPEG
+    known = tf.debugging.Assert(is_png | is_jpeg, [f"{name} must be a PNG or a JPEG file"])
+    with tf.control_dependencies([known]):
+        file = tf.identity(picture)  # What is in the branches of a cond would not wait.
+    height, width = tf.unstack(tf.cond(is_png, lambda: _png_sides(file), lambda: _jpeg_sides(file)))
+    small = tf.debugging.Assert(
+        (height > 0) & (width > 0) & (height * width <= MAX_PIXELS),
+        [f"{name} must have at most {MAX_PIXELS} pixels"],
+    )
+    with tf.control_dependencies([small]):
+        small_file = tf.identity(file)
+    side = tf.minimum(height, width)
+    box = tf.cast([(height - side) // 2, (width - side) // 2, 0], tf.int32)
+    box_size = tf.cast([side, side, -1], tf.int32)
+    frame = tf.cond(
+        is_png,
+        lambda: _decode_png(small_file, box, box_size),
+        lambda: _decode_jpeg(small_file, box, box_size),
+    )
+    if channels == 1:
+        frame = tf.tensordot(frame, tf.constant(_LUMA), axes=1)[..., tf.newaxis]
+    frame = tf.image.resize(frame, [image_size, image_size], "lanczos3", antialias=True)
+    frame = tf.round(tf.clip_by_value(frame, 0.0, 255.0)) / 255.0
+    return tf.ensure_shape(frame, [image_size, image_size, channels])
+
+
+def _png_sides(picture):
+    """[height, width] int64 of a PNG's header; [0, 0] where it is cut off."""
+    header = tf.strings.substr(picture + b"\0" * 24, 16, 8)
+    width, height = tf.unstack(tf.io.decode_raw(header, tf.int32, little_endian=False), num=2)
+    return tf.cast([height, width], tf.int64)
+
+
+def _jpeg_sides(picture):
+    return tf.cast(tf.image.extract_jpeg_shape(picture)[:2], tf.int64)
+
+
+def _decode_png(picture, box, box_size):
+    """[side, side, 3] float32 in 0..255, over white."""
+    pixels = tf.io.decode_png(picture, channels=4, dtype=tf.uint16)
+    pixels = tf.round(tf.cast(tf.slice(pixels, box, box_size), tf.float32) / 257.0)
+    colours, opacity = pixels[..., :3], pixels[..., 3:]
+    # TensorFlow fills a missing alpha with 2^bits - 1 of the file: opaque only at 8 and 16 bits.
+    bits = tf.io.decode_raw(tf.strings.substr(picture, 24, 1), tf.uint8)[0]
+    filled = 2.0 ** tf.cast(bits, tf.float32) - 1
+    opacity = tf.where(tf.reduce_all(opacity == filled), 1.0, opacity / 255.0)
+    return tf.round(opacity * colours + (1 - opacity) * 255.0)
+
+
+def _decode_jpeg(picture, box, box_size):
+    """[side, side, 3] float32 in 0..255."""
+    pixels = tf.io.decode_jpeg(picture, channels=3, dct_method="INTEGER_ACCURATE")
+    return tf.cast(tf.slice(pixels, box, box_size), tf.float32)

@@ -1,0 +1,191 @@
+"""Exports a trained run as a SavedModel for TensorFlow Serving, and proves it before it is there.
+
+    python -m export.saved_model --run_dir=runs/teapot --model_dir=models/teapot
+
+    models/teapot/
+      1/                       a version: saved_model.pb, variables/, fingerprint.pb
+        assets.extra/          tf_serving_warmup_requests, provenance.json, samples/*.png
+      models.config            and batching_parameters.txt, monitoring.config, compose.yaml:
+                               for TensorFlow Serving; an existing one is left alone
+
+The version is written beside, loaded by a Python that cannot see this project, asked everything at
+batch 0, 1 and 5, compared with the Keras model, and only then renamed into place.
+"""
+
+import contextlib
+import hashlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import tensorflow as tf
+from absl import flags
+
+from export import deployment
+from export.signatures import DEFAULT, signatures
+from tf_inbetween import command_line, run_directory
+from tf_inbetween.config import InputError
+from tf_inbetween.files import write_json
+
+FLAGS = flags.FLAGS
+
+BATCHES = (0, 1, 5)
+# The same float32 operations, fused or not, differ by this at most; bfloat16 has 8 bits.
+_TOLERANCES = {"float32": 1e-5, "mixed_bfloat16": 2**-5}
+
+
+def define_flags():
+    """Defines the flags of this command."""
+    flags.DEFINE_string("run_dir", None, "The run whose model to export.", required=True)
+    flags.DEFINE_string(
+        "model_dir", None, "Where its versions go; the folder's name is the model's.", required=True
+    )
+    flags.DEFINE_integer("version", None, "Default: the next free number.", lower_bound=1)
+
+
+def main():
+    """Exports the run that the flags name."""
+    export(FLAGS.run_dir, FLAGS.model_dir, FLAGS.version)
+
+
+def export(run_dir, model_dir, version=None):
+    """Writes the next version (or `version`) of a run's model; returns its folder.
+
+    Raises:
+        InputError: if there is no trained run, or the version is there already, or the extra
+            `serving` is missing.
+        RuntimeError: if the SavedModel does not answer as the Keras model does, or holds an
+            operation that a server cannot run. Nothing is left behind then.
+    """
+    run_dir, model_dir = Path(run_dir), Path(model_dir)
+    name = model_dir.resolve().name
+    if not re.fullmatch(r"[\w.-]+", name, re.ASCII):
+        raise InputError(
+            f"--model_dir={model_dir}: its last part is the model's name: letters, digits, _, ., -"
+        )
+    cases = _import_cases()
+    config = run_directory.load_config(run_dir)
+    model = run_directory.load_model(run_dir)
+    error = usual_error(run_dir, model)
+    with _beside(model_dir, version) as (folder, version):
+        write_saved_model(model, signatures(model, config, error), folder)
+        extra = folder / "assets.extra"
+        extra.mkdir()
+        tried = {batch: list(cases.cases(model, config, error, batch)) for batch in BATCHES}
+        cases.write(extra / "tf_serving_warmup_requests", tried[1], name)
+        write_json(extra / "provenance.json", _provenance(run_dir, folder, error))
+        _copy_samples(run_dir, extra / "samples")
+        cases.write(folder / "cases", [case for batch in BATCHES for case in tried[batch]], name)
+        check(folder, folder / "cases", _TOLERANCES[model.encoder.dtype_policy.name])
+        (folder / "cases").unlink()
+    kept = deployment.write(model_dir, name, version)
+    print(f"wrote {model_dir / str(version)}, the files for TensorFlow Serving beside it")
+    if kept:
+        print(f"left as they were: {', '.join(kept)}")
+    return model_dir / str(version)
+
+
+def usual_error(run_dir, model):
+    """The root mean square error of a training frame's reconstruction, in (0, 1].
+
+    It is the scale of a calibrated likelihood; for the others it is what evaluate measured. Raises
+    `InputError` if that was not done.
+    """
+    if model.likelihood == "calibrated_normal":
+        return float(model.scale.numpy())
+    path = Path(run_dir) / "metrics.json"
+    try:
+        return float(json.loads(path.read_text())["reconstruction"]["train"]["mse"]) ** 0.5
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(
+            f"{path}: missing or damaged; python -m tf_inbetween.evaluate --run_dir={run_dir} "
+            f"measures what the confidence of a model with likelihood {model.likelihood} needs"
+        ) from error
+
+
+def write_saved_model(model, table, folder):
+    """Writes `table` (from `export.signatures`) over the weights of `model` as a SavedModel."""
+    model.build()
+    archive = keras.export.ExportArchive()
+    archive.track(model)
+    for name in sorted(table, key=lambda name: name != DEFAULT):
+        # The first endpoint becomes serving_default too.
+        archive.add_endpoint(name, *table[name])
+    archive.write_out(str(folder), verbose=False)
+
+
+def check(folder, cases, tolerance):
+    """Runs `check.py` on a SavedModel in a Python of its own; raises `RuntimeError` if it fails."""
+    script = Path(__file__).with_name("check.py")
+    result = subprocess.run(
+        [sys.executable, "-I", str(script), str(folder), str(cases), str(tolerance)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if result.returncode:
+        said = result.stderr.strip().rpartition("\n")[2] or f"exit code {result.returncode}"
+        raise RuntimeError(f"the SavedModel does not hold, nothing was exported: {said}")
+    print("largest difference from the Keras model, loaded as a server does:")
+    print(result.stdout, end="")
+
+
+@contextlib.contextmanager
+def _beside(model_dir, version):
+    """Yields a folder that becomes the version's on success, and the version's number."""
+    model_dir.mkdir(parents=True, exist_ok=True)
+    taken = {int(path.name) for path in model_dir.iterdir() if path.name.isdecimal()}
+    version = max(taken, default=0) + 1 if version is None else version
+    if version in taken:
+        raise InputError(f"{model_dir / str(version)}: is there already; name a free --version")
+    folder = model_dir / f".{version}.partial"
+    shutil.rmtree(folder, ignore_errors=True)  # of an export that was killed
+    try:
+        yield folder, version
+        os.rename(folder, model_dir / str(version))
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _import_cases():
+    try:
+        from export import cases
+    except ModuleNotFoundError as error:
+        raise InputError(f"no package {error.name}: pip install 'tf_inbetween[serving]'") from error
+    return cases
+
+
+def _provenance(run_dir, folder, error):
+    fingerprint = tf.saved_model.experimental.read_fingerprint(str(folder))
+    return {
+        "fingerprint": {
+            "saved_model_checksum": str(fingerprint.saved_model_checksum),
+            "graph_def_program_hash": str(fingerprint.graph_def_program_hash),
+            "signature_def_hash": str(fingerprint.signature_def_hash),
+            "saved_object_graph_hash": str(fingerprint.saved_object_graph_hash),
+            "checkpoint_hash": str(fingerprint.checkpoint_hash),
+        },
+        "model_keras_sha256": hashlib.sha256((run_dir / "model.keras").read_bytes()).hexdigest(),
+        "usual_error": error,
+        "flags": (run_dir / "flags.txt").read_text().splitlines(),
+        "environment_of_training": json.loads((run_dir / "environment.json").read_text()),
+        "environment_of_export": run_directory.environment(),
+    }
+
+
+def _copy_samples(run_dir, folder):
+    """Takes the pictures along that the evaluation left for trying the model."""
+    samples = run_dir / "figures" / "samples"
+    folder.mkdir()
+    for path in sorted(samples.glob("*.png")):
+        shutil.copy(path, folder)
+
+
+if __name__ == "__main__":
+    define_flags()
+    command_line.run(main)

@@ -1,0 +1,147 @@
+"""What an exported model can be asked: functions of named tensors that share their first dimension.
+
+B rows a request, K frames a row, frames [H, W, C] and latents [Z] of the model's sizes:
+
+    signature      inputs                               outputs
+    inbetween_png  first_bytes, second_bytes, t [B]     frame_bytes, confidence [B]
+    inbetween      first, second [B,H,W,C], t [B]       frame, confidence [B]
+    sequence       first, second, t [B,K]               frames [B,K,H,W,C]
+    sequence_png   first_bytes, second_bytes, t [B,K]   frame_bytes [B,K]
+    encode         image [B,H,W,C]                      mean, stddev [B,Z]
+    decode         latent [B,Z]                         image [B,H,W,C]
+    reconstruct    image                                image
+    sample         first, second, t [B], seed [B,2]     frame
+
+`inbetween_png` is `serving_default` too. Pixels are float32 in [0, 1], `*_bytes` are PNG files, or
+JPEG on the way in, of any size; t is in [0, 1], seeds are integers. A row's answer does not depend
+on the other rows, so a server may batch requests. Anything else (NaN, pixels in 0..255, t outside,
+rows that do not match) is an INVALID_ARGUMENT that says so.
+
+`confidence` says how near both ends are to what the model was trained on. It is
+
+    min(1, (2 u / e)^2)     e: the larger root mean square error of the two ends' reconstructions
+                            u: that of the training, the calibrated likelihood's scale
+
+so 1 while both ends are drawn back within twice the usual error, 1/4 at four times that error, and
+1/100 at twenty.
+"""
+
+import tensorflow as tf
+
+from export import pictures
+from tf_inbetween import interpolation
+
+DEFAULT = "inbetween_png"
+
+
+def signatures(model, config, usual_error):
+    """The functions to export, with the specs of their inputs.
+
+    Args:
+        model: a built `TripletVAE`.
+        config: the `Config` of its run; its sizes count.
+        usual_error: root mean square error of a training frame's reconstruction, in [0, 1].
+
+    Returns:
+        A dict: name -> (function, list of `tf.TensorSpec` named as the function's arguments).
+    """
+    size, channels = config.image_size, config.channels
+
+    def decode_ends(first_bytes, second_bytes):
+        return (
+            pictures.decode(first_bytes, size, channels, "first_bytes"),
+            pictures.decode(second_bytes, size, channels, "second_bytes"),
+        )
+
+    def inbetween(first, second, t):
+        with tf.control_dependencies(_pair_is_valid(first, second, t)):
+            z0, z2 = tf.split(model.encode(tf.concat([first, second], axis=0)).mean(), 2)
+        latents = tf.concat([interpolation.lerp(z0, z2, t), z0, z2], axis=0)
+        frame, first_again, second_again = tf.split(model.decode(latents), 3)
+        error = tf.maximum(_rms(first_again - first), _rms(second_again - second))
+        return {
+            "frame": frame,
+            "confidence": (2 * usual_error / tf.maximum(error, 2 * usual_error)) ** 2,
+        }
+
+    def inbetween_png(first_bytes, second_bytes, t):
+        found = inbetween(*decode_ends(first_bytes, second_bytes), t)
+        return {
+            "frame_bytes": pictures.encode_png(found["frame"]),
+            "confidence": found["confidence"],
+        }
+
+    def sequence(first, second, t):
+        with tf.control_dependencies(_pair_is_valid(first, second, t)):
+            return {"frames": model.inbetween(first, second, t)}
+
+    def sequence_png(first_bytes, second_bytes, t):
+        frames = sequence(*decode_ends(first_bytes, second_bytes), t)["frames"]
+        return {"frame_bytes": pictures.encode_png(frames)}
+
+    def encode(image):
+        with tf.control_dependencies([_in_unit_range(image, "image")]):
+            q = model.encode(image)
+        return {"mean": q.mean(), "stddev": q.stddev()}
+
+    def decode(latent):
+        with tf.control_dependencies([_finite(latent, "latent")]):
+            return {"image": model.decode(latent)}
+
+    def reconstruct(image):
+        with tf.control_dependencies([_in_unit_range(image, "image")]):
+            return {"image": model.reconstruct(image)}
+
+    def sample(first, second, t, seed):
+        checks = [*_pair_is_valid(first, second, t), _same_rows(first, seed, "first and seed")]
+        with tf.control_dependencies(checks):
+            return {"frame": model.sample_inbetween(first, second, t, seed)}
+
+    def image(name):
+        return tf.TensorSpec([None, size, size, channels], tf.float32, name)
+
+    files = [tf.TensorSpec([None], tf.string, f"{end}_bytes") for end in ("first", "second")]
+    ends = [image("first"), image("second")]
+    t = tf.TensorSpec([None], tf.float32, "t")
+    times = tf.TensorSpec([None, None], tf.float32, "t")
+    return {
+        "inbetween_png": (inbetween_png, [*files, t]),
+        "inbetween": (inbetween, [*ends, t]),
+        "sequence": (sequence, [*ends, times]),
+        "sequence_png": (sequence_png, [*files, times]),
+        "encode": (encode, [image("image")]),
+        "decode": (decode, [tf.TensorSpec([None, config.latent_dim], tf.float32, "latent")]),
+        "reconstruct": (reconstruct, [image("image")]),
+        "sample": (sample, [*ends, t, tf.TensorSpec([None, 2], tf.int64, "seed")]),
+    }
+
+
+def _rms(difference):
+    """[B, H, W, C] -> [B]."""
+    return tf.sqrt(tf.reduce_mean(difference**2, axis=[1, 2, 3]))
+
+
+def _pair_is_valid(first, second, t):
+    return [
+        _same_rows(first, second, "first and second"),
+        _same_rows(first, t, "first and t"),
+        _in_unit_range(first, "first"),
+        _in_unit_range(second, "second"),
+        _in_unit_range(t, "t"),
+    ]
+
+
+def _same_rows(a, b, names):
+    equal = tf.shape(a)[0] == tf.shape(b)[0]
+    return tf.debugging.Assert(equal, [f"{names} must have as many rows as each other"])
+
+
+def _in_unit_range(values, name):
+    # NaN compares false, so it does not pass either.
+    inside = tf.reduce_all((values >= 0) & (values <= 1))
+    return tf.debugging.Assert(inside, [f"{name} must be numbers from 0 to 1"])
+
+
+def _finite(values, name):
+    finite = tf.reduce_all(tf.math.is_finite(values))
+    return tf.debugging.Assert(finite, [f"{name} must be finite numbers"])
