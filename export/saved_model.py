@@ -10,6 +10,9 @@
 
 The version is written beside, loaded by a Python that cannot see this project, asked everything at
 batch 0, 1 and 5, compared with the Keras model, and only then renamed into place.
+
+--format=litert and --format=onnx write models/teapot/teapot.tflite and teapot.SIGNATURE.onnx
+instead, see `export.formats`.
 """
 
 import contextlib
@@ -20,13 +23,14 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import keras
 import tensorflow as tf
 from absl import flags
 
-from export import deployment
+from export import deployment, formats
 from export.signatures import DEFAULT, signatures
 from tf_inbetween import command_line, run_directory
 from tf_inbetween.config import InputError
@@ -34,6 +38,7 @@ from tf_inbetween.files import write_json
 
 FLAGS = flags.FLAGS
 
+FORMATS = {"litert": formats.litert, "onnx": formats.onnx}
 BATCHES = (0, 1, 5)
 # The same float32 operations, fused or not, differ by this at most; bfloat16 has 8 bits.
 _TOLERANCES = {"float32": 1e-5, "mixed_bfloat16": 2**-5}
@@ -46,11 +51,17 @@ def define_flags():
         "model_dir", None, "Where its versions go; the folder's name is the model's.", required=True
     )
     flags.DEFINE_integer("version", None, "Default: the next free number.", lower_bound=1)
+    flags.DEFINE_enum("format", "saved_model", ["saved_model", *FORMATS], "What to write.")
 
 
 def main():
     """Exports the run that the flags name."""
-    export(FLAGS.run_dir, FLAGS.model_dir, FLAGS.version)
+    if FLAGS.format == "saved_model":
+        export(FLAGS.run_dir, FLAGS.model_dir, FLAGS.version)
+    elif FLAGS.version is not None:
+        raise InputError(f"--version={FLAGS.version}: a file of --format={FLAGS.format} has none")
+    else:
+        convert(FLAGS.run_dir, FLAGS.model_dir, FLAGS.format)
 
 
 def export(run_dir, model_dir, version=None):
@@ -63,15 +74,9 @@ def export(run_dir, model_dir, version=None):
             operation that a server cannot run. Nothing is left behind then.
     """
     run_dir, model_dir = Path(run_dir), Path(model_dir)
-    name = model_dir.resolve().name
-    if not re.fullmatch(r"[\w.-]+", name, re.ASCII):
-        raise InputError(
-            f"--model_dir={model_dir}: its last part is the model's name: letters, digits, _, ., -"
-        )
+    name = _model_name(model_dir)
     cases = _import_cases()
-    config = run_directory.load_config(run_dir)
-    model = run_directory.load_model(run_dir)
-    error = usual_error(run_dir, model)
+    config, model, error = _load(run_dir)
     with _beside(model_dir, version) as (folder, version):
         write_saved_model(model, signatures(model, config, error), folder)
         extra = folder / "assets.extra"
@@ -88,6 +93,30 @@ def export(run_dir, model_dir, version=None):
     if kept:
         print(f"left as they were: {', '.join(kept)}")
     return model_dir / str(version)
+
+
+def convert(run_dir, model_dir, to):
+    """Writes a run's model in the format `to`, a row of `FORMATS`; returns the paths of the files.
+
+    Raises as `export`, and `InputError` if the format's extra is missing.
+    """
+    run_dir, model_dir = Path(run_dir), Path(model_dir)
+    name = _model_name(model_dir)
+    cases = _import_cases()
+    config, model, error = _load(run_dir)
+    if model.encoder.dtype_policy.name != "float32":
+        raise InputError(f"--format={to}: takes models trained in float32")
+    tried = [case for n in BATCHES if n for case in cases.cases(model, config, error, n)]
+    model_dir.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{to}.", dir=model_dir) as beside:
+        saved, files = Path(beside, "saved_model"), Path(beside, "files")
+        files.mkdir()
+        write_saved_model(model, signatures(model, config, error), saved)
+        worst = FORMATS[to](saved, tried, files, name)
+        paths = [path.replace(model_dir / path.name) for path in sorted(files.iterdir())]
+    print(f"largest difference from the Keras model: {worst:.1e}")
+    print(f"wrote {', '.join(str(path) for path in paths)}")
+    return paths
 
 
 def usual_error(run_dir, model):
@@ -150,6 +179,20 @@ def _beside(model_dir, version):
         os.rename(folder, model_dir / str(version))
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _model_name(model_dir):
+    name = model_dir.resolve().name
+    if not re.fullmatch(r"[\w.-]+", name, re.ASCII):
+        raise InputError(
+            f"--model_dir={model_dir}: its last part is the model's name: letters, digits, _, ., -"
+        )
+    return name
+
+
+def _load(run_dir):
+    config, model = run_directory.load_config(run_dir), run_directory.load_model(run_dir)
+    return config, model, usual_error(run_dir, model)
 
 
 def _import_cases():

@@ -18,11 +18,11 @@ from absl import flags
 from tf_inbetween import baselines, command_line, evaluate, figures, run_directory
 from tf_inbetween.config import Config, InputError
 from tf_inbetween.data import load_clips, prepare
-from tf_inbetween.files import write_json, written_whole
+from tf_inbetween.files import check_section, write_json, write_section
 
 FLAGS = flags.FLAGS
 
-_BEGIN, _END = "<!-- comparison -->", "<!-- /comparison -->"
+_SECTION = "comparison"
 _PIXEL = ("optical_flow", "crossfade")
 _IN_NAMES = ("alpha", "matching", "inbetween_weight")
 _ELSEWHERE = ("run_dir", "data_dir", "storage", "memory_limit_mb")  # No part of the method.
@@ -57,7 +57,8 @@ def compare(run_dirs, output, pages, gaps, data_dir=""):
         InputError: if a run was not evaluated, or not as the others, or has no such gap.
     """
     output = Path(output)
-    texts = {page: _text_around(page) for page in pages}
+    for page in pages:
+        check_section(page, _SECTION)
     configs = [run_directory.load_config(run_dir) for run_dir in run_dirs]
     for name in ("scene", "image_size", "channels"):
         _check_equal(run_dirs, f"--{name}", [getattr(config, name) for config in configs])
@@ -82,9 +83,8 @@ def compare(run_dirs, output, pages, gaps, data_dir=""):
     figures.inbetween_grid(output / "inbetween.png", methods, clip, rows)
     figures.path_picture(output / "path.png", hero, clip, rows[-1]["gap"])
     write_json(output / "comparison.json", results)
-    for page, (before, after) in texts.items():
-        with written_whole(page) as beside:
-            beside.write_text(f"{before}{_BEGIN}\n{table}{_END}{after}")
+    for page in pages:
+        write_section(page, _SECTION, table)
     print(f"wrote {output}/ and the table of {', '.join(map(str, pages)) or 'no page'}")
 
 
@@ -254,15 +254,6 @@ def _check_equal(run_dirs, what, values):
                 f"--run_dir: the runs differ in {what}: {values[0]} in {run_dirs[0]}, "
                 f"{value} in {run_dir}"
             )
-
-
-def _text_around(page):
-    text = Path(page).read_text()
-    before, begin, rest = text.partition(_BEGIN)
-    _, end, after = rest.partition(_END)
-    if not (begin and end):
-        raise InputError(f"--page={page}: has no lines {_BEGIN} and {_END}")
-    return before, after
 
 
 if __name__ == "__main__":

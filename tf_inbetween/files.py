@@ -5,6 +5,8 @@ import json
 import os
 from pathlib import Path
 
+from tf_inbetween.config import InputError
+
 
 @contextlib.contextmanager
 def written_whole(path):
@@ -26,3 +28,27 @@ def write_json(path, content):
     """Writes `content` as JSON, whole or not at all. NaN and infinity are errors."""
     with written_whole(path) as beside:
         beside.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n")
+
+
+def check_section(page, name):
+    """Raises `InputError` unless a page has the lines `<!-- name -->` and `<!-- /name -->`."""
+    _around_section(page, name)
+
+
+def write_section(page, name, text):
+    """Replaces what stands in a page between `<!-- name -->` and `<!-- /name -->`.
+
+    Raises `InputError` if it has no such lines.
+    """
+    before, after = _around_section(page, name)
+    with written_whole(page) as beside:
+        beside.write_text(f"{before}\n{text}{after}")
+
+
+def _around_section(page, name):
+    begin, end = f"<!-- {name} -->", f"<!-- /{name} -->"
+    before, found_begin, rest = Path(page).read_text().partition(begin)
+    _, found_end, after = rest.partition(end)
+    if not (found_begin and found_end):
+        raise InputError(f"--page={page}: has no lines {begin} and {end}")
+    return before + begin, end + after

@@ -5,7 +5,7 @@ import tensorflow as tf
 
 def lerp(z0, z2, t):
     """z_t = (1-t) z0 + t z2: latents [B, Z] (or [1, Z], for all) and t [B] -> [B, Z]."""
-    t = tf.cast(t, z0.dtype)[..., tf.newaxis]
+    t = tf.expand_dims(tf.cast(t, z0.dtype), -1)
     return (1 - t) * z0 + t * z2
 
 

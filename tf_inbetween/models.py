@@ -141,7 +141,7 @@ class TripletVAE(keras.Model):
         t = tf.convert_to_tensor(t)
         if t.shape.rank == 1:
             return self.decode(interpolation.lerp(z0, z2, t))
-        z_t = interpolation.lerp(z0[:, tf.newaxis], z2[:, tf.newaxis], t)
+        z_t = interpolation.lerp(tf.expand_dims(z0, 1), tf.expand_dims(z2, 1), t)
         frames = self.decode(tf.reshape(z_t, [-1, z_t.shape[-1]]))
         return tf.reshape(frames, tf.concat([tf.shape(t), tf.shape(frames)[1:]], axis=0))
 
