@@ -35,7 +35,7 @@ def encode_png(frames):
     """Frames [..., H, W, C] in [0, 1] -> PNG files [...]."""
     pixels = tf.cast(tf.round(255 * tf.clip_by_value(frames, 0.0, 1.0)), tf.uint8)
     files = tf.map_fn(
-        tf.io.encode_png,
+        lambda frame: tf.io.encode_png(frame, compression=3),  # Of 9; 2/3 of the time, 5 % larger.
         tf.reshape(pixels, [-1, *frames.shape[-3:]]),
         fn_output_signature=tf.TensorSpec([], tf.string),
     )
@@ -64,10 +64,15 @@ def _decode_one(picture, image_size, channels, name):
         lambda: _decode_jpeg(small_file, box, box_size),
     )
     if channels == 1:
-        frame = tf.tensordot(frame, tf.constant(_LUMA), axes=1)[..., tf.newaxis]
+        frame = tf.round(tf.tensordot(frame, tf.constant(_LUMA), axes=1)[..., tf.newaxis])
+    frame = tf.cond(tf.equal(side, image_size), lambda: frame, lambda: _resize(frame, image_size))
+    return tf.ensure_shape(frame, [image_size, image_size, channels]) / 255.0
+
+
+def _resize(frame, image_size):
+    """[side, side, C] in 0..255 -> [image_size, image_size, C] whole numbers in 0..255."""
     frame = tf.image.resize(frame, [image_size, image_size], "lanczos3", antialias=True)
-    frame = tf.round(tf.clip_by_value(frame, 0.0, 255.0)) / 255.0
-    return tf.ensure_shape(frame, [image_size, image_size, channels])
+    return tf.round(tf.clip_by_value(frame, 0.0, 255.0))
 
 
 def _png_sides(picture):

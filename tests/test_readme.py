@@ -1,5 +1,6 @@
-"""Every command of the README runs, word for word but for sizes."""
+"""The commands of the README and of docs/serving.md run: word for word but for sizes and ports."""
 
+import itertools
 import json
 import os
 import re
@@ -14,12 +15,17 @@ import pytest
 from tf_inbetween import compare
 
 ROOT = Path(__file__).parent.parent
+
+
+def commands(page):
+    """The lines of a page's bash blocks."""
+    blocks = re.findall(r"```bash\n(.*?)```", page, re.DOTALL)
+    return [line for block in blocks for line in block.strip().splitlines()]
+
+
 README = (ROOT / "README.md").read_text()
-COMMANDS = [
-    line
-    for block in re.findall(r"```bash\n(.*?)```", README, re.DOTALL)
-    for line in block.strip().splitlines()
-]
+SERVING = (ROOT / "docs" / "serving.md").read_text()
+COMMANDS = commands(README)
 SMALL = {
     "tf_inbetween.train": [
         *("--steps=4", "--steps_per_epoch=2", "--steps_per_execution=1", "--validation_steps=1"),
@@ -28,6 +34,7 @@ SMALL = {
     "tf_inbetween.evaluate": ["--pairs=2"],
     "tf_inbetween.compare": [],
     "tf_inbetween.inbetween": [],
+    "export.saved_model": [],
 }
 
 
@@ -38,6 +45,7 @@ def checkout(tmp_path_factory):
     for name in ("teapot.flags", "README.md"):
         shutil.copy(ROOT / name, folder)
     shutil.copytree(ROOT / "flags", folder / "flags")
+    (folder / "docs").mkdir()
     environment = {
         **os.environ,
         "PYTHONPATH": str(ROOT),
@@ -55,25 +63,35 @@ def test_the_two_commands_do_all_the_set_up():
     assert install_and_test.endswith("-m pytest")
 
 
+def run(line, folder, environment, more=()):
+    """Runs a page's line `.venv/bin/python -m MODULE …` in `folder`; returns the module."""
+    command = shlex.split(line)
+    result = subprocess.run(
+        [sys.executable, *command[1:], *more],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert result.returncode == 0, f"{line}\n{result.stderr}"
+    return command[2]
+
+
+def module_of(line):
+    """The module of a line `.venv/bin/python -m MODULE …`; None for another command."""
+    found = re.match(r"\.venv/bin/python -m ([\w.]+)", line.rpartition(" && ")[2])
+    return found[1] if found and found[1] != "pytest" else None
+
+
 def test_every_command_of_the_readme_runs(checkout):
     folder, environment = checkout
     ran = []
     for line in COMMANDS:
-        command = shlex.split(line.rpartition(" && ")[2])
-        if command[:3] != [".venv/bin/python", "-m", command[2]] or command[2] == "pytest":
-            continue
-        module = command[2]
-        result = subprocess.run(
-            [sys.executable, "-m", *command[2:], *SMALL[module]],
-            cwd=folder,
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=300,
-            check=False,
-        )
-        assert result.returncode == 0, f"{line}\n{result.stderr}"
-        ran.append(module)
+        module = module_of(line)
+        if module and module != "export.serve":  # That one runs with its own page, below.
+            ran.append(run(line.rpartition(" && ")[2], folder, environment, SMALL[module]))
     assert set(ran) == set(SMALL)
     assert ran.count("tf_inbetween.train") == 3
     assert (folder / "runs/teapot/between.gif").exists()
@@ -82,6 +100,67 @@ def test_every_command_of_the_readme_runs(checkout):
     assert "| 60° | 0.5 |" in (folder / "README.md").read_text()
     for picture in re.findall(r"!\[.*?\]\((.*?)\)", README):
         assert (folder / picture).exists(), f"no command of the README makes {picture}"
+
+
+@pytest.fixture(scope="module")
+def serving(checkout):
+    """Runs what starts the server on the page, on free ports: folder, environment, page."""
+    folder, environment = checkout
+    (serve,) = (line for line in commands(SERVING) if module_of(line) == "export.serve")
+    assert serve in COMMANDS, "the README has another line for the server"
+    ports = ["--rest_api_port=0", "--port=0"]
+    process = subprocess.Popen(
+        [sys.executable, *shlex.split(serve)[1:], *ports],
+        cwd=folder,
+        env=environment,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        said = "".join(itertools.takewhile(lambda line: "page" not in line, process.stdout))
+        (rest,) = re.findall(r"REST http://127.0.0.1:(\d+)/v1/models/teapot", said)
+        (rpc,) = re.findall(r"gRPC 127.0.0.1:(\d+)", said)
+        yield folder, environment, SERVING.replace("8501", rest).replace("8500", rpc)
+    finally:
+        process.terminate()
+        assert process.wait(30) == 0
+
+
+def test_what_the_serving_page_asks_is_answered(serving):
+    folder, environment, page = serving
+    asked = 0
+    for line in commands(page):
+        if module_of(line) == "export.client":
+            run(line, folder, environment)
+        elif line.startswith("curl"):
+            said = subprocess.run(["bash", "-c", line], cwd=folder, capture_output=True, check=True)
+            answer = json.loads(said.stdout)
+            assert "error" not in answer, f"{line}\n{answer}"
+            assert len(answer) == 1
+            asked += 1
+    assert asked == page.count("\ncurl") == 3
+    (snippet,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    subprocess.run([sys.executable, "-c", snippet], cwd=folder, env=environment, check=True)
+    for name, start in (
+        ("served.gif", b"GIF89a"),
+        ("served.mp4", b"\0\0\0"),
+        ("served.png", b"\x89PNG"),
+    ):
+        assert (folder / "runs/teapot" / name).read_bytes().startswith(start)
+
+
+@pytest.mark.slow
+def test_the_measurements_of_the_serving_page_run(serving):
+    folder, environment, page = serving
+    (folder / "docs" / "serving.md").write_text(page)
+    for line in commands(page):
+        module = module_of(line) or ""
+        if module.startswith("benchmarks."):
+            small = ["--seconds=2", "--turns=2", "--clients=4"] * (module == "benchmarks.serving")
+            run(line, folder, environment, small)
+    written = (folder / "docs" / "serving.md").read_text()
+    assert "| REST, 4 clients |" in written
+    assert "| white noise |" in written
 
 
 def lab_note(result):
@@ -109,6 +188,16 @@ def test_the_readme_has_the_table_of_the_results():
     assert compare.markdown_table(results, ["20°", "60°", "120°"]) in README
 
 
-def test_every_file_that_the_readme_links_to_exists():
-    for link in re.findall(r"\]\((?!http)([^)#]+)\)", README):
-        assert (ROOT / link).exists(), link
+def test_the_serving_page_has_the_tables_of_the_results():
+    from benchmarks import confidence, serving
+
+    results = json.loads((ROOT / "docs/results/serving.json").read_text())
+    assert serving.markdown_table(results) in SERVING
+    results = json.loads((ROOT / "docs/results/teapot_1dof/confidence.json").read_text())
+    assert confidence.markdown_table(results["pictures"]) in SERVING
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/serving.md"])
+def test_every_file_that_a_page_links_to_exists(page):
+    for link in re.findall(r"\]\((?!http)([^)#]+)\)", (ROOT / page).read_text()):
+        assert ((ROOT / page).parent / link).exists(), link

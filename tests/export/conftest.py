@@ -1,16 +1,23 @@
 """What the tests of the export share: a model trained for seconds, and its export."""
 
+import asyncio
+import contextlib
 import dataclasses
+import http.client
+import json
 import re
+import shutil
 import subprocess
 import sys
+import threading
+import time
 
 import numpy as np
 import PIL.Image
 import pytest
 import tensorflow as tf
 
-from export import saved_model
+from export import saved_model, serve
 from tf_inbetween import images, run_directory, train
 from tf_inbetween.config import Config
 from tf_inbetween.data import load_clips
@@ -33,7 +40,7 @@ def trained(builder, tiny_settings, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("tf_inbetween.train.prepare", lambda *_: builder)
         train.train(config)
-    frames = to_float(load_clips(builder, "test")[0].frames[:20:10]).numpy()
+    frames = to_float(load_clips(builder, "test")[0].frames[:30:10]).numpy()
     for i, frame in enumerate(frames):
         images.write_frames(run_dir / "figures" / "samples" / f"{i:02}.png", frame[None])
     return run_dir
@@ -131,6 +138,181 @@ def blend_server(blend_model_dir):
         while len(addresses) < 2:
             line = process.stdout.readline()
             assert line, "the server ended before it served"
-            addresses.update(re.findall(r"(http|grpc)\S*://(127\.0\.0\.1:\d+)", line))
-        yield f"http://{addresses['http']}", f"grpc://{addresses['grpc']}"
+            addresses.update(re.findall(r"^(REST|gRPC) .*?(127\.0\.0\.1:\d+)", line))
+        yield f"http://{addresses['REST']}", f"grpc://{addresses['gRPC']}"
         process.terminate()
+
+
+class Toy(tf.Module):
+    """Signatures that answer at once, fail on demand, or wait for a file to appear."""
+
+    def __init__(self, plus):
+        super().__init__()
+        self.plus = tf.Variable(plus)
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.float32, "x")])
+    def half_plus(self, x):
+        return {"y": 0.5 * x + self.plus}
+
+    @tf.function(
+        input_signature=[
+            tf.TensorSpec([None, 2], tf.float32, "a"),
+            tf.TensorSpec([None], tf.int32, "b"),
+        ]
+    )
+    def pair(self, a, b):
+        return {"total": tf.reduce_sum(a, 1), "scaled": a * tf.cast(b, tf.float32)[:, None]}
+
+    @tf.function(
+        input_signature=[
+            tf.TensorSpec([None], tf.string, "image_bytes"),
+            tf.TensorSpec([None], tf.string, "tag"),
+        ]
+    )
+    def strings(self, image_bytes, tag):
+        return {"same_bytes": image_bytes, "tag": tag, "size": tf.strings.length(image_bytes)}
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.float32, "t")])
+    def checked(self, t):
+        with tf.control_dependencies(
+            [tf.debugging.assert_less_equal(t, 1.0, message="t must lie in [0, 1]")]
+        ):
+            return {"t": tf.identity(t), "rows": tf.fill(tf.shape(t), tf.size(t))}
+
+    @tf.function(input_signature=[tf.TensorSpec([None, None], tf.float32, "t")])
+    def sequence(self, t):
+        return {"total": tf.reduce_sum(t, 1)}
+
+    @tf.function(
+        input_signature=[
+            tf.TensorSpec([], kind, kind.name)
+            for kind in (
+                tf.bool,
+                tf.double,
+                tf.int8,
+                tf.uint8,
+                tf.int16,
+                tf.int32,
+                tf.int64,
+                tf.uint32,
+                tf.uint64,
+            )
+        ]
+    )
+    def types(self, *values):
+        return {value.dtype.name: tf.identity(value) for value in values}
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.half, "x")])
+    def halves(self, x):
+        return {"y": x + 1}
+
+    @tf.function(input_signature=[tf.TensorSpec(None, tf.float32, "x")])
+    def any_rank(self, x):
+        return {"y": 1 / tf.reduce_sum(x)}
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, "path")])
+    def wait(self, path):
+        # The graph itself looks for the file, so that a test decides when a request ends.
+        tf.io.write_file(path[0] + ".started", "")
+        missing = tf.constant(True)
+        while missing:
+            missing = tf.equal(tf.size(tf.io.matching_files(path[0])), 0)
+        return {"path": path}
+
+
+def write_toy(path, plus=3.0):
+    """Writes a version of `Toy` into the folder `path`."""
+    toy = Toy(plus)
+    names = ("pair", "strings", "checked", "sequence", "types", "halves", "any_rank", "wait")
+    signatures = {"serving_default": toy.half_plus}
+    signatures.update((name, getattr(toy, name)) for name in names)
+    tf.saved_model.save(toy, str(path), signatures=signatures)
+
+
+@pytest.fixture(scope="session")
+def toy_versions(tmp_path_factory):
+    """A folder with two versions to copy from: 123, half plus three, and 124, half plus four."""
+    folder = tmp_path_factory.mktemp("toys") / "toy"
+    write_toy(folder / "123", 3.0)
+    write_toy(folder / "124", 4.0)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def toy_dir(toy_versions, tmp_path_factory):
+    """A model folder `half_plus_three` with version 123 of the toy."""
+    folder = tmp_path_factory.mktemp("models") / "half_plus_three"
+    shutil.copytree(toy_versions / "123", folder / "123")
+    return folder
+
+
+class RunningServer:
+    """A `serve.Server` in a thread of this process."""
+
+    def __init__(self, model_dir, **options):
+        self.lines = []
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever)
+        self._thread.start()
+        defaults = {"rest_api_port": 0, "port": 0, "file_system_poll_wait_seconds": 0.05}
+        options = serve.Options(str(model_dir), **{**defaults, **options})
+        try:
+            self.server = self.call(self._start(options))
+        except BaseException:
+            self._end()
+            raise
+        self.port, self.grpc_port = self.server.rest_port, self.server.grpc_port
+
+    async def _start(self, options):
+        server = serve.Server(options, self.lines.append)
+        try:
+            await server.start()
+        except BaseException:
+            await server.stop()
+            raise
+        return server
+
+    def call(self, coroutine):
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(60)
+
+    def ask(self, method, path, body=None, headers=None):
+        """Sends one REST request; returns its status, headers and body as text."""
+        if isinstance(body, dict | list):
+            body = json.dumps(body)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        with contextlib.closing(connection):
+            connection.request(method, path, body, headers or {})
+            answer = connection.getresponse()
+            return answer.status, answer.headers, answer.read().decode()
+
+    def until(self, start):
+        """Waits for the server to say a line that starts so."""
+        deadline = time.monotonic() + 60
+        while not any(line.startswith(start) for line in list(self.lines)):
+            assert time.monotonic() < deadline, self.lines
+            time.sleep(0.01)
+
+    def stop(self):
+        self.call(self.server.stop())
+        self._end()
+
+    def _end(self):
+        self.call(self._loop.shutdown_default_executor())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+
+@pytest.fixture(scope="session")
+def run_server():
+    """A context manager that runs a server of a model folder; keywords are `serve.Options`."""
+
+    @contextlib.contextmanager
+    def run(model_dir, **options):
+        server = RunningServer(model_dir, **options)
+        try:
+            yield server
+        finally:
+            server.stop()
+
+    return run

@@ -41,7 +41,7 @@ def test_what_an_export_leaves(exported, trained):
     assert names(folder / "assets.extra") == [
         *("provenance.json", "samples", "tf_serving_warmup_requests")
     ]
-    assert names(folder / "assets.extra" / "samples") == ["00.png", "01.png"]
+    assert names(folder / "assets.extra" / "samples") == ["00.png", "01.png", "02.png"]
 
     provenance = json.loads((folder / "assets.extra" / "provenance.json").read_text())
     fingerprint = tf.saved_model.experimental.read_fingerprint(str(folder))

@@ -1,0 +1,1 @@
+"""Measurements for the docs: each command says what it measured, where, and writes JSON."""

@@ -1,0 +1,206 @@
+"""Serves a SavedModel over TensorFlow Serving's REST and gRPC APIs, for trying and testing.
+
+    python -m export.serve --model_dir=models/teapot
+
+It is TensorFlow Serving compatible, not TensorFlow Serving: in production use that. Any SavedModel
+will do; neither this project's models nor TensorFlow Probability nor Keras is imported.
+"""
+
+import asyncio
+import dataclasses
+import os
+import signal
+import sys
+from pathlib import Path
+
+from absl import flags
+
+from export import command_line
+from export.command_line import InputError
+
+GRACE_S = 10.0  # For requests that run when the server is told to stop.
+
+
+def _option(default, text, lower=None, upper=None):
+    metadata = {"help": text, "lower": lower, "upper": upper}
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """The flags of the server. Those that TensorFlow Serving has bear its names."""
+
+    model_dir: str = _option(None, "The folder with the versions of the model: 1, 2, …")
+    model_name: str = _option(
+        None, "Default: the name in models.config, or else that of the folder."
+    )
+    host: str = _option("127.0.0.1", "The address to listen on; 0.0.0.0 for everyone.")
+    rest_api_port: int = _option(8501, "Of the REST API; 0 for any free one.", 0, 65535)
+    port: int = _option(8500, "Of the gRPC API; 0 for any free one.", 0, 65535)
+    rest_api_enable_cors_support: bool = _option(False, "Let pages from elsewhere call.")
+    enable_grpc_healthcheck_service: bool = _option(True, "Have gRPC's health service.")
+    file_system_poll_wait_seconds: float = _option(1.0, "Between looks for new versions.", 0.01)
+    enable_batching: bool = _option(True, "Run the rows of several requests as one.")
+    batching_parameters_file: str = _option(
+        None, "Default: batching_parameters.txt in the model folder, if it is there."
+    )
+    monitoring_config_file: str = _option(
+        None, "Default: monitoring.config in the model folder, if it is there."
+    )
+    max_request_mb: int = _option(16, "Largest request, in MiB.", 1, 1024)
+    max_image_pixels: int = _option(
+        1 << 24, "Most pixels of all pictures in a request together.", 1, 1 << 27
+    )
+    max_batch: int = _option(None, "Most rows of a request. Default: max_batch_size.", 1)
+    max_sequence: int = _option(
+        256, "Largest size of a dimension after the first that a signature leaves open.", 1
+    )
+    max_items: int = _option(
+        1024,
+        "Largest product of the dimensions that a signature leaves open, of a request and of a"
+        " batch: rows times frames of a sequence.",
+        1,
+    )
+    demo: bool = _option(False, "Also serve a page to play with, at /.")
+
+
+def define_flags():
+    """Defines one flag per field of `Options`."""
+    define = {
+        bool: flags.DEFINE_bool,
+        int: flags.DEFINE_integer,
+        float: flags.DEFINE_float,
+        str: flags.DEFINE_string,
+    }
+    for field in dataclasses.fields(Options):
+        text, lower, upper = field.metadata.values()
+        bounds = () if lower is None else (lower, upper)
+        define[field.type](field.name, field.default, text, *bounds)
+    flags.mark_flag_as_required("model_dir")
+
+
+class Server:
+    """A server, on the running event loop.
+
+    Attributes:
+        rest_port, grpc_port: where it listens, once started.
+
+    Args:
+        options: an `Options`.
+        report: called with every line that a person should see.
+
+    Raises:
+        InputError: an option or a configuration file is wrong.
+    """
+
+    def __init__(self, options, report):
+        # Here, so that a wrong flag is told at once: these import TensorFlow.
+        from export import batching, metrics, predict, rest, rpc, servables, server_config, tensors
+
+        self._options = options
+        self._report = report
+        folder = Path(options.model_dir)
+        self._manager = servables.Manager(folder, options.model_name, report)
+        path = options.batching_parameters_file or _existing(folder / "batching_parameters.txt")
+        parameters = server_config.read_batching(path) if path else server_config.Batching()
+        path = options.monitoring_config_file or _existing(folder / "monitoring.config")
+        metrics_path = server_config.read_metrics_path(path) if path else server_config.METRICS_PATH
+        counters = metrics.Metrics(self._manager.name)
+        self._batcher = batching.Batcher(
+            parameters, options.enable_batching, options.max_items, counters.ran
+        )
+        limits = tensors.Limits(
+            options.max_batch or parameters.max_batch_size, options.max_sequence, options.max_items
+        )
+        predictor = predict.Predictor(
+            self._manager, self._batcher, limits, options.max_image_pixels
+        )
+        max_bytes = options.max_request_mb << 20
+        self._rest = rest.RestServer(
+            predictor,
+            counters,
+            metrics_path,
+            max_bytes,
+            GRACE_S,
+            options.rest_api_enable_cors_support,
+            options.demo,
+        )
+        self._rpc = rpc.RpcServer(
+            predictor, counters, max_bytes, GRACE_S, options.enable_grpc_healthcheck_service
+        )
+        self._watch = None
+        self.rest_port = self.grpc_port = None
+
+    async def start(self):
+        """Loads the model and listens.
+
+        Raises:
+            InputError: no version can be served, or a port cannot be had.
+        """
+        options = self._options
+        await self._manager.poll()
+        if not self._manager.available():
+            raise InputError(self._manager.why_none())
+        self.rest_port = await self._rest.start(options.host, options.rest_api_port)
+        self.grpc_port = await self._rpc.start(options.host, options.port)
+        seconds = options.file_system_poll_wait_seconds
+        self._watch = asyncio.create_task(self._manager.watch(seconds))
+        host = f"[{options.host}]" if ":" in options.host else options.host
+        self._report(f"REST http://{host}:{self.rest_port}/v1/models/{self._manager.name}")
+        self._report(f"gRPC {host}:{self.grpc_port}")
+        if options.demo:
+            self._report(f"page http://{host}:{self.rest_port}/")
+
+    async def stop(self):
+        """Stops listening, answers what runs within `GRACE_S`, and lets the model go."""
+        await self._rpc.say_stopping()
+        if self._watch:
+            self._watch.cancel()
+        await asyncio.gather(self._rest.stop(), self._rpc.stop())
+        self._batcher.close()
+        self._manager.close()
+
+    @property
+    def busy(self):
+        """Whether a thread still works on something that was given up."""
+        return self._manager.loading or self._batcher.running > 0
+
+
+def _existing(path):
+    return path if path.exists() else None
+
+
+async def _serve(options):
+    stopping = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+    server = Server(options, lambda line: print(line, flush=True))
+    started = asyncio.create_task(server.start())
+    stopped = asyncio.create_task(stopping.wait())
+    try:
+        await asyncio.wait((started, stopped), return_when=asyncio.FIRST_COMPLETED)
+        if started.done():
+            started.result()
+            await stopped
+        print("stopping", flush=True)
+    finally:
+        started.cancel()
+        await server.stop()
+    if server.busy:
+        # A thread inside TensorFlow cannot be interrupted, and Python would wait for it.
+        sys.stdout.flush()
+        os._exit(0)
+
+
+def main():
+    """Serves until SIGINT or SIGTERM."""
+    names = [field.name for field in dataclasses.fields(Options)]
+    asyncio.run(_serve(Options(**{name: getattr(flags.FLAGS, name) for name in names})))
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    # TensorFlow imports Keras where it finds it, which takes time and memory and is of no use here.
+    sys.modules.setdefault("keras", None)
+    define_flags()
+    command_line.run(main)
