@@ -22,12 +22,15 @@ model_config_list {{
 }}
 """
 
-BATCHING_PARAMETERS = """\
-max_batch_size { value: 64 }
-batch_timeout_micros { value: 1000 }
-max_enqueued_batches { value: 100 }
-num_batch_threads { value: 2 }
-"""
+# One thread: a second one would take the next few rows instead of leaving them to gather. The sizes,
+# because oneDNN keeps a cache for every batch size that it meets.
+_SIZES = (1, 2, 4, 8, *range(16, 65, 8))
+BATCHING_PARAMETERS = f"""\
+max_batch_size {{ value: {_SIZES[-1]} }}
+batch_timeout_micros {{ value: 1000 }}
+max_enqueued_batches {{ value: 100 }}
+num_batch_threads {{ value: 1 }}
+""" + "".join(f"allowed_batch_sizes: {size}\n" for size in _SIZES)
 
 MONITORING_CONFIG = """\
 prometheus_config {

@@ -38,7 +38,7 @@ _CORS = {
     "Access-Control-Allow-Headers": "Content-Type",
 }
 
-_BODY_S = 30.0  # For a whole body to arrive.
+_BODY_S = 60.0  # For a whole body to arrive.
 _IDLE_S = 75.0  # Until a connection without a request is closed.
 _LARGE = 1 << 16  # Bytes of a body, or values of an answer, that take long to read or write.
 
@@ -279,6 +279,7 @@ class RestServer:
             request.content.feed_eof()  # Else aiohttp would linger for the rest.
             raise
         except TimeoutError:
+            request.content.feed_eof()
             message = f"the request did not arrive within {_BODY_S:.0f} s"
             raise ServingError("DEADLINE_EXCEEDED", message, 408) from None
         except web.HTTPRequestEntityTooLarge:

@@ -215,8 +215,6 @@ class Manager:
 
     def __init__(self, model_dir, name=None, report=print):
         self._dir = Path(model_dir)
-        if not self._dir.is_dir():
-            raise InputError(f"--model_dir={model_dir}: no such folder")
         self._wanted_name = name
         self._config_path = self._dir / "models.config"
         self._config_files = None
@@ -224,6 +222,7 @@ class Manager:
         self._read_config()
         self.name = name or self._config.name or self._dir.resolve().name
         self._report = report
+        self._trouble = None  # What was last said of the folder.
         self._versions = {}
         self._labels = {}
         self._threads = ThreadPoolExecutor(1, thread_name_prefix="load")
@@ -269,8 +268,11 @@ class Manager:
             found = await loop.run_in_executor(self._threads, self._scan)
         except (InputError, OSError) as error:
             # The folder may be away for a moment: what is loaded goes on.
-            self._report(f"error: {one_line(error)}")
+            if one_line(error) != self._trouble:
+                self._trouble = one_line(error)
+                self._report(f"error: {self._trouble}")
             return
+        self._trouble = None
         wanted = self._choose(found)
         for number in sorted(wanted, reverse=True):
             files = await loop.run_in_executor(self._threads, _fingerprint, found[number])
@@ -293,7 +295,10 @@ class Manager:
         """Polls for ever, every so many seconds."""
         while True:
             await asyncio.sleep(seconds)
-            await self.poll()
+            try:
+                await self.poll()
+            except Exception as error:  # Nothing that a folder has may end the watch over it.
+                self._report(f"error: {from_exception(error).message}")
 
     def why_none(self):
         """Why no version is available, in one line."""

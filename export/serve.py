@@ -94,12 +94,14 @@ class Server:
     """
 
     def __init__(self, options, report):
+        folder = Path(options.model_dir)
+        if not folder.is_dir():
+            raise InputError(f"--model_dir={folder}: no such folder")
         # Here, so that a wrong flag is told at once: these import TensorFlow.
         from export import batching, metrics, predict, rest, rpc, servables, server_config, tensors
 
         self._options = options
         self._report = report
-        folder = Path(options.model_dir)
         self._manager = servables.Manager(folder, options.model_name, report)
         path = options.batching_parameters_file or _existing(folder / "batching_parameters.txt")
         parameters = server_config.read_batching(path) if path else server_config.Batching()

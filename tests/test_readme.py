@@ -104,7 +104,7 @@ def test_every_command_of_the_readme_runs(checkout):
 
 @pytest.fixture(scope="module")
 def serving(checkout):
-    """Runs what starts the server on the page, on free ports: folder, environment, page."""
+    """Runs the page's server on free ports: folder, environment, page, the flag that names it."""
     folder, environment = checkout
     (serve,) = (line for line in commands(SERVING) if module_of(line) == "export.serve")
     assert serve in COMMANDS, "the README has another line for the server"
@@ -120,18 +120,20 @@ def serving(checkout):
         said = "".join(itertools.takewhile(lambda line: "page" not in line, process.stdout))
         (rest,) = re.findall(r"REST http://127.0.0.1:(\d+)/v1/models/teapot", said)
         (rpc,) = re.findall(r"gRPC 127.0.0.1:(\d+)", said)
-        yield folder, environment, SERVING.replace("8501", rest).replace("8500", rpc)
+        page = SERVING.replace("8501", rest).replace("8500", rpc)
+        yield folder, environment, page, f"--server=http://127.0.0.1:{rest}"
     finally:
         process.terminate()
-        assert process.wait(30) == 0
+        process.communicate(timeout=30)
+        assert process.returncode == 0
 
 
 def test_what_the_serving_page_asks_is_answered(serving):
-    folder, environment, page = serving
+    folder, environment, page, rest = serving
     asked = 0
     for line in commands(page):
         if module_of(line) == "export.client":
-            run(line, folder, environment)
+            run(line, folder, environment, [] if "--server" in line else [rest])
         elif line.startswith("curl"):
             said = subprocess.run(["bash", "-c", line], cwd=folder, capture_output=True, check=True)
             answer = json.loads(said.stdout)
@@ -151,7 +153,7 @@ def test_what_the_serving_page_asks_is_answered(serving):
 
 @pytest.mark.slow
 def test_the_measurements_of_the_serving_page_run(serving):
-    folder, environment, page = serving
+    folder, environment, page, _ = serving
     (folder / "docs" / "serving.md").write_text(page)
     for line in commands(page):
         module = module_of(line) or ""

@@ -212,12 +212,15 @@ class Toy(tf.Module):
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, "path")])
     def wait(self, path):
-        # The graph itself looks for the file, so that a test decides when a request ends.
+        # The graph itself looks for the file, so that a test decides when a request ends. What it
+        # looks for changes with every round, or TensorFlow would look only once.
         tf.io.write_file(path[0] + ".started", "")
-        missing = tf.constant(True)
-        while missing:
-            missing = tf.equal(tf.size(tf.io.matching_files(path[0])), 0)
-        return {"path": path}
+        tries, found = tf.constant(0), tf.constant(0)
+        while found == 0:
+            tries += 1
+            found = tf.size(tf.io.matching_files([path[0], tf.strings.as_string(tries)]))
+        with tf.control_dependencies([found]):
+            return {"path": tf.identity(path)}
 
 
 def write_toy(path, plus=3.0):

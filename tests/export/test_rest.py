@@ -17,6 +17,8 @@ import numpy as np
 import PIL.Image
 import pytest
 
+from export import rest
+
 MODEL = "/v1/models/half_plus_three"
 PREDICT = f"{MODEL}:predict"
 METRICS = "/monitoring/prometheus/metrics"
@@ -418,19 +420,14 @@ def test_pictures_that_are_refused_before_they_are_decoded(predict, pictures, er
 
 
 def test_pictures_that_are_taken(predict):
-    pictures = [png(100, 50), png(50, 100), b"", b"GIF", b"no picture"]
-    for form in ("JPEG", "WEBP", "BMP", "GIF"):
-        content = io.BytesIO()
-        PIL.Image.new("RGB", (1, 1)).save(content, form)
-        if form == "BMP":
-            pictures.append(content.getvalue())
-        else:
-            assert predict(
-                signature_name="strings",
-                inputs={"image_bytes": [b64(content.getvalue())], "tag": [""]},
-            )[0] == (200)
-    columns = {"image_bytes": [b64(p) for p in pictures[:5]], "tag": [""] * 5}
+    contents = [png(100, 50), png(50, 100), b"", b"GIF", b"no picture"]
+    columns = {"image_bytes": [b64(content) for content in contents], "tag": [""] * 5}
     assert predict(signature_name="strings", inputs=columns)[0] == 200
+    for form in ("PNG", "JPEG", "WEBP", "BMP", "GIF"):
+        content = io.BytesIO()
+        PIL.Image.new("RGB", (100, 20)).save(content, form)
+        columns = {"image_bytes": [b64(content.getvalue())], "tag": [""]}
+        assert predict(signature_name="strings", inputs=columns)[0] == 200
 
 
 def test_an_animated_gif_is_refused(predict):
@@ -545,6 +542,17 @@ def test_half_closed_connections(server):
     assert answer.endswith(b'{"error": "the request\'s body ends early"}')
     assert talk(server, b"POST /v1", half_close=True) == b""
     assert talk(server, b"", half_close=True) == b""
+
+
+def test_connections_that_say_nothing_are_closed(toy_dir, run_server, monkeypatch):
+    monkeypatch.setattr(rest, "_IDLE_S", 0.1)
+    monkeypatch.setattr(rest, "_BODY_S", 0.1)
+    with run_server(toy_dir) as server:
+        assert talk(server, b"") == b""
+        assert talk(server, b"POST /v1/models") == b""
+        answer = talk(server, request(b'{"instances": [', length=100))
+        assert answer.startswith(b"HTTP/1.1 408 ")
+        assert b'{"error": "the request did not arrive within' in answer
 
 
 def test_what_is_no_http(server):
