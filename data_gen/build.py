@@ -6,48 +6,35 @@ import time
 
 from absl import app, flags, logging
 
-_SCENE = flags.DEFINE_string("scene", "teapot_1dof", "The scene to render.")
-_IMAGE_SIZE = flags.DEFINE_integer("image_size", 64, "Height and width in pixels: 64 or 128.")
-_CHANNELS = flags.DEFINE_integer("channels", 3, "3 for RGB, 1 for luminance.")
+from data_gen import command_line
+
 _DATA_DIR = flags.DEFINE_string(
     "data_dir",
     None,
     "Where TFDS keeps its data sets. Default: TFDS_DATA_DIR, or ~/tensorflow_datasets.",
 )
 _OVERWRITE = flags.DEFINE_boolean("overwrite", False, "Build it again even if it is there.")
-_WORKERS = flags.DEFINE_integer(
-    "workers",
-    None,
-    "Rendering processes; 0 for none but this one. Default: one per CPU core.",
-    lower_bound=0,
-)
 
 
 def main(argv: list[str]) -> None:
     """Builds what the flags say and prints where it is."""
-    if len(argv) > 1:
-        sys.exit(f"error: unexpected argument {argv[1]!r}: settings are --name=value")
-
+    command_line.no_more_arguments(argv)
     if not flags.FLAGS["verbosity"].present:
         logging.set_verbosity(logging.WARNING)
     from data_gen import builder
 
     try:
-        name = builder.config_name(_SCENE.value, _IMAGE_SIZE.value, _CHANNELS.value)
+        scene, image_size, channels, workers = command_line.variant()
+        name = builder.config_name(scene, image_size, channels)
         clips = builder.InbetweenClips(config=name, data_dir=_DATA_DIR.value)
         was_there = os.path.exists(clips.data_dir) and not _OVERWRITE.value
         start = time.monotonic()
         clips = builder.build(
-            _SCENE.value,
-            _IMAGE_SIZE.value,
-            _CHANNELS.value,
-            _DATA_DIR.value,
-            _OVERWRITE.value,
-            _WORKERS.value,
+            scene, image_size, channels, _DATA_DIR.value, _OVERWRITE.value, workers
         )
         seconds = time.monotonic() - start
     except (ValueError, RuntimeError, OSError) as error:
-        sys.exit(f"error: {_line(error)}")
+        sys.exit(f"error: {command_line.line(error)}")
     except KeyboardInterrupt:
         sys.exit("interrupted: nothing was built")
 
@@ -65,24 +52,7 @@ def main(argv: list[str]) -> None:
         print(f"{frames} frames in {seconds:.1f} s, {frames / seconds:.0f} frames/s")
 
 
-def _parse(argv: list[str]) -> list[str]:
-    try:
-        return flags.FLAGS(argv)
-    except flags.CantOpenFlagFileError as error:
-        sys.exit(f"error: --flagfile={_line(error.__context__)}")
-    except UnicodeDecodeError:
-        sys.exit("error: --flagfile: cannot be read as text")
-    except (flags.Error, ValueError) as error:
-        sys.exit(f"error: {_line(error).removeprefix('flag ')}")
-
-
-def _line(error: Exception) -> str:
-    if isinstance(error, OSError) and error.filename is not None and error.strerror:
-        return f"{error.filename}: {error.strerror}"
-    return " ".join(str(error).split()) or type(error).__name__
-
-
 if __name__ == "__main__":
     # TensorFlow only writes files here: what it says of GPUs and CPU features is beside the point.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    app.run(main, flags_parser=_parse)
+    app.run(main, flags_parser=command_line.parse)

@@ -6,7 +6,16 @@ An example is one clip:
     frames  uint8 [K, H, W, C]    sRGB, stored as K PNG images
     pose    float32 [K, P]        the degrees of freedom of every frame, see metadata["pose_names"]
     closed  bool []               whether the last frame leads back to the first
-    pace    float32 []            gap units (metadata["gap_unit"], such as degrees) per frame
+    pace    float32 []            gap units (metadata["gap_unit"], such as degrees) per frame; 0 if
+                                  the scene has none
+
+and, where clips are drawn at random or their looks vary (so not for plain `teapot_1dof`, whose
+one look the code tells), how it was drawn:
+
+    colours     float32 [N, 3]    linear RGB of each part
+    light       float32 [3]       from the solids towards the lamp
+    background  float32 [3]       linear RGB
+    seed        int64 []          with the clip's name, what `Scene.clip` needs to plan it again
 
 How the splits of a scene differ is the scene's business; no two splits ever share a pose. For
 `teapot_1dof`, all three are one full turn: train stands at the whole degrees 0, 1, ..., 359;
@@ -68,7 +77,7 @@ class ClipsConfig(tfds.core.BuilderConfig):
     """What decides the bytes of a data set.
 
     Attributes:
-      scene: a row of `data_gen.scenes.SCENES`.
+      scene: a row of `data_gen.scenes.SCENES`, or a variant, see there.
       image_size: height and width in pixels.
       channels: 3 for RGB, 1 for luminance.
       samples: rays along each side of a pixel.
@@ -85,23 +94,45 @@ class ClipsConfig(tfds.core.BuilderConfig):
 
 
 def config_name(scene: str, image_size: int = 64, channels: int = 3) -> str:
-    """Returns the name of a scene's variant, such as "teapot_1dof_128px_grey".
+    """Returns the name of a config, such as "teapot_1dof_128px_grey".
 
     Args:
-      scene: a row of `data_gen.scenes.SCENES`.
+      scene: a row of `data_gen.scenes.SCENES`, or a variant, see there.
       image_size: 64 or 128, height and width in pixels.
       channels: 3 for RGB, 1 for luminance.
 
     Raises:
       ValueError: if there is no such variant; the message lists what is valid.
     """
-    scenes.get(scene)
+    scene = scenes.variant(scene)
     if image_size not in IMAGE_SIZES:
         raise ValueError(f"unknown image size {image_size!r}; valid: {IMAGE_SIZES}")
     if channels not in CHANNELS:
         raise ValueError(f"unknown number of channels {channels!r}; valid: {CHANNELS}")
     size = "" if image_size == IMAGE_SIZES[0] else f"_{image_size}px"
     return scene + size + ("_grey" if channels == 1 else "")
+
+
+def _config(scene: str, image_size: int = 64, channels: int = 3) -> ClipsConfig:
+    scene = scenes.variant(scene)
+    return ClipsConfig(
+        name=config_name(scene, image_size, channels),
+        description=scenes.get(scene).description,
+        scene=scene,
+        image_size=image_size,
+        channels=channels,
+        seed=scenes.parse(scene)[1].get("seed", 0),
+    )
+
+
+def _named(name: str) -> ClipsConfig:
+    """The config that a name tells, the inverse of `config_name`."""
+    scene, grey, _ = name.partition("_grey")
+    scene, size, _ = scene.partition(f"_{IMAGE_SIZES[1]}px")
+    config = _config(scene, IMAGE_SIZES[bool(size)], CHANNELS[bool(grey)])
+    if config.name != name:
+        raise ValueError(f"unknown config {name!r}; did you mean {config.name!r}?")
+    return config
 
 
 class InbetweenClips(tfds.core.GeneratorBasedBuilder):
@@ -111,14 +142,8 @@ class InbetweenClips(tfds.core.GeneratorBasedBuilder):
     VERSION = tfds.core.Version("1.0.0")
     RELEASE_NOTES = {"1.0.0": "The first release."}  # noqa: RUF012
     BUILDER_CONFIGS = [  # noqa: RUF012
-        ClipsConfig(
-            name=config_name(scene, image_size, channels),
-            description=description.description,
-            scene=scene,
-            image_size=image_size,
-            channels=channels,
-        )
-        for scene, description in scenes.SCENES.items()
+        _config(scene, image_size, channels)
+        for scene in scenes.SCENES
         for image_size, channels in itertools.product(IMAGE_SIZES, CHANNELS)
     ]
 
@@ -178,8 +203,14 @@ class InbetweenClips(tfds.core.GeneratorBasedBuilder):
         config, scene = self.builder_config, scenes.get(self.builder_config.scene)
         return {
             split: scenes.count(scene, split, config.seed, config.frame_stride)
-            for split in scenes.SPLITS
+            for split in scene.clips
         }
+
+    def _create_builder_config(self, builder_config, version):
+        """Finds a config by its name; those of variants are not listed but made."""
+        if isinstance(builder_config, str) and builder_config not in self.builder_configs:
+            return _named(builder_config.partition(":")[0])
+        return super()._create_builder_config(builder_config, version)
 
     def _example_writer(self) -> ExampleWriter:
         return _CanonicalWriter(super()._example_writer().file_format)
@@ -193,6 +224,12 @@ class InbetweenClips(tfds.core.GeneratorBasedBuilder):
     def _info(self) -> tfds.core.DatasetInfo:
         config, scene = self.builder_config, scenes.get(self.builder_config.scene)
         size, pose_size = config.image_size, len(scene.pose_names)
+        how_drawn = {
+            "colours": tfds.features.Tensor(shape=(None, 3), dtype=np.float32),
+            "light": tfds.features.Tensor(shape=(3,), dtype=np.float32),
+            "background": tfds.features.Tensor(shape=(3,), dtype=np.float32),
+            "seed": np.int64,
+        }
         return tfds.core.DatasetInfo(
             builder=self,
             description=f"{_DESCRIPTION}\n{scene.description}",
@@ -207,6 +244,7 @@ class InbetweenClips(tfds.core.GeneratorBasedBuilder):
                     "pose": tfds.features.Tensor(shape=(None, pose_size), dtype=np.float32),
                     "closed": np.bool_,
                     "pace": np.float32,
+                    **(how_drawn if _stores_how_drawn(scene) else {}),
                 }
             ),
             citation=_CITATION,
@@ -227,31 +265,40 @@ class InbetweenClips(tfds.core.GeneratorBasedBuilder):
 
     def _split_generators(self, dl_manager: tfds.download.DownloadManager) -> dict:
         del dl_manager
-        return {split: self._generate_examples(split) for split in scenes.SPLITS}
+        clips = scenes.get(self.builder_config.scene).clips
+        return {split: self._generate_examples(split) for split in clips}
 
     def _generate_examples(self, split: str) -> Iterator[tuple[int, dict]]:
         config, scene = self.builder_config, scenes.get(self.builder_config.scene)
-        plans, plans_to_draw = itertools.tee(
-            plan.strided(config.frame_stride) for plan in scene.plan(split, config.seed)
-        )
+
+        def plan(index: int) -> tuple[scenes.ClipPlan, scenes.Look]:
+            plan = scene.clip(split, index, config.seed).strided(config.frame_stride)
+            return plan, scene.look(split, index, config.seed, scene.parts(plan.poses[0]))
+
+        plans, plans_to_draw = itertools.tee(map(plan, range(scene.clips[split])))
         frames = self._pool.render(
-            scene.parts(pose) for plan in plans_to_draw for pose in plan.poses
+            scene.picture(pose, look) for plan, look in plans_to_draw for pose in plan.poses
         )
-        for index, plan in enumerate(plans):
+        for index, (plan, look) in enumerate(plans):
             clip = np.empty((len(plan.poses), *self.info.features["frames"].shape[1:]), np.uint8)
             for k, frame in enumerate(itertools.islice(frames, len(clip))):
                 clip[k] = frame
                 self._progress.update()
-            yield (
-                index,
-                {
-                    "clip": f"{split}_{index:06d}",
-                    "frames": clip,
-                    "pose": plan.poses.astype(np.float32),
-                    "closed": plan.closed,
-                    "pace": plan.pace,
-                },
-            )
+            example = {
+                "clip": f"{split}_{index:06d}",
+                "frames": clip,
+                "pose": plan.poses.astype(np.float32),
+                "closed": plan.closed,
+                "pace": plan.pace,
+            }
+            if _stores_how_drawn(scene):
+                example |= {
+                    "colours": np.array(look.colours, np.float32),
+                    "light": np.array(look.light, np.float32),
+                    "background": np.array(look.background, np.float32),
+                    "seed": config.seed,
+                }
+            yield index, example
 
 
 def build(
@@ -262,10 +309,10 @@ def build(
     overwrite: bool = False,
     workers: int | None = None,
 ) -> InbetweenClips:
-    """Returns the builder of a scene's variant, its data set built if it was not.
+    """Returns the builder of a scene or a variant of one, its data set built if it was not.
 
     Args:
-      scene: a row of `data_gen.scenes.SCENES`.
+      scene: a row of `data_gen.scenes.SCENES`, or a variant, see there.
       image_size: 64 or 128, height and width in pixels.
       channels: 3 for RGB, 1 for luminance.
       data_dir: where TFDS keeps its data sets; None for its default (TFDS_DATA_DIR, or
@@ -287,6 +334,10 @@ def build(
         )
     )
     return builder
+
+
+def _stores_how_drawn(scene: scenes.Scene) -> bool:
+    return scene.is_drawn or bool(scene.vary)
 
 
 class _CanonicalWriter(ExampleWriter):

@@ -21,7 +21,8 @@ from pathlib import Path
 
 import numpy as np
 
-from data_gen.scenes import Part, View
+from data_gen import meshes
+from data_gen.scenes import Part, Picture, View
 
 # Pictures per request: enough to hide the round trip, few enough for an even load.
 _CHUNK = 8
@@ -82,11 +83,11 @@ class RenderPool:
         for process in self._processes:
             process.close()
 
-    def render(self, pictures: Iterable[Sequence[Part]]) -> Iterator[np.ndarray]:
+    def render(self, pictures: Iterable[Picture]) -> Iterator[np.ndarray]:
         """Renders pictures as they are asked for, a few requests ahead.
 
         Args:
-          pictures: the parts of each picture; read lazily, so it may be endless.
+          pictures: what to draw; read lazily, so it may be endless.
 
         Yields:
           uint8 [image_size, image_size, channels], sRGB-encoded, in the order of `pictures`.
@@ -99,7 +100,8 @@ class RenderPool:
             from data_gen import render
 
             renderer = render.Renderer(self._view, **self._setup)
-            yield from map(renderer.render, pictures)
+            for picture in pictures:
+                yield renderer.render(picture.parts, picture.light, picture.background)
             return
         window = 3 * self._workers
         pending = collections.deque()
@@ -113,11 +115,19 @@ class RenderPool:
 
     def _start(self) -> None:
         if self._workers:
-            self._mine.process = _Process({"view": dataclasses.asdict(self._view), **self._setup})
+            setup = {**self._setup, "mesh_files": list(meshes.FILES.values())}
+            self._mine.process = _Process({"view": dataclasses.asdict(self._view), **setup})
             self._processes.append(self._mine.process)
 
-    def _request(self, chunk: Sequence[Sequence[Part]]) -> np.ndarray:
-        pictures = [[_as_json(part) for part in parts] for parts in chunk]
+    def _request(self, chunk: Sequence[Picture]) -> np.ndarray:
+        pictures = [
+            {
+                "parts": [_as_json(part) for part in picture.parts],
+                "light": picture.light,
+                "background": picture.background,
+            }
+            for picture in chunk
+        ]
         shape = (len(chunk), *self._shape)
         pixels = self._mine.process.ask(pictures, int(np.prod(shape)))
         return np.frombuffer(pixels, np.uint8).reshape(shape)

@@ -17,7 +17,7 @@ from embreex.mesh_construction import TriangleMesh
 from embreex.rtcore_scene import EmbreeScene
 
 from data_gen import meshes
-from data_gen.scenes import Part, View
+from data_gen.scenes import Part, Vector, View
 
 # Relative luminance of linear RGB, ITU-R BT.709.
 _LUMINANCE = np.array([0.2126, 0.7152, 0.0722], np.float32)
@@ -64,16 +64,30 @@ class Renderer:
         self._rays = np.ascontiguousarray(
             rays.reshape(image_size, image_size, samples**2, 3), np.float32
         )
-        self._to_light = _unit(np.array(light.direction, np.float64)).astype(np.float32)
-        self._halfway = _unit(self._to_light - _unit(self._rays))
-        self._light = light
-        self._background = np.array(view.background, np.float32)
+        self._light, self._background = light, view.background
+        self._aimed_at = None
+        self._aim(tuple(light.direction))
 
-    def render(self, parts: Sequence[Part]) -> np.ndarray:
+    def _aim(self, direction: Vector) -> None:
+        """Lights what is drawn next from a direction; the pictures of a clip share it."""
+        if direction == self._aimed_at:
+            return
+        self._aimed_at = direction
+        self._to_light = _unit(np.array(direction, np.float64)).astype(np.float32)
+        self._halfway = _unit(self._to_light - _unit(self._rays))
+
+    def render(
+        self,
+        parts: Sequence[Part],
+        light: Vector | None = None,
+        background: Vector | None = None,
+    ) -> np.ndarray:
         """Draws one picture.
 
         Args:
           parts: the solids, in any order.
+          light: from the solids towards the lamp; None for the view's.
+          background: linear RGB; None for the view's.
 
         Returns:
           uint8 [image_size, image_size, channels], sRGB-encoded.
@@ -81,12 +95,14 @@ class Renderer:
         Raises:
           ValueError: on an unknown mesh.
         """
-        picture = np.tile(self._background, (self._size, self._size, 1))
+        self._aim(tuple(light or self._light.direction))
+        background = np.array(background or self._background, np.float32)
+        picture = np.tile(background, (self._size, self._size, 1))
         boxes = np.array([self._box(part) for part in parts], int).reshape(-1, 2, 2)
         top, left = boxes[:, 0].min(axis=0, initial=self._size)
         bottom, right = boxes[:, 1].max(axis=0, initial=0)
         rows, columns = slice(top, bottom), slice(left, right)
-        colours = np.tile(self._background, (*self._rays[rows, columns].shape[:3], 1))
+        colours = np.tile(background, (*self._rays[rows, columns].shape[:3], 1))
         nearest = np.full(colours.shape[:3], np.inf, np.float32)
         for part in parts:
             self._draw(part, rows, columns, colours, nearest)

@@ -147,14 +147,14 @@ import data_gen
 import data_gen.build as build_main
 from data_gen import scenes
 
-scene = scenes.SCENES["teapot_1dof"]
+scene = scenes.get("teapot_1dof")
 calls = itertools.count()
 def slow_parts(pose):
     if next(calls) == 20:
         print("rendering the second split", flush=True)
         time.sleep(60)
     return scene.parts(pose)
-scenes.SCENES["teapot_1dof"] = dataclasses.replace(scene, parts=slow_parts)
+scenes.SCENES["teapot_1dof"] = lambda: dataclasses.replace(scene, parts=slow_parts)
 config = data_gen.ClipsConfig(
     name="tiny", scene="teapot_1dof", image_size=24, samples=1, frame_stride=20
 )

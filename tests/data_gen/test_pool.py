@@ -11,14 +11,18 @@ import numpy as np
 import pytest
 
 from data_gen import pool, scenes
-from data_gen.scenes import Part
+from data_gen.scenes import Part, Picture
 
 SCENE = scenes.get("teapot_1dof")
 
 
+def picture(angle):
+    return Picture(SCENE.parts([float(angle)]))
+
+
 def render(workers, count):
     with pool.RenderPool(SCENE.view, 24, 3, 1, workers) as renderers:
-        return np.stack(list(renderers.render(SCENE.parts([float(a)]) for a in range(count))))
+        return np.stack(list(renderers.render(picture(a) for a in range(count))))
 
 
 def test_worker_count_does_not_change_the_bytes():
@@ -30,7 +34,7 @@ def test_worker_count_does_not_change_the_bytes():
 
 def test_endless_input_is_read_a_bounded_way_ahead():
     asked = itertools.count()
-    pictures = (SCENE.parts([float(next(asked))]) for _ in itertools.repeat(None))
+    pictures = (picture(next(asked)) for _ in itertools.repeat(None))
     with pool.RenderPool(SCENE.view, 8, 1, 1, workers=1) as renderers:
         rendered = renderers.render(pictures)
         for _ in range(50):
@@ -44,12 +48,12 @@ def test_a_worker_that_fails_is_one_clear_error():
         pool.RenderPool(SCENE.view, 8, 1, 1, workers=1) as renderers,
         pytest.raises(RuntimeError, match="ended with code 1: ValueError: unknown mesh"),
     ):
-        list(renderers.render([[bad]]))
+        list(renderers.render([Picture([bad])]))
 
 
 def test_a_worker_that_is_killed_is_one_clear_error():
     with pool.RenderPool(SCENE.view, 8, 1, 1, workers=1) as renderers:
-        rendered = renderers.render(SCENE.parts([0.0]) for _ in itertools.repeat(None))
+        rendered = renderers.render(picture(0) for _ in itertools.repeat(None))
         next(rendered)
         renderers._processes[0].kill()
         with pytest.raises(RuntimeError, match="ended with code -9"):
@@ -67,7 +71,7 @@ import time
 from data_gen import pool, scenes
 scene = scenes.get("teapot_1dof")
 with pool.RenderPool(scene.view, 8, 1, 1, workers=1) as renderers:
-    next(renderers.render([scene.parts([0.0])]))
+    next(renderers.render([scenes.Picture(scene.parts([0.0]))]))
     print(renderers._processes[0]._process.pid, flush=True)
     time.sleep(60)
 """

@@ -1,0 +1,136 @@
+"""Draws some clips of a scene without building it: python -m data_gen.preview --scene=objects.
+
+Writes a contact sheet, a row of frames for each clip, and the clips side by side as a GIF.
+"""
+
+import os
+import sys
+from pathlib import Path
+
+import numpy as np
+from absl import app, flags
+from PIL import Image
+
+from data_gen import command_line
+
+_SPLIT = flags.DEFINE_string("split", "train", "The split whose first clips to draw.")
+_ROWS = flags.DEFINE_integer("rows", 4, "Clips, as far as the split has them.", lower_bound=1)
+_COLUMNS = flags.DEFINE_integer("columns", 9, "Frames of each, evenly spaced.", lower_bound=2)
+_OUTPUT = flags.DEFINE_string(
+    "output", None, "The PNG; the GIF lies beside it. Default: SCENE.png in this folder."
+)
+_GAP = 2  # pixels between pictures
+_MILLISECONDS = 60  # of a frame of the GIF
+_MOST_FRAMES = 60  # of the GIF
+
+
+def main(argv: list[str]) -> None:
+    """Draws what the flags say and prints where it is."""
+    command_line.no_more_arguments(argv)
+    from data_gen import builder
+
+    try:
+        scene, image_size, channels, workers = command_line.variant()
+        name = builder.config_name(scene, image_size, channels)
+        output = Path(_OUTPUT.value or f"{name}.png")
+        if output.suffix.lower() != ".png":
+            sys.exit(f"error: --output={output}: must end in .png")
+        clips = draw(scene, _SPLIT.value, _ROWS.value, image_size, channels, workers)
+        output.parent.mkdir(parents=True, exist_ok=True)
+        _picture(sheet(clips, _COLUMNS.value)).quantize(256, dither=Image.Dither.NONE).save(
+            output, optimize=True
+        )
+        first, *others = _film(clips)
+        first.save(
+            output.with_suffix(".gif"),
+            save_all=True,
+            append_images=others,
+            duration=_MILLISECONDS,
+            loop=0,
+        )
+    except (ValueError, RuntimeError, OSError) as error:
+        sys.exit(f"error: {command_line.line(error)}")
+    except KeyboardInterrupt:
+        sys.exit("interrupted: nothing was drawn")
+    print(f"{name}: the first {len(clips)} of the split {_SPLIT.value}, one in each row")
+    print(f"wrote {output} and {output.with_suffix('.gif')}")
+
+
+def draw(
+    scene: str, split: str, rows: int, image_size: int, channels: int, workers: int | None
+) -> list[np.ndarray]:
+    """Renders the first clips of a split.
+
+    Args:
+      scene: a row of `data_gen.scenes.SCENES`, or a variant.
+      split: of the scene.
+      rows: how many clips, as far as there are so many.
+      image_size: height and width in pixels.
+      channels: 3 for RGB, 1 for luminance.
+      workers: rendering processes; None for one per CPU core, 0 for none but this one.
+
+    Returns:
+      The frames of each clip, uint8 [K, H, W, C].
+
+    Raises:
+      ValueError: if there is no such scene or split; the message lists those there are.
+    """
+    from data_gen import scenes
+    from data_gen.pool import RenderPool
+
+    seed = scenes.parse(scene)[1].get("seed", 0)
+    scene = scenes.get(scene)
+    scene.check_split(split)
+    clips = []
+    with RenderPool(scene.view, image_size, channels, workers=workers) as renderers:
+        for number in range(min(rows, scene.clips[split])):
+            poses = scene.clip(split, number, seed).poses
+            look = scene.look(split, number, seed, scene.parts(poses[0]))
+            pictures = (scene.picture(pose, look) for pose in poses)
+            clips.append(np.stack(list(renderers.render(pictures))))
+    return clips
+
+
+def sheet(clips: list[np.ndarray], columns: int) -> np.ndarray:
+    """Returns a picture with a row of evenly spaced frames, first and last included, for each clip.
+
+    Args:
+      clips: frames, uint8 [K, H, W, C], of each; all of one size.
+      columns: frames of each, at least 2; fewer if a clip is shorter.
+
+    Returns:
+      uint8 [rows of H, columns of W, C], white between the pictures.
+    """
+    rows = []
+    for clip in clips:
+        places = np.linspace(0, len(clip) - 1, min(columns, len(clip))).round().astype(int)
+        rows.append(_joined(list(clip[places]), axis=1))
+    return _joined(rows, axis=0)
+
+
+def _film(clips: list[np.ndarray]) -> list[Image.Image]:
+    """The clips side by side, frame by frame."""
+    step = -(-len(clips[0]) // _MOST_FRAMES)
+    return [
+        _picture(_joined([clip[k] for clip in clips], axis=1))
+        for k in range(0, len(clips[0]), step)
+    ]
+
+
+def _joined(pictures: list[np.ndarray], axis: int) -> np.ndarray:
+    """Joins pictures of one size along an axis, with white between them."""
+    shape = list(pictures[0].shape)
+    shape[axis] = _GAP
+    white = np.full(shape, 255, np.uint8)
+    with_gaps = [piece for picture in pictures for piece in (white, picture)][1:]
+    return np.concatenate(with_gaps, axis=axis)
+
+
+def _picture(pixels: np.ndarray) -> Image.Image:
+    return Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
+
+
+if __name__ == "__main__":
+    # TensorFlow only writes files here: what it says of GPUs and CPU features is beside the point.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    app.run(main, flags_parser=command_line.parse)

@@ -1,0 +1,185 @@
+"""Scenes: what moves, how, and from where it is seen. Nothing here knows how it is drawn.
+
+A scene turns a split, a clip's number and a seed into a clip plan (a pose for every frame), and a
+pose into parts (solids placed in the world). World coordinates are right-handed with z up; colours
+are linear RGB in [0, 1]; angles in poses are in degrees; rotations are unit quaternions w, x, y, z.
+
+A scene is a function that returns a `Scene`, and a row of `SCENES`; the function's keywords are the
+scene's settings. A variant's name is the scene's with what differs from the defaults, such as
+"linked_arm_5links_colour"; wherever a scene is asked for by name, such a name will do:
+
+    _heldout                   an arc or patch of poses that only the split `heldout` shows
+    _5links, _4objects         how many
+    _65frames                  frames of a clip
+    _1000clips                 clips of the training split; an eighth of that for each other split
+    _mesh-bunny-0123abcd       in place of the teapot, see `data_gen.meshes.add_file`
+    _colour, _light, _background   vary from clip to clip, see `Scene.look`
+    _seed7                     another draw of the clips
+"""
+
+import inspect
+import re
+from collections.abc import Callable
+
+from data_gen import motion
+from data_gen.scenes.fast_motion import fast_motion
+from data_gen.scenes.linked_arm import linked_arm
+from data_gen.scenes.objects import objects
+from data_gen.scenes.scene import (
+    HELDOUT,
+    LOOKS,
+    SPLITS,
+    Camera,
+    ClipPlan,
+    Light,
+    Look,
+    Part,
+    Picture,
+    Scene,
+    Vector,
+    View,
+)
+from data_gen.scenes.teapots import teapot_1dof, teapot_2dof, teapot_6dof
+
+__all__ = [
+    "HELDOUT",
+    "LOOKS",
+    "SCENES",
+    "SPLITS",
+    "Camera",
+    "ClipPlan",
+    "Light",
+    "Look",
+    "Part",
+    "Picture",
+    "Scene",
+    "Vector",
+    "View",
+    "count",
+    "get",
+    "parse",
+    "rotation_z",
+    "variant",
+]
+
+SCENES: dict[str, Callable[..., Scene]] = {
+    "teapot_1dof": teapot_1dof,
+    "teapot_2dof": teapot_2dof,
+    "teapot_6dof": teapot_6dof,
+    "objects": objects,
+    "linked_arm": linked_arm,
+    "fast_motion": fast_motion,
+}
+
+# The settings in the order of a variant's name, and how each is written there.
+_WORDS = {
+    "heldout": "heldout",
+    "links": "{}links",
+    "objects": "{}objects",
+    "frames": "{}frames",
+    "clips": "{}clips",
+    "mesh": "{}",
+    "colour": "colour",
+    "light": "light",
+    "background": "background",
+    "seed": "seed{}",
+}
+
+
+def get(name: str) -> Scene:
+    """Returns the scene of that name, or a variant of one.
+
+    Raises:
+      ValueError: if there is none, or a setting is out of range; the message lists what is valid.
+    """
+    scene, settings = parse(name)
+    settings.pop("seed", None)
+    vary = frozenset(look for look in LOOKS if settings.pop(look, False))
+    made = SCENES[scene](**settings)
+    return Scene(**{**vars(made), "vary": vary})
+
+
+def variant(scene: str, **settings) -> str:
+    """Returns the name of a scene's variant.
+
+    Args:
+      scene: a row of `SCENES`, or a variant.
+      **settings: what to change, see the module's docstring; None or False changes nothing.
+
+    Raises:
+      ValueError: if there is no such scene, it has no such setting, or that is out of range.
+    """
+    scene, found = parse(scene)
+    changed = {name: value for name, value in settings.items() if value is not None}
+    found.update({name: value for name, value in changed.items() if value is not False})
+    defaults = _settings(scene)
+    for name in found:
+        if name not in defaults:
+            raise ValueError(f"scene {scene!r} has no setting {name}; it has {_list(defaults)}")
+    words = [
+        word.format(found[name])
+        for name, word in _WORDS.items()
+        if name in found and found[name] != defaults[name]
+    ]
+    full_name = "_".join([scene, *words])
+    get(full_name)
+    return full_name
+
+
+def parse(name: str) -> tuple[str, dict]:
+    """Returns the scene and the settings that a variant's name tells.
+
+    Raises:
+      ValueError: if there is no such scene, or a word of the name is none of its settings.
+    """
+    scene = max((s for s in SCENES if f"{name}_".startswith(f"{s}_")), key=len, default=None)
+    if scene is None:
+        raise ValueError(f"unknown scene {name!r}; valid: {', '.join(sorted(SCENES))}")
+    defaults, settings = _settings(scene), {}
+    for word in name[len(scene) :].split("_")[1:]:
+        setting, value = _read(word)
+        if setting not in defaults:
+            raise ValueError(
+                f"unknown setting {word!r} of scene {scene!r}; it has {_list(defaults)}"
+            )
+        settings[setting] = value
+    return scene, settings
+
+
+def count(scene: Scene, split: str, seed: int, stride: int = 1) -> tuple[int, int]:
+    """Counts a split by its first clip, without drawing it; all its clips are of one length.
+
+    Returns:
+      The number of clips and the number of frames in all of them.
+    """
+    scene.check_split(split)
+    clips = scene.clips[split]
+    return clips, clips * len(scene.clip(split, 0, seed).strided(stride).poses)
+
+
+def rotation_z(degrees: float):
+    """Returns the [4, 4] rotation about the z axis, anticlockwise seen from above."""
+    return motion.placed(motion.rotation("z", degrees))
+
+
+def _settings(scene: str) -> dict:
+    """A scene's settings with their defaults."""
+    own = inspect.signature(SCENES[scene]).parameters.values()
+    defaults = {parameter.name: parameter.default for parameter in own}
+    return {**defaults, **dict.fromkeys(LOOKS, False), "seed": 0}
+
+
+def _read(word: str) -> tuple[str | None, object]:
+    """The setting that a word of a variant's name tells; (None, None) if it is not one."""
+    if re.fullmatch("mesh-[a-z0-9]*-[0-9a-f]{8}", word):
+        return "mesh", word
+    for setting, form in _WORDS.items():
+        if word == form:
+            return setting, True
+        if match := re.fullmatch(form.replace("{}", "([0-9]{1,9})"), word):
+            return (setting, int(match[1])) if setting != "mesh" else (None, None)
+    return None, None
+
+
+def _list(settings: dict) -> str:
+    return ", ".join(sorted(settings))
