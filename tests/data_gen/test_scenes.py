@@ -1,11 +1,26 @@
 """Every scene keeps the promises of its plan; the teapot's turn is known exactly."""
 
+import itertools
+
 import numpy as np
 import pytest
 
-from data_gen import meshes, scenes
+from data_gen import meshes, motion, render, scenes
+from data_gen.scenes.objects import hide_each_other
+from data_gen.scenes.scene import Camera, first_fitting, in_picture, near, project
+from data_gen.scenes.teapots import in_patch
 
-ALL = sorted(scenes.SCENES)
+# Few clips, to be quick.
+DRAWN = [
+    "teapot_2dof_8clips",
+    "teapot_6dof_8clips",
+    "objects_8clips",
+    "objects_4objects_9frames_4clips",
+    "linked_arm_8clips",
+    "linked_arm_7links_9frames_4clips",
+    "fast_motion_8clips",
+]
+ALL = ["teapot_1dof", "teapot_1dof_heldout", *DRAWN]
 
 
 def poses(scene, split, seed=0):
@@ -15,7 +30,7 @@ def poses(scene, split, seed=0):
 @pytest.mark.parametrize("name", ALL)
 def test_plans_fit_the_scene(name):
     scene = scenes.get(name)
-    for split in scenes.SPLITS:
+    for split in scene.clips:
         for plan in scene.plan(split, 0):
             assert plan.poses.shape[1:] == (len(scene.pose_names),)
             for part in scene.parts(plan.poses[0]):
@@ -25,13 +40,13 @@ def test_plans_fit_the_scene(name):
 
 @pytest.mark.parametrize("name", ALL)
 def test_same_seed_same_plans(name):
-    for split in scenes.SPLITS:
+    for split in scenes.get(name).clips:
         np.testing.assert_array_equal(poses(name, split, 7), poses(name, split, 7))
 
 
 @pytest.mark.parametrize("name", ALL)
 def test_no_pose_in_two_splits(name):
-    splits = [{tuple(p) for p in poses(name, s).astype(np.float32)} for s in scenes.SPLITS]
+    splits = [{tuple(p) for p in poses(name, s).astype(np.float32)} for s in scenes.get(name).clips]
     assert len(set.union(*splits)) == sum(map(len, splits))
 
 
@@ -93,6 +108,249 @@ def test_count():
     scene = scenes.get("teapot_1dof")
     assert scenes.count(scene, "test", 0) == (1, 720)
     assert scenes.count(scene, "test", 0, stride=10) == (1, 72)
+
+
+@pytest.mark.parametrize("name", DRAWN)
+def test_seed_and_number_change_a_clip(name):
+    scene = scenes.get(name)
+    clips = [scene.clip("train", 0, 0), scene.clip("train", 1, 0), scene.clip("train", 0, 1)]
+    for a, b in itertools.combinations(clips, 2):
+        assert not np.allclose(a.poses, b.poses)
+    with pytest.raises(ValueError, match="seed must be at least 0"):
+        scene.clip("train", 0, -1)
+
+
+def test_a_clip_is_the_same_however_many_there_are():
+    for name in ("teapot_6dof", "linked_arm"):
+        few, many = scenes.get(f"{name}_1clips"), scenes.get(f"{name}_1000clips")
+        np.testing.assert_array_equal(few.clip("train", 0, 0).poses, many.clip("train", 0, 0).poses)
+
+
+def test_a_plan_of_a_million_clips_is_read_as_it_goes():
+    scene = scenes.get("fast_motion_1000000clips")
+    assert scenes.count(scene, "train", 0) == (1_000_000, 33_000_000)
+    assert len(list(itertools.islice(scene.plan("train", 0), 3))) == 3
+
+
+def middle_of(names, first, last):
+    """The pose half way, on the shorter arc for rotations."""
+    middle = (first + last) / 2
+    at = [k for k, name in enumerate(names) if name.endswith("qw")]
+    for k in at:
+        middle[k : k + 4] /= np.linalg.norm(middle[k : k + 4])
+    return middle
+
+
+@pytest.mark.parametrize("name", [name for name in DRAWN if "fast" not in name])
+def test_middle_frame_is_half_way(name):
+    scene = scenes.get(name)
+    for gap in scene.gaps:
+        assert gap % 2 == 0, "there is a frame in the middle"
+    for plan in scene.plan("test", 0):
+        gap = int(scene.gaps[-1])
+        expected = middle_of(scene.pose_names, plan.poses[0], plan.poses[gap])
+        np.testing.assert_allclose(plan.poses[gap // 2], expected, atol=1e-12)
+        renderer = render.Renderer(scene.view, 24, 1, 1)
+        np.testing.assert_allclose(
+            renderer.render(scene.parts(plan.poses[gap // 2])).astype(float),
+            renderer.render(scene.parts(expected)),
+            atol=1,
+        )
+
+
+def test_fast_motion_is_half_way_along_the_path_that_bounces():
+    """The same flight in 33 and in 3 frames, of which the second is half way by definition."""
+    many, few = scenes.get("fast_motion"), scenes.get("fast_motion_3frames")
+    for number in range(5):
+        a, b = (scene.clip("train", number, 0).poses for scene in (many, few))
+        np.testing.assert_allclose(a[::16], b, atol=1e-12)
+
+
+def test_fast_motion_is_fast_and_bounces():
+    for plan in scenes.get("fast_motion_8clips").plan("train", 0):
+        steps = np.diff(plan.poses, axis=0)
+        turns = (np.sign(steps[1:]) != np.sign(steps[:-1])).sum(axis=0)
+        assert (turns >= 1).mean() > 0.7, "most solids meet a wall"
+        # Of the picture's width of 8, in each direction: 2 to 7 pixels of 64 a frame.
+        assert 8 * 2 / 64 * 0.5 < np.abs(steps).mean() < 8 * 7 / 64
+
+
+@pytest.mark.parametrize("name", ["objects_8clips", "objects_2objects_8clips"])
+def test_objects_pass_in_front_of_each_other_but_never_through(name):
+    scene = scenes.get(name)
+    for plan in scene.plan("train", 0):
+        assert hide_each_other(plan.poses)
+        places = plan.poses.reshape(len(plan.poses), -1, 7)[..., 4:]
+        for a, b in itertools.combinations(range(places.shape[1]), 2):
+            distance = np.linalg.norm(places[:, a] - places[:, b], axis=-1)
+            assert distance.min() >= 2 * 1.35
+
+
+def test_arm_hangs_together():
+    """Each link's cylinder ends where its joints are; the base stays."""
+    scene = scenes.get("linked_arm_5links_4clips")
+    for plan in scene.plan("train", 0):
+        base = None
+        for pose in plan.poses[::8]:
+            foot, *links = scene.parts(pose)
+            assert base is None or np.array_equal(base, foot.transform)
+            base = foot.transform
+            joints, _ = motion.forward_kinematics(pose, [5.2 / 5] * 5)
+            for i in range(5):
+                cylinder, *balls = links[3 * i : 3 * i + 3]
+                for end, ball, joint in zip((-1, 1), balls, joints[i : i + 2], strict=True):
+                    tip = (cylinder.transform @ [0, 0, end, 1])[:3]
+                    np.testing.assert_allclose(tip, ball.transform[:3, 3], atol=1e-12)
+                    np.testing.assert_allclose(tip[[0, 2]] - [0, -1.6], joint, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", DRAWN)
+def test_no_solid_leaves_the_picture(name):
+    """The rendered pictures' edges show nothing but background."""
+    scene = scenes.get(name)
+    renderer = render.Renderer(scene.view, 48, 3, 1)
+    empty = renderer.render([])
+    edge = np.ones((48, 48), bool)
+    edge[1:-1, 1:-1] = False
+    for split in ("train", "test"):
+        for plan in itertools.islice(scene.plan(split, 1), 4):
+            for pose in plan.poses[:: len(plan.poses) // 4]:
+                picture = renderer.render(scene.parts(pose))
+                assert (picture != empty).any()
+                np.testing.assert_array_equal(picture[edge], empty[edge])
+
+
+def test_rule_of_the_picture():
+    """A ball at x, y with the camera at 5 units and 45 degrees to each side."""
+    view = scenes.View(
+        Camera((0.0, -5.0, 0.0), (0.0, 0.0, 0.0), 90.0), scenes.Light((0, -1, 0), 1, 0), (0, 0, 0)
+    )
+
+    def fits(x, z):
+        return in_picture(
+            view, [scenes.Part("sphere", motion.placed(np.eye(3), (x, 0, z)), (1,) * 3)]
+        )
+
+    # The ball's edge is seen at the angle of its centre and asin(1 / distance) more.
+    reach = {x: np.tan(np.arctan(x / 5) + np.arcsin(1 / np.hypot(5, x))) for x in (3.0, 3.4, 3.7)}
+    assert reach[3.0] < reach[3.4] < 0.97 < 0.99 < reach[3.7]
+    for x in reach:
+        for sign in (-1, 1):
+            assert fits(sign * x, 0) == fits(0, sign * x) == (x < 3.5)
+    assert not fits(0, 100)
+
+
+def test_points_behind_the_camera_are_not_in_the_picture():
+    camera = Camera((0.0, -5.0, 0.0), (0.0, 0.0, 0.0), 90.0)
+    assert not np.isfinite(project(camera, np.array([0.0, -6.0, 0.0]))).any()
+    np.testing.assert_allclose(project(camera, np.array([1.0, 0.0, -2.0])), [0.2, -0.4])
+
+
+def test_what_never_fits_is_an_error():
+    with pytest.raises(ValueError, match="fits in 10000 tries"):
+        first_fitting(lambda: 0, lambda _: False)
+
+
+def test_held_out_patch():
+    scene = scenes.get("teapot_2dof_16clips")
+    centre = np.array([270.0, 30.0])
+    kept_out = np.concatenate([poses("teapot_2dof_16clips", s) for s in scenes.SPLITS])
+    assert not in_patch(kept_out).any()
+    seen = np.concatenate([plan.poses for plan in scene.plan("heldout", 0)])
+    assert (np.abs(seen - centre) <= [35, 15]).all(), "10 degrees from the patch's edge"
+    np.testing.assert_array_equal(
+        in_patch(np.array([[270.0, 30.0], [-90.0, 50.0], [630.0, 30.0], [200.0, 30.0]])),
+        [True, True, True, False],
+    )
+
+
+def test_held_out_arc():
+    name = "teapot_1dof_heldout"
+    for split in scenes.SPLITS:
+        (plan,) = scenes.get(name).plan(split, 0)
+        angles = plan.poses[:, 0] % 360
+        assert ((angles <= 230) | (angles >= 310)).all()
+        assert not plan.closed
+        np.testing.assert_allclose(np.diff(plan.poses[:, 0]), plan.pace)
+    seen = poses(name, "heldout")[:, 0]
+    np.testing.assert_array_equal(seen, np.arange(240, 300.5, 0.5))
+
+
+def test_look_is_the_scenes_own_unless_it_varies():
+    scene = scenes.get("objects")
+    pose = scene.clip("train", 0, 0).poses[0]
+    look = scene.look("train", 0, 0, scene.parts(pose))
+    assert look.light == scene.view.light.direction
+    assert look.background == scene.view.background
+    assert look.colours == tuple(part.colour for part in scene.parts(pose))
+    picture = scene.picture(pose, look)
+    assert (picture.light, picture.background) == (None, None)
+
+
+def test_look_that_varies():
+    scene = scenes.get("linked_arm_colour_light_background")
+    parts = scene.parts(scene.clip("train", 0, 0).poses[0])
+    looks = [scene.look("train", number, 0, parts) for number in range(50)]
+    assert looks[7] == scene.look("train", 7, 0, parts)
+    assert len(set(looks)) == 50
+    lamp = np.array(scene.view.light.direction) / np.linalg.norm(scene.view.light.direction)
+    for look in looks:
+        assert look.light @ lamp >= 0.5 - 1e-12
+        assert np.linalg.norm(look.light) == pytest.approx(1)
+        assert (np.array(look.background) <= 0.2).all()
+        assert len(set(look.colours)) == 4, "three links and the base, joints like their link"
+        picture = scene.picture(scene.clip("train", 0, 0).poses[0], look)
+        assert tuple(part.colour for part in picture.parts) == look.colours
+        assert (picture.light, picture.background) == (look.light, look.background)
+    only = scenes.get("linked_arm_light").look("train", 0, 0, parts)
+    assert only.light == looks[0].light
+    assert only.background == scene.view.background
+
+
+def test_directions_near_another_are_even():
+    """The cosine is even; false-alarm rate 1e-6 (Dvoretzky-Kiefer-Wolfowitz)."""
+    rng = np.random.default_rng(0)
+    drawn = np.stack([near(rng, (0.0, 3.0, 0.0), 60.0) for _ in range(2000)])
+    height = np.sort(2 * (drawn[:, 1] - 0.5))
+    furthest = np.abs(height - (np.arange(2000) + 0.5) / 2000).max()
+    assert furthest < np.sqrt(np.log(2 / 1e-6) / 4000) + 1 / 2000
+
+
+@pytest.mark.parametrize(
+    ("scene", "settings", "name"),
+    [
+        ("teapot_1dof", {}, "teapot_1dof"),
+        ("linked_arm", {"links": 5, "colour": True}, "linked_arm_5links_colour"),
+        ("linked_arm", {"links": 3, "seed": 0, "light": False}, "linked_arm"),
+        ("linked_arm_5links", {"clips": 9, "links": 4}, "linked_arm_4links_9clips"),
+        ("objects_colour_4objects", {}, "objects_4objects_colour"),
+        ("teapot_1dof", {"heldout": True}, "teapot_1dof_heldout"),
+        ("fast_motion", {"seed": 7, "frames": 65}, "fast_motion_65frames_seed7"),
+    ],
+)
+def test_variants(scene, settings, name):
+    assert scenes.variant(scene, **settings) == name
+    assert scenes.variant(name) == name
+    scenes.get(name)
+
+
+@pytest.mark.parametrize(
+    ("scene", "settings", "message"),
+    [
+        ("teapot_2dof", {"links": 3}, "'teapot_2dof' has no setting links; it has background, cl"),
+        ("linked_arm", {"links": 8}, "links must be 2 to 7, got 8"),
+        ("objects", {"objects": 0}, "objects must be 2 to 4, got 0"),
+        ("fast_motion", {"objects": 13}, "objects must be 2 to 12, got 13"),
+        ("objects", {"frames": 32}, "frames must be odd and at least 3, got 32"),
+        ("objects", {"clips": 0}, "clips must be at least 1, got 0"),
+        ("objects_3links", {}, "unknown setting '3links' of scene 'objects'; it has "),
+        ("linked_arm_", {}, "unknown setting '' of scene 'linked_arm'"),
+        ("linked_arms", {}, "unknown scene 'linked_arms'; valid: fast_motion, linked_arm, "),
+    ],
+)
+def test_no_such_variant(scene, settings, message):
+    with pytest.raises(ValueError, match=message):
+        scenes.variant(scene, **settings)
 
 
 def test_rotation_is_anticlockwise_from_above():
