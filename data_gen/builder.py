@@ -127,9 +127,9 @@ def _config(scene: str, image_size: int = 64, channels: int = 3) -> ClipsConfig:
 
 def _named(name: str) -> ClipsConfig:
     """The config that a name tells, the inverse of `config_name`."""
-    scene, grey, _ = name.partition("_grey")
-    scene, size, _ = scene.partition(f"_{IMAGE_SIZES[1]}px")
-    config = _config(scene, IMAGE_SIZES[bool(size)], CHANNELS[bool(grey)])
+    sized = name.removesuffix("_grey")
+    scene = sized.removesuffix(f"_{IMAGE_SIZES[1]}px")
+    config = _config(scene, IMAGE_SIZES[scene != sized], CHANNELS[sized != name])
     if config.name != name:
         raise ValueError(f"unknown config {name!r}; did you mean {config.name!r}?")
     return config

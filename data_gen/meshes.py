@@ -214,7 +214,7 @@ def outline(name: str, directions: int = 256) -> np.ndarray:
 
 
 def add_file(path: str | os.PathLike) -> str:
-    """Makes a mesh in a file known under a name that tells its contents apart from others.
+    """Makes a mesh in a file known under a name that tells its shape apart from others.
 
     It is centred and scaled to the unit ball; whatever parts it has become one; vertices in the
     same place become one, so that the normals are smooth. The y axis of glTF files, which points
@@ -224,17 +224,17 @@ def add_file(path: str | os.PathLike) -> str:
       path: of any mesh that trimesh loads, such as .glb, .obj, .stl or .ply.
 
     Returns:
-      Its new row in `MESHES`, such as "mesh-bunny-0123abcd": the file's stem and a hash of its
-      bytes.
+      Its new row in `MESHES`, such as "mesh-bunny-0123abcd": the file's stem and a hash of the
+      shape.
 
     Raises:
       ValueError: if trimesh is not installed, or the file holds no mesh.
       OSError: if the file cannot be read.
     """
-    contents = Path(path).read_bytes()
-    stem = re.sub(r"[^a-z0-9]", "", Path(path).stem.lower())[:24]
-    name = f"mesh-{stem}-{hashlib.sha256(contents).hexdigest()[:8]}"
-    mesh = _from_file(os.fspath(path))
+    with open(path, "rb"):
+        mesh = _from_file(os.fspath(path))
+    shape = hashlib.sha256(b"".join(array.tobytes() for array in mesh)).hexdigest()
+    name = f"mesh-{re.sub('[^a-z0-9]', '', Path(path).stem.lower())[:24]}-{shape[:8]}"
     MESHES[name], FILES[name] = lambda: mesh, os.path.abspath(path)
     return name
 
@@ -247,7 +247,7 @@ def _from_file(path: str) -> Mesh:
             "a mesh of your own needs trimesh: pip install 'tf_inbetween[mesh]'"
         ) from None
     try:
-        loaded = trimesh.load_mesh(path)
+        loaded = trimesh.load_mesh(path, process=False)
         vertices = np.array(loaded.vertices, np.float64).reshape(-1, 3)
         triangles = np.array(loaded.faces, np.int64).reshape(-1, 3)
     except Exception as error:  # trimesh's readers raise whatever comes up.

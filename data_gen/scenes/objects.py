@@ -40,20 +40,23 @@ _VIEW = View(
 _ROOM = np.array([2.7, 3.5, 2.7])
 
 
-def objects(*, objects: int = 3, frames: int = FRAMES, clips: int = 160) -> Scene:
+def objects(
+    *, objects: int = 3, frames: int = FRAMES, clips: int = 160, mesh: str = "teapot"
+) -> Scene:
     """Solids with rotations and places of their own; in every clip one passes before another.
 
     Args:
       objects: how many, 2 to 4: the first of teapot, cube, torus and cone.
       frames: of a clip, odd.
       clips: of the training split.
+      mesh: in place of the teapot, a row of `meshes.MESHES`.
 
     Raises:
       ValueError: if a setting is out of range.
     """
     if not 2 <= objects <= len(SOLIDS):
         raise ValueError(f"objects must be 2 to {len(SOLIDS)}, got {objects}")
-    solids = list(SOLIDS.items())[:objects]
+    solids = [(mesh if solid == "teapot" else solid, SOLIDS[solid]) for solid in SOLIDS][:objects]
     gaps = frame_gaps(frames)
 
     def clip(split: str, number: int, seed: int) -> ClipPlan:
@@ -65,7 +68,8 @@ def objects(*, objects: int = 3, frames: int = FRAMES, clips: int = 160) -> Scen
 
         def draw() -> np.ndarray:
             places = [motion.line(*rng.uniform(-_ROOM, _ROOM, (2, 3)), frames) for _ in solids]
-            return np.concatenate([column for pair in zip(turns, places) for column in pair], 1)  # noqa: B905
+            pairs = zip(turns, places, strict=True)
+            return np.concatenate([column for pair in pairs for column in pair], axis=1)
 
         def fits(poses: np.ndarray) -> bool:
             return (
