@@ -104,8 +104,10 @@ class Renderer:
         rows, columns = slice(top, bottom), slice(left, right)
         colours = np.tile(background, (*self._rays[rows, columns].shape[:3], 1))
         nearest = np.full(colours.shape[:3], np.inf, np.float32)
-        for part in parts:
-            self._draw(part, rows, columns, colours, nearest)
+        for part, ((first, start), (last, end)) in zip(parts, boxes, strict=True):
+            # Writing to these parts of the arrays writes to the arrays.
+            own = slice(first - top, last - top), slice(start - left, end - left)
+            self._draw(part, slice(first, last), slice(start, end), colours[own], nearest[own])
         picture[rows, columns] = colours.mean(axis=2)
         if self._channels == 1:
             picture = picture @ _LUMINANCE[:, None]
@@ -124,7 +126,10 @@ class Renderer:
         return np.clip(box, 0, self._size).astype(int)
 
     def _draw(self, part, rows, columns, colours, nearest):
-        """Casts the rays of some pixels at one part and keeps the hits that are nearest so far."""
+        """Casts the rays of some pixels at one part and keeps the hits that are nearest so far.
+
+        colours and nearest are those pixels' own, and are written to.
+        """
         scene, normals, _ = _prepared(part.mesh)
         inverse = np.linalg.inv(np.asarray(part.transform, np.float64))
         rays = self._rays[rows, columns].reshape(-1, 3) @ inverse[:3, :3].T.astype(np.float32)
@@ -132,9 +137,9 @@ class Renderer:
         origins = np.empty_like(rays)
         origins[:] = origin
         hits = scene.run(origins, rays, output=True)
-        distance = nearest.reshape(-1)
-        hit = np.flatnonzero((hits["primID"] >= 0) & (hits["tfar"] < distance))
-        distance[hit] = hits["tfar"][hit]
+        is_nearest = (hits["primID"] >= 0) & (hits["tfar"] < nearest.reshape(-1))
+        hit, where = np.flatnonzero(is_nearest), is_nearest.reshape(nearest.shape)
+        nearest[where] = hits["tfar"][hit]
 
         a, b, c = np.moveaxis(normals[hits["primID"][hit]], 1, 0)
         u, v = hits["u"][hit, None], hits["v"][hit, None]
@@ -154,7 +159,7 @@ class Renderer:
             halfway = self._halfway[rows, columns].reshape(-1, 3)[hit]
             gloss = np.maximum(_dot(normal, halfway), 0) ** light.shininess
             colour += (light.specular * gloss * (facing > 0))[:, None]
-        colours.reshape(-1, 3)[hit] = colour
+        colours[where] = colour
 
 
 @functools.cache

@@ -6,6 +6,7 @@ import numpy as np
 
 from data_gen import meshes, motion
 from data_gen.scenes.scene import (
+    CLIPS,
     FRAMES,
     Camera,
     ClipPlan,
@@ -49,7 +50,7 @@ _VIEW = View(
 _STANCE = motion.rotation("x", 30.0) @ motion.rotation("z", 35.0)
 
 
-def fast_motion(*, objects: int = 6, frames: int = FRAMES, clips: int = 160) -> Scene:
+def fast_motion(*, objects: int = 6, frames: int = FRAMES, clips: int = CLIPS) -> Scene:
     """Small solids at high speed in a square room, each in a layer of its own: nothing collides.
 
     Left and right, up and down, a solid flies one to three times the room's width in a clip, at an

@@ -6,6 +6,7 @@ import numpy as np
 
 from data_gen import motion
 from data_gen.scenes.scene import (
+    CLIPS,
     FRAMES,
     Camera,
     ClipPlan,
@@ -45,7 +46,7 @@ _LEAN, _BEND = 90.0, 130.0
 _LEAST_TURN, _MOST_TURN = 45.0, 120.0
 
 
-def linked_arm(*, links: int = 3, frames: int = FRAMES, clips: int = 240) -> Scene:
+def linked_arm(*, links: int = 3, frames: int = FRAMES, clips: int = CLIPS) -> Scene:
     """An arm on a fixed base, folding like a ruler: each link lies before the one it hangs on.
 
     Args:

@@ -7,6 +7,7 @@ import numpy as np
 
 from data_gen import meshes, motion
 from data_gen.scenes.scene import (
+    CLIPS,
     FRAMES,
     Camera,
     ClipPlan,
@@ -41,7 +42,7 @@ _ROOM = np.array([2.7, 3.5, 2.7])
 
 
 def objects(
-    *, objects: int = 3, frames: int = FRAMES, clips: int = 160, mesh: str = "teapot"
+    *, objects: int = 3, frames: int = FRAMES, clips: int = CLIPS, mesh: str = "teapot"
 ) -> Scene:
     """Solids with rotations and places of their own; in every clip one passes before another.
 

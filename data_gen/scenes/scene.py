@@ -18,14 +18,15 @@ HELDOUT = "heldout"
 # What may vary from clip to clip.
 LOOKS = ("colour", "light", "background")
 
-FRAMES = 33
+# Of a clip, and clips of the training split, unless a setting says otherwise.
+FRAMES, CLIPS = 33, 480
 
 # How often poses are drawn anew before a scene gives up.
 _TRIES = 10_000
 # Solids keep this share of the picture's half-width away from its edge.
 _MARGIN = 0.02
 _LAMP_TURN = 60.0  # degrees
-_BRIGHTEST_BACKGROUND = 0.2
+_BRIGHTEST_BACKGROUND = 0.1
 
 T = TypeVar("T")
 

@@ -6,6 +6,7 @@ import numpy as np
 
 from data_gen import meshes, motion
 from data_gen.scenes.scene import (
+    CLIPS,
     FRAMES,
     HELDOUT,
     SPLITS,
@@ -116,7 +117,7 @@ _PATCH = np.array([45.0, 25.0])
 _SHORTEST_IN_PATCH = 30.0
 
 
-def teapot_2dof(*, frames: int = FRAMES, clips: int = 240, mesh: str = "teapot") -> Scene:
+def teapot_2dof(*, frames: int = FRAMES, clips: int = CLIPS, mesh: str = "teapot") -> Scene:
     """The pot seen from changing azimuth and elevation, straight from one to another.
 
     Args:
@@ -181,7 +182,7 @@ _ROOM = np.array([2.4, 4.0, 2.4])  # how far from the origin the pot's centre ma
 POSE_NAMES = ("qw", "qx", "qy", "qz", "x", "y", "z")
 
 
-def teapot_6dof(*, frames: int = FRAMES, clips: int = 240, mesh: str = "teapot") -> Scene:
+def teapot_6dof(*, frames: int = FRAMES, clips: int = CLIPS, mesh: str = "teapot") -> Scene:
     """The pot turns from one random rotation to another and flies from one place to another.
 
     Rotations are even in SO(3): where the pot leaves the picture, only its places are drawn anew.

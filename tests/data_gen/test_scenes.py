@@ -297,7 +297,7 @@ def test_look_that_varies():
     for look in looks:
         assert look.light @ lamp >= 0.5 - 1e-12
         assert np.linalg.norm(look.light) == pytest.approx(1)
-        assert (np.array(look.background) <= 0.2).all()
+        assert (np.array(look.background) <= 0.1).all()
         assert len(set(look.colours)) == 4, "three links and the base, joints like their link"
         picture = scene.picture(scene.clip("train", 0, 0).poses[0], look)
         assert tuple(part.colour for part in picture.parts) == look.colours
