@@ -31,7 +31,7 @@ _COLOURS = (
 )
 _SOLIDS = ("sphere", "cube", "cone", "torus")
 _MOST = 12
-_RADIUS = 0.7
+_RADIUS = 0.7  # of six solids or fewer; more are smaller
 WALL = 2.85  # how far from the middle a solid's centre may be
 _TRAVEL = (1.0, 3.0)  # how many times the room's width a solid flies in a clip, both ways
 
@@ -68,7 +68,8 @@ def fast_motion(*, objects: int = 6, frames: int = FRAMES, clips: int = CLIPS) -
     if not 2 <= objects <= _MOST:
         raise ValueError(f"objects must be 2 to {_MOST}, got {objects}")
     gaps = frame_gaps(frames)
-    depths = (np.arange(objects) - (objects - 1) / 2) * 2 * _RADIUS * 6 / max(objects, 6)
+    radius = _RADIUS * np.sqrt(6 / max(objects, 6))
+    depths = (np.arange(objects) - (objects - 1) / 2) * 2 * radius
 
     def clip(split: str, number: int, seed: int) -> ClipPlan:
         rng = generator(split, number, seed)
@@ -83,7 +84,7 @@ def fast_motion(*, objects: int = 6, frames: int = FRAMES, clips: int = CLIPS) -
         return [
             Part(
                 _SOLIDS[i % len(_SOLIDS)],
-                motion.placed(_STANCE, (x, depths[i], z), _RADIUS)
+                motion.placed(_STANCE, (x, depths[i], z), radius)
                 @ meshes.centring(_SOLIDS[i % len(_SOLIDS)]),
                 _COLOURS[i % len(_COLOURS)],
             )

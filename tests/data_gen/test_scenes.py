@@ -175,6 +175,18 @@ def test_fast_motion_is_fast_and_bounces():
         assert 8 * 2 / 64 * 0.5 < np.abs(steps).mean() < 8 * 7 / 64
 
 
+@pytest.mark.parametrize("objects", [2, 6, 12])
+def test_fast_motion_is_in_layers_within_the_picture(objects):
+    """Nothing collides, and the walls are in the picture at every depth."""
+    scene = scenes.get(f"fast_motion_{objects}objects")
+    for corner in (-2.85, 2.85):
+        parts = scene.parts([corner] * 2 * objects)
+        assert in_picture(scene.view, parts)
+        radius = np.cbrt(np.linalg.det(parts[0].transform[:3, :3]))
+        depths = [part.transform[1, 3] for part in parts]
+        np.testing.assert_allclose(np.diff(depths), 2 * radius)
+
+
 @pytest.mark.parametrize("name", ["objects_8clips", "objects_2objects_8clips"])
 def test_objects_pass_in_front_of_each_other_but_never_through(name):
     scene = scenes.get(name)
