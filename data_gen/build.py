@@ -15,6 +15,12 @@ _DATA_DIR = flags.DEFINE_string(
 )
 _OVERWRITE = flags.DEFINE_boolean("overwrite", False, "Build it again even if it is there.")
 
+_BEAM = flags.DEFINE_string(
+    "beam_pipeline_options",
+    None,
+    "Build by Apache Beam with these options, such as runner=DirectRunner,direct_num_workers=2.",
+)
+
 
 def main(argv: list[str]) -> None:
     """Builds what the flags say and prints where it is."""
@@ -30,7 +36,13 @@ def main(argv: list[str]) -> None:
         was_there = os.path.exists(clips.data_dir) and not _OVERWRITE.value
         start = time.monotonic()
         clips = builder.build(
-            scene, image_size, channels, _DATA_DIR.value, _OVERWRITE.value, workers
+            scene,
+            image_size,
+            channels,
+            _DATA_DIR.value,
+            _OVERWRITE.value,
+            workers,
+            _BEAM.value,
         )
         seconds = time.monotonic() - start
     except (ValueError, RuntimeError, OSError) as error:

@@ -34,7 +34,7 @@ import fcntl
 import itertools
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -44,7 +44,7 @@ from tensorflow_datasets.core.utils import tqdm_utils
 from tensorflow_datasets.core.writer import ExampleWriter
 from tqdm import tqdm
 
-from data_gen import scenes
+from data_gen import meshes, scenes
 from data_gen.pool import RenderPool
 
 IMAGE_SIZES = (64, 128)
@@ -170,10 +170,14 @@ class InbetweenClips(tfds.core.GeneratorBasedBuilder):
         killed build has left behind is removed.
 
         Args:
-          **kwargs: those of `tfds.core.DatasetBuilder.download_and_prepare`.
+          **kwargs: those of `tfds.core.DatasetBuilder.download_and_prepare`. If its download_config
+            names a runner or options of Apache Beam, that does the work.
         """
         download_config = kwargs.get("download_config")
         overwrite = download_config and download_config.download_mode.overwrite_dataset
+        self._by_beam = bool(
+            download_config and (download_config.beam_options or download_config.beam_runner)
+        )
         with contextlib.ExitStack() as stack:
             if overwrite or not os.path.exists(self.data_dir):
                 stack.enter_context(_locked(Path(self.data_dir).parent))
@@ -193,6 +197,7 @@ class InbetweenClips(tfds.core.GeneratorBasedBuilder):
                     unit=" frames",
                     leave=False,
                     mininterval=0.5,
+                    disable=self._by_beam,
                 )
             )
             stack.enter_context(_without_tfds_noise())
@@ -268,37 +273,16 @@ class InbetweenClips(tfds.core.GeneratorBasedBuilder):
         clips = scenes.get(self.builder_config.scene).clips
         return {split: self._generate_examples(split) for split in clips}
 
-    def _generate_examples(self, split: str) -> Iterator[tuple[int, dict]]:
-        config, scene = self.builder_config, scenes.get(self.builder_config.scene)
+    def _generate_examples(self, split: str):
+        config, numbers = self.builder_config, range(self.counts()[split][0])
+        if self._by_beam:
+            return _beam_clips(config, split, numbers)
+        return _clips(config, split, numbers, self._render)
 
-        def plan(index: int) -> tuple[scenes.ClipPlan, scenes.Look]:
-            plan = scene.clip(split, index, config.seed).strided(config.frame_stride)
-            return plan, scene.look(split, index, config.seed, scene.parts(plan.poses[0]))
-
-        plans, plans_to_draw = itertools.tee(map(plan, range(scene.clips[split])))
-        frames = self._pool.render(
-            scene.picture(pose, look) for plan, look in plans_to_draw for pose in plan.poses
-        )
-        for index, (plan, look) in enumerate(plans):
-            clip = np.empty((len(plan.poses), *self.info.features["frames"].shape[1:]), np.uint8)
-            for k, frame in enumerate(itertools.islice(frames, len(clip))):
-                clip[k] = frame
-                self._progress.update()
-            example = {
-                "clip": f"{split}_{index:06d}",
-                "frames": clip,
-                "pose": plan.poses.astype(np.float32),
-                "closed": plan.closed,
-                "pace": plan.pace,
-            }
-            if _stores_how_drawn(scene):
-                example |= {
-                    "colours": np.array(look.colours, np.float32),
-                    "light": np.array(look.light, np.float32),
-                    "background": np.array(look.background, np.float32),
-                    "seed": config.seed,
-                }
-            yield index, example
+    def _render(self, pictures: Iterable[scenes.Picture]) -> Iterator[np.ndarray]:
+        for frame in self._pool.render(pictures):
+            self._progress.update()
+            yield frame
 
 
 def build(
@@ -308,6 +292,7 @@ def build(
     data_dir: str | os.PathLike | None = None,
     overwrite: bool = False,
     workers: int | None = None,
+    beam_pipeline_options: str | None = None,
 ) -> InbetweenClips:
     """Returns the builder of a scene or a variant of one, its data set built if it was not.
 
@@ -319,9 +304,12 @@ def build(
         tensorflow_datasets in the home directory).
       overwrite: build it again even if it is there.
       workers: rendering processes; None for one per CPU core, 0 for none but this one.
+      beam_pipeline_options: build by Apache Beam with these, such as "runner=DirectRunner"; the
+        examples are the same, how many files they fill may differ.
 
     Raises:
-      ValueError: if there is no such scene or variant; the message lists what is valid.
+      ValueError: if there is no such scene or variant; the message lists what is valid. Or if
+        Apache Beam is asked for and not installed.
       RuntimeError: if a rendering process dies.
     """
     builder = InbetweenClips(
@@ -330,10 +318,79 @@ def build(
     mode = "REUSE_CACHE_IF_EXISTS" if overwrite else "REUSE_DATASET_IF_EXISTS"
     builder.download_and_prepare(
         download_config=tfds.download.DownloadConfig(
-            download_mode=getattr(tfds.download.GenerateMode, mode)
+            download_mode=getattr(tfds.download.GenerateMode, mode),
+            beam_options=_beam_options(beam_pipeline_options) if beam_pipeline_options else None,
         )
     )
     return builder
+
+
+def _clips(
+    config: ClipsConfig,
+    split: str,
+    numbers: Iterable[int],
+    render: Callable[[Iterable[scenes.Picture]], Iterator[np.ndarray]],
+) -> Iterator[tuple[int, dict]]:
+    """Plans and draws the clips of some numbers one after the other, each with its number."""
+    scene = scenes.get(config.scene)
+
+    def plan(number: int) -> tuple[int, scenes.ClipPlan, scenes.Look]:
+        plan = scene.clip(split, number, config.seed).strided(config.frame_stride)
+        return number, plan, scene.look(split, number, config.seed, scene.parts(plan.poses[0]))
+
+    plans, plans_to_draw = itertools.tee(map(plan, numbers))
+    frames = render(
+        scene.picture(pose, look) for _, plan, look in plans_to_draw for pose in plan.poses
+    )
+    for number, plan, look in plans:
+        example = {
+            "clip": f"{split}_{number:06d}",
+            "frames": np.stack(list(itertools.islice(frames, len(plan.poses)))),
+            "pose": plan.poses.astype(np.float32),
+            "closed": plan.closed,
+            "pace": plan.pace,
+        }
+        if _stores_how_drawn(scene):
+            example |= {
+                "colours": np.array(look.colours, np.float32),
+                "light": np.array(look.light, np.float32),
+                "background": np.array(look.background, np.float32),
+                "seed": config.seed,
+            }
+        yield number, example
+
+
+def _beam_clips(config: ClipsConfig, split: str, numbers: Iterable[int]):
+    """The same clips as a transform of Apache Beam."""
+    import apache_beam as beam
+
+    return (
+        beam.Create(numbers)
+        | beam.Reshuffle()
+        | beam.FlatMap(_beam_clip, config=config, split=split, files=list(meshes.FILES.values()))
+    )
+
+
+def _beam_clip(
+    number: int, config: ClipsConfig, split: str, files: list[str]
+) -> Iterator[tuple[int, dict]]:
+    for path in set(files) - set(meshes.FILES.values()):
+        meshes.add_file(path)
+    view = scenes.get(config.scene).view
+    size, channels, samples = config.image_size, config.channels, config.samples
+    with RenderPool(view, size, channels, samples, workers=0) as pool:
+        yield from _clips(config, split, [number], pool.render)
+
+
+def _beam_options(text: str):
+    """Reads "runner=DirectRunner,direct_num_workers=2", as the command line of TFDS does."""
+    try:
+        from apache_beam.options.pipeline_options import PipelineOptions
+    except ImportError:
+        raise ValueError(
+            "a build by Apache Beam needs it: pip install 'tf_inbetween[beam]'"
+        ) from None
+    return PipelineOptions(flags=[f"--{option}" for option in text.split(",")])
 
 
 def _stores_how_drawn(scene: scenes.Scene) -> bool:
