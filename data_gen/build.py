@@ -33,7 +33,7 @@ def main(argv: list[str]) -> None:
         scene, image_size, channels, workers = command_line.variant()
         name = builder.config_name(scene, image_size, channels)
         clips = builder.InbetweenClips(config=name, data_dir=_DATA_DIR.value)
-        was_there = os.path.exists(clips.data_dir) and not _OVERWRITE.value
+        was_there = clips.data_path.exists() and not _OVERWRITE.value
         start = time.monotonic()
         clips = builder.build(
             scene,

@@ -179,9 +179,11 @@ class InbetweenClips(tfds.core.GeneratorBasedBuilder):
             download_config and (download_config.beam_options or download_config.beam_runner)
         )
         with contextlib.ExitStack() as stack:
-            if overwrite or not os.path.exists(self.data_dir):
+            # A bucket, such as gs://…, has no locks.
+            is_local = "://" not in str(self.data_dir)
+            if is_local and (overwrite or not os.path.exists(self.data_dir)):
                 stack.enter_context(_locked(Path(self.data_dir).parent))
-            if os.path.exists(self.data_dir) and not overwrite:
+            if self.data_path.exists() and not overwrite:
                 self.info.read_from_directory(self.data_dir)
                 return
             config, scene = self.builder_config, scenes.get(self.builder_config.scene)
