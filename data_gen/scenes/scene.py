@@ -257,16 +257,16 @@ def split_sizes(clips: int) -> dict[str, int]:
 def frame_gaps(frames: int) -> tuple[float, ...]:
     """Returns the gaps, in frames, at which to judge clips of so many frames.
 
-    A quarter, half and the whole of a clip, as far as these are even, so that there is a frame in
-    the middle.
+    A quarter, half and the whole of a clip, rounded down to multiples of four, so that there are
+    frames at 1/4, 1/2 and 3/4; of clips of three frames the whole.
 
     Raises:
       ValueError: if frames is even or below 3: a clip could have no middle frame.
     """
     if frames < 3 or frames % 2 == 0:
         raise ValueError(f"frames must be odd and at least 3, got {frames}")
-    gaps = {(frames - 1) // part // 2 * 2 for part in (4, 2, 1)}
-    return tuple(float(gap) for gap in sorted(gaps - {0}))
+    gaps = {(frames - 1) // part // 4 * 4 for part in (4, 2, 1)}
+    return tuple(float(gap) for gap in sorted(gaps - {0}) or [2])
 
 
 def generator(split: str, number: int, seed: int, stream: int = 0) -> np.random.Generator:

@@ -85,7 +85,8 @@ def teapot_1dof(*, heldout: bool = False, mesh: str = "teapot") -> Scene:
         ),
         pose_names=("azimuth",),
         gap_unit="°",
-        gaps=(10.0, 20.0, 40.0, 60.0, 90.0, 120.0),
+        # An evaluation wants gaps that all clips have, and those of `heldout` are 60 degrees long.
+        gaps=(10.0, 20.0, 40.0, 60.0) if heldout else (10.0, 20.0, 40.0, 60.0, 90.0, 120.0),
         clips=dict.fromkeys((*SPLITS, HELDOUT) if heldout else SPLITS, 1),
         clip=clip,
         parts=parts,

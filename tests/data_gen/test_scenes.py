@@ -141,6 +141,24 @@ def middle_of(names, first, last):
     return middle
 
 
+@pytest.mark.parametrize("name", ALL)
+def test_every_clip_is_long_enough_for_every_gap(name):
+    """And has frames at 1/4, 1/2 and 3/4 of those whose gaps are in frames."""
+    scene = scenes.get(name)
+    for split in scene.clips:
+        plan = scene.clip(split, 0, 0)
+        for gap in scene.gaps:
+            frames = gap / (plan.pace or 1)
+            assert plan.closed or frames < len(plan.poses)
+            assert scene.gap_unit or frames % 4 == 0
+
+
+def test_gaps_of_clips_of_any_length():
+    gaps = {3: (2,), 5: (4,), 9: (4, 8), 31: (4, 12, 28), 33: (8, 16, 32), 65: (16, 32, 64)}
+    for frames, expected in gaps.items():
+        assert scenes.get(f"fast_motion_{frames}frames").gaps == expected
+
+
 @pytest.mark.parametrize("name", [name for name in DRAWN if "fast" not in name])
 def test_middle_frame_is_half_way(name):
     scene = scenes.get(name)
