@@ -195,7 +195,7 @@ def python_double(x):
 
 
 DEFECTS = {
-    "wrong": (lambda x: 2.001 * x, "image at batch 1 differs by 1.00e-03"),
+    "wrong": (lambda x: 2.001 * x, "image at batch 1 differs by 5.00e-04"),
     "shape": (lambda x: tf.concat([x, x], 1), r"has shape \(1, 4\), expected \(1, 2\)"),
     "type": (lambda x: tf.cast(2 * x, tf.float64), "is float64, expected float32"),
     "python": (python_double, "operation PyFunc .* runs Python"),
