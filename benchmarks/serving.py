@@ -164,7 +164,7 @@ def server(model_dir, *more):
         yield where
     finally:
         process.terminate()
-        process.wait()
+        process.communicate()
 
 
 def turn(where, protocol, clients, seconds, first, second):

@@ -17,7 +17,7 @@ import numpy as np
 from export.errors import ServingError, from_exception, invalid
 
 
-@dataclasses.dataclass
+@dataclasses.dataclass(eq=False)  # Arrays do not compare to one truth.
 class _Task:
     inputs: dict
     rows: int
@@ -26,7 +26,7 @@ class _Task:
     arrived: float
 
 
-@dataclasses.dataclass
+@dataclasses.dataclass(eq=False)
 class _Batch:
     signature: object
     key: tuple | None  # None for a request that runs alone.
@@ -158,7 +158,8 @@ class Batcher:
 
     def _finish(self, batch, run):
         self._running -= 1
-        outcomes = run.result()
+        error = run.exception()
+        outcomes = [from_exception(error)] * len(batch.tasks) if error else run.result()
         for task, outcome in zip(batch.tasks, outcomes, strict=True):
             if task.future.done():
                 continue

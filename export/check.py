@@ -49,14 +49,20 @@ def main(folder, cases, tolerance):
         for log in logs:
             name = log.request.model_spec.signature_name
             answer = _answer(session, signatures, log.request)
-            rows, difference = _compare(name, answer, log.response.outputs, tolerance)
-            found[name].append((rows, difference))
-    untried = {name for name in signatures if not name.startswith("__")} - set(found)
-    if untried:
-        raise Mismatch(f"no request tried {', '.join(sorted(untried))}")
-    for name, results in sorted(found.items()):
-        rows = ", ".join(str(rows) for rows, _ in results)
-        print(f"{name}: {max(worst for _, worst in results):.1e} at batch {rows}")
+            found[name].append(_compare(name, answer, log.response.outputs, tolerance))
+    batches = {rows for results in found.values() for rows, *_ in results}
+    if not batches:
+        raise Mismatch("no request tried anything")
+    for name in signatures:
+        untried = batches - {rows for rows, *_ in found[name]}
+        if untried and not name.startswith("__"):
+            raise Mismatch(f"no request tried {name} at batch {min(untried)}")
+    for name, results in sorted((name, results) for name, results in found.items() if results):
+        rows, numbers, levels = zip(*results, strict=True)
+        print(
+            f"{name}: {max(numbers):.1e} in numbers, {max(levels):g} in grey levels, "
+            f"at batch {', '.join(map(str, rows))}"
+        )
 
 
 def _check_operations(folder):
@@ -111,39 +117,45 @@ def _answer(session, signatures, request):
 
 
 def _compare(name, answer, expected, tolerance):
-    """The rows of an answer and its largest difference from what is expected."""
+    """The rows of an answer, its largest difference in numbers, and in grey levels of pictures."""
     import numpy as np
     import tensorflow as tf
 
     if set(answer) != set(expected):
         raise Mismatch(f"{name}: outputs {sorted(answer)}, expected {sorted(expected)}")
-    worst = 0.0
+    worst = {"numbers": 0.0, "grey levels": 0.0}
     for key, tensor in expected.items():
         wanted, got = tf.make_ndarray(tensor), answer[key]
         where = f"{name}: {key} at batch {len(wanted)}"
         if got.shape != wanted.shape:
             raise Mismatch(f"{where} has shape {got.shape}, expected {wanted.shape}")
-        allowed = tolerance
-        if wanted.dtype == object:
-            wanted, got, allowed = _pixels(wanted), _pixels(got), GREY_LEVELS
-        elif got.dtype != wanted.dtype:
+        if got.dtype != wanted.dtype:
             raise Mismatch(f"{where} is {got.dtype}, expected {wanted.dtype}")
-        difference = np.abs(got.astype(np.float64) - wanted) / np.maximum(np.abs(wanted), 1)
-        difference = difference.max(initial=0.0)
-        if not difference <= allowed:
-            raise Mismatch(f"{where} differs by {difference:.2e}, more than {allowed:g}")
-        if allowed == tolerance:
-            worst = max(worst, difference)
-    return len(next(iter(answer.values()))), worst
+        if wanted.dtype == object:
+            kind, allowed = "grey levels", GREY_LEVELS
+            differences = [
+                _grey_levels(where, *pair) for pair in zip(got.flat, wanted.flat, strict=True)
+            ]
+        else:
+            kind, allowed = "numbers", tolerance
+            differences = np.abs(got - wanted) / np.maximum(np.abs(wanted), 1)
+        difference = np.max(differences, initial=0.0)
+        if not difference <= allowed:  # NaN is not.
+            raise Mismatch(f"{where} differs by {difference:.2e} {kind}, more than {allowed:g}")
+        worst[kind] = max(worst[kind], difference)
+    return len(wanted), worst["numbers"], worst["grey levels"]
 
 
-def _pixels(files):
-    """PNG files of one size, any shape of array -> their pixels, [N, H, W] or [N, H, W, C]."""
+def _grey_levels(where, file, wanted):
+    """The largest difference between the pixels of two PNG files, in 0..255."""
     import numpy as np
     import PIL.Image
 
-    pictures = [np.asarray(PIL.Image.open(io.BytesIO(file))) for file in files.ravel()]
-    return np.array(pictures, np.float64)
+    pictures = [np.asarray(PIL.Image.open(io.BytesIO(each)), int) for each in (file, wanted)]
+    if pictures[0].shape != pictures[1].shape:
+        shapes = [picture.shape for picture in pictures]
+        raise Mismatch(f"{where} is a picture of {shapes[0]}, expected {shapes[1]}")
+    return np.abs(pictures[0] - pictures[1]).max()
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ import itertools
 import os
 import sys
 import urllib.parse
+import warnings
 
 import numpy as np
 import PIL.Image
@@ -84,12 +85,19 @@ def draw(client, first_bytes, second_bytes, t):
         ServerError: if the server fails or refuses.
     """
     ends = {"first_bytes": [first_bytes], "second_bytes": [second_bytes]}
-    confidence = client.predict({**ends, "t": [0.5]}, "inbetween_png")["confidence"]
+    found = client.predict({**ends, "t": [0.5]}, "inbetween_png").get("confidence")
+    if found is None or found.shape != (1,) or found.dtype.kind != "f":
+        raise client.foreign()
     frames = []
     for start in range(0, len(t), _MAX_FRAMES):
-        times = [t[start : start + _MAX_FRAMES]]
-        frames.extend(client.predict({**ends, "t": times}, "sequence_png")["frame_bytes"][0])
-    return frames, float(confidence[0])
+        times = t[start : start + _MAX_FRAMES]
+        files = client.predict({**ends, "t": [times]}, "sequence_png").get("frame_bytes")
+        if files is None or files.shape != (1, len(times)):
+            raise client.foreign()
+        if not all(isinstance(file, bytes) for file in files[0]):
+            raise client.foreign()
+        frames.extend(files[0])
+    return frames, float(found[0])
 
 
 class _Client:
@@ -126,7 +134,7 @@ class _Client:
         arrays = {}
         for name, value in inputs.items():
             try:
-                arrays[name] = np.asarray(value, _dtype(wanted[name]["dtype"]))
+                arrays[name] = np.asarray(value, wanted[name])
             except (TypeError, ValueError, OverflowError) as error:
                 raise InputError(f"input {name}: {error}") from error
         return self._predict(arrays, signature)
@@ -134,12 +142,20 @@ class _Client:
     def _signature(self, name):
         if self._signatures is None:
             try:
-                self._signatures = self.metadata()["metadata"]["signature_def"]["signature_def"]
-            except (KeyError, TypeError) as error:
-                raise self._foreign() from error
+                found = self.metadata()["metadata"]["signature_def"]["signature_def"]
+                self._signatures = {
+                    name: {
+                        part: {key: _dtype(info["dtype"]) for key, info in signature[part].items()}
+                        for part in ("inputs", "outputs")
+                    }
+                    for name, signature in found.items()
+                    if name[:2]
+                    != "__"  # TensorFlow's own __saved_model_init_op is not for calling.
+                }
+            except (KeyError, TypeError, AttributeError) as error:
+                raise self.foreign() from error
         if name not in self._signatures:
-            # The one of TensorFlow's own, __saved_model_init_op, is not for calling.
-            names = ", ".join(sorted(each for each in self._signatures if each[:2] != "__"))
+            names = ", ".join(sorted(self._signatures))
             raise InputError(f"model {self.model} has no signature {name!r}; it has {names}")
         return self._signatures[name]
 
@@ -154,7 +170,8 @@ class _Client:
     def _unreachable(self, reason):
         return ServerError(f"{self.server} cannot be reached: {reason}")
 
-    def _foreign(self):
+    def foreign(self):
+        """The error of an answer that no model of this project's gives."""
         return ServerError(f"{self.server} answers, but not as TF Serving does")
 
 
@@ -187,11 +204,10 @@ class RestClient(_Client):
             # Of a single output the value stands there without its name.
             outputs = dict(zip(specs, [outputs], strict=True)) if len(specs) == 1 else outputs
             return {
-                name: np.asarray(_from_json(outputs[name]), _dtype(spec["dtype"]))
-                for name, spec in specs.items()
+                name: np.asarray(_from_json(outputs[name]), dtype) for name, dtype in specs.items()
             }
-        except (KeyError, TypeError, ValueError) as error:
-            raise self._foreign() from error
+        except (KeyError, TypeError, ValueError, RecursionError) as error:
+            raise self.foreign() from error
 
     def _call(self, method, what, body=None):
         import requests
@@ -219,7 +235,7 @@ class RestClient(_Client):
         if answer.ok and isinstance(content, dict):
             return content
         if answer.ok:
-            raise self._foreign()
+            raise self.foreign()
         message = content.get("error") if isinstance(content, dict) else None
         if message and answer.status_code == 404:
             raise self._missing(_flat(message))
@@ -296,9 +312,12 @@ class GrpcClient(_Client):
 
 
 def _dtype(name):
-    """The NumPy type of TensorFlow's, "DT_FLOAT" say."""
+    """The NumPy type of TensorFlow's, "DT_FLOAT" say; object where NumPy has none."""
     named = {"DT_FLOAT": "float32", "DT_DOUBLE": "float64", "DT_STRING": "object"}
-    return np.dtype(named.get(name) or name.removeprefix("DT_").lower())
+    try:
+        return np.dtype(named.get(name) or name.removeprefix("DT_").lower())
+    except TypeError:
+        return np.dtype(object)
 
 
 def _to_json(value):
@@ -337,6 +356,16 @@ def _flat(message):
     return " ".join(str(message).split())
 
 
+def _open(client, file):
+    """The picture in a frame's file."""
+    try:
+        with warnings.catch_warnings(action="error"), PIL.Image.open(io.BytesIO(file)) as frame:
+            frame.load()
+            return frame.copy()
+    except Exception as error:  # Decoders raise of everything for a damaged file.
+        raise client.foreign() from error
+
+
 def define_flags():
     """Defines the flags of this command."""
     flags.DEFINE_string("server", "http://127.0.0.1:8501", "http://… for REST, grpc://… for gRPC.")
@@ -367,10 +396,10 @@ def main():
     parts = []
     for pair, ends in zip(itertools.pairwise(paths), itertools.pairwise(pictures), strict=True):
         files, confidence = draw(client, *ends, t)
-        parts.append([PIL.Image.open(io.BytesIO(file)) for file in files])
+        parts.append([_open(client, file) for file in files])
         if confidence < _LOW_CONFIDENCE:
-            line = f"warning: {', '.join(pair)}: confidence {confidence:.2g}: the model was not"
-            print(line, "trained on pictures like this", file=sys.stderr)
+            line = f"warning: {', '.join(pair)}: confidence {confidence:.2g}: at least one of them"
+            print(line, "is unlike the pictures that the model was trained on", file=sys.stderr)
     if FLAGS.ends:
         ends = [picture_files.fit(picture, parts[0][0]) for picture in pictures]
         parts = [ends[:1], *([*part, end] for part, end in zip(parts, ends[1:], strict=True))]

@@ -22,8 +22,8 @@ model_config_list {{
 }}
 """
 
-# One thread: a second one would take the next few rows instead of leaving them to gather. The sizes,
-# because oneDNN keeps a cache for every batch size that it meets.
+# One thread: a second one would take the next few rows instead of leaving them to gather. And few
+# sizes, because oneDNN keeps a cache for every one that it meets.
 _SIZES = (1, 2, 4, 8, *range(16, 65, 8))
 BATCHING_PARAMETERS = f"""\
 max_batch_size {{ value: {_SIZES[-1]} }}

@@ -1,6 +1,7 @@
 """What both APIs do: find the version, check the request, run it, tell what there is."""
 
 import io
+import struct
 import warnings
 
 import PIL.Image
@@ -16,6 +17,7 @@ _PICTURES = {
     b"GIF87a": "GIF",
     b"GIF89a": "GIF",
 }
+_MAX_SEGMENTS = 1000  # Of a JPEG before its frame; photos have some dozens.
 _JPEG_XL = (b"\xff\x0a", b"\x00\x00\x00\x0cJXL ")
 
 
@@ -158,6 +160,11 @@ def _pixels(name, content):
     if form is None:
         return 0
     try:
+        if form == "PNG":
+            width, height = struct.unpack(">II", content[16:24])
+            return width * height
+        if form == "JPEG":
+            return _jpeg_pixels(content)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", PIL.Image.DecompressionBombWarning)
             with PIL.Image.open(io.BytesIO(content), formats=(form,)) as image:
@@ -170,3 +177,20 @@ def _pixels(name, content):
     if several:
         raise invalid(f"input {name!r} has an animated GIF, which this server does not take")
     return width * height
+
+
+def _jpeg_pixels(content):
+    """Width times height of a JPEG's first frame. Raises for what is not among its markers.
+
+    Pillow would read as many segments as a file cares to have, which takes seconds.
+    """
+    place = 2
+    for _ in range(_MAX_SEGMENTS):
+        start, marker, size = struct.unpack(">BBH", content[place : place + 4])
+        if start != 0xFF:
+            break
+        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
+            height, width = struct.unpack(">HH", content[place + 5 : place + 9])
+            return width * height
+        place += 1 if marker == 0xFF else 2 + size  # A marker may follow fill bytes.
+    raise ValueError("no frame")

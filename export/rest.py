@@ -8,6 +8,7 @@ Whatever goes wrong is answered with {"error": "…"}.
 import asyncio
 import errno
 import json
+import logging as logging_of_aiohttp
 import re
 import time
 import urllib.parse
@@ -129,6 +130,7 @@ class RestServer:
         self._cors = cors
         self._demo = demo
         self._runner = None
+        self._stopping = False
 
     async def start(self, host, port):
         """Listens; returns the port, which is any free one if `port` is 0.
@@ -137,6 +139,8 @@ class RestServer:
             InputError: the port cannot be had.
         """
         loop = asyncio.get_running_loop()
+        # It logs a traceback of whatever a client does wrong; what the server does is logged here.
+        logging_of_aiohttp.getLogger("aiohttp.server").setLevel(logging_of_aiohttp.CRITICAL)
 
         def request_factory(message, payload, protocol, writer, task):
             return web.BaseRequest(
@@ -156,6 +160,7 @@ class RestServer:
 
     async def stop(self):
         """Stops listening, and waits for requests that run."""
+        self._stopping = True
         if self._runner:
             await self._runner.cleanup()
 
@@ -184,6 +189,8 @@ class RestServer:
             method = names.get("method")
             timing = (method, "REST", seconds) if method else ()
             self._metrics.answered(names.get("model", ""), code, *timing)
+        if self._stopping:
+            response.force_close()  # So that the client does not ask again here.
         return response
 
     async def _answer(self, request, path, names):
@@ -197,7 +204,8 @@ class RestServer:
             return await self._answer_api(request, path, names)
         content = self._page(path)
         if content is None:
-            raise ServingError("NOT_FOUND", f"Not found: {path}")
+            hint = "; --demo serves a page there" if path == "/" and not self._demo else ""
+            raise ServingError("NOT_FOUND", f"Not found: {path}{hint}")
         if request.method not in ("GET", "HEAD"):
             raise ServingError("UNIMPLEMENTED", f"{request.method} is not allowed here", 405)
         body, content_type = content
@@ -205,7 +213,11 @@ class RestServer:
             body=body,
             content_type=content_type,
             charset=None if content_type == "image/png" else "utf-8",
-            headers={"Cache-Control": "no-cache", "X-Content-Type-Options": "nosniff"},
+            headers={
+                "Cache-Control": "no-cache",
+                "X-Content-Type-Options": "nosniff",
+                "Content-Security-Policy": "frame-ancestors 'none'",
+            },
         )
 
     async def _answer_api(self, request, path, names):

@@ -16,6 +16,7 @@ instead, see `export.formats`.
 """
 
 import contextlib
+import fcntl
 import hashlib
 import json
 import os
@@ -23,7 +24,6 @@ import re
 import shutil
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
 import keras
@@ -50,7 +50,7 @@ def define_flags():
     flags.DEFINE_string(
         "model_dir", None, "Where its versions go; the folder's name is the model's.", required=True
     )
-    flags.DEFINE_integer("version", None, "Default: the next free number.", lower_bound=1)
+    flags.DEFINE_integer("version", None, "Default: the next free number.", 1, 10**18 - 1)
     flags.DEFINE_enum("format", "saved_model", ["saved_model", *FORMATS], "What to write.")
 
 
@@ -77,7 +77,9 @@ def export(run_dir, model_dir, version=None):
     name = _model_name(model_dir)
     cases = _import_cases()
     config, model, error = _load(run_dir)
-    with _beside(model_dir, version) as (folder, version):
+    with _workplace(model_dir) as beside:
+        version = _free_version(model_dir, version)
+        folder = beside / str(version)
         write_saved_model(model, signatures(model, config, error), folder)
         extra = folder / "assets.extra"
         extra.mkdir()
@@ -85,10 +87,10 @@ def export(run_dir, model_dir, version=None):
         cases.write(extra / "tf_serving_warmup_requests", tried[1], name)
         write_json(extra / "provenance.json", _provenance(run_dir, folder, error))
         _copy_samples(run_dir, extra / "samples")
-        cases.write(folder / "cases", [case for batch in BATCHES for case in tried[batch]], name)
-        check(folder, folder / "cases", _TOLERANCES[model.encoder.dtype_policy.name])
-        (folder / "cases").unlink()
-    kept = deployment.write(model_dir, name, version)
+        cases.write(beside / "cases", [case for batch in BATCHES for case in tried[batch]], name)
+        check(folder, beside / "cases", _TOLERANCES[model.encoder.dtype_policy.name])
+        kept = deployment.write(model_dir, name, version)
+        folder.rename(model_dir / str(version))
     print(f"wrote {model_dir / str(version)}, the files for TensorFlow Serving beside it")
     if kept:
         print(f"left as they were: {', '.join(kept)}")
@@ -107,9 +109,8 @@ def convert(run_dir, model_dir, to):
     if model.encoder.dtype_policy.name != "float32":
         raise InputError(f"--format={to}: takes models trained in float32")
     tried = [case for n in BATCHES if n for case in cases.cases(model, config, error, n)]
-    model_dir.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{to}.", dir=model_dir) as beside:
-        saved, files = Path(beside, "saved_model"), Path(beside, "files")
+    with _workplace(model_dir) as beside:
+        saved, files = beside / "saved_model", beside / "files"
         files.mkdir()
         write_saved_model(model, signatures(model, config, error), saved)
         worst = FORMATS[to](saved, tried, files, name)
@@ -129,7 +130,10 @@ def usual_error(run_dir, model):
         return float(model.scale.numpy())
     path = Path(run_dir) / "metrics.json"
     try:
-        return float(json.loads(path.read_text())["reconstruction"]["train"]["mse"]) ** 0.5
+        mse = float(json.loads(path.read_text())["reconstruction"]["train"]["mse"])
+        if not mse > 0:
+            raise ValueError(mse)
+        return mse**0.5
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(
             f"{path}: missing or damaged; python -m tf_inbetween.evaluate --run_dir={run_dir} "
@@ -165,20 +169,39 @@ def check(folder, cases, tolerance):
 
 
 @contextlib.contextmanager
-def _beside(model_dir, version):
-    """Yields a folder that becomes the version's on success, and the version's number."""
+def _workplace(model_dir):
+    """Yields an empty folder inside `model_dir`, which is gone afterwards.
+
+    Raises `InputError` while another export is at work there.
+    """
     model_dir.mkdir(parents=True, exist_ok=True)
-    taken = {int(path.name) for path in model_dir.iterdir() if path.name.isdecimal()}
-    version = max(taken, default=0) + 1 if version is None else version
+    lock = os.open(model_dir, os.O_RDONLY)
+    folder = model_dir / ".partial"
+    try:
+        # The system drops the lock of a process that dies.
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        shutil.rmtree(folder, ignore_errors=True)  # of an export that was killed
+        folder.mkdir()
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+            with contextlib.suppress(OSError):
+                model_dir.rmdir()  # if nothing was exported, ever
+    except BlockingIOError:
+        raise InputError(f"--model_dir={model_dir}: another export is at work there") from None
+    finally:
+        os.close(lock)
+
+
+def _free_version(model_dir, version):
+    names = (path.name for path in model_dir.iterdir())
+    taken = {int(name) for name in names if re.fullmatch("[0-9]+", name)}
+    if version is None:
+        return max(taken, default=0) + 1
     if version in taken:
         raise InputError(f"{model_dir / str(version)}: is there already; name a free --version")
-    folder = model_dir / f".{version}.partial"
-    shutil.rmtree(folder, ignore_errors=True)  # of an export that was killed
-    try:
-        yield folder, version
-        os.rename(folder, model_dir / str(version))
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    return version
 
 
 def _model_name(model_dir):

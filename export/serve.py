@@ -49,7 +49,7 @@ class Options:
     )
     max_request_mb: int = _option(16, "Largest request, in MiB.", 1, 1024)
     max_image_pixels: int = _option(
-        1 << 24, "Most pixels of all pictures in a request together.", 1, 1 << 27
+        1 << 26, "Most pixels of all pictures in a request together.", 1, 1 << 28
     )
     max_batch: int = _option(None, "Most rows of a request. Default: max_batch_size.", 1)
     max_sequence: int = _option(

@@ -1,4 +1,4 @@
-"""The commands of the README and of docs/serving.md run: word for word but for sizes and ports."""
+"""What the README and docs/serving.md tell to run does: word for word but for sizes and ports."""
 
 import itertools
 import json
@@ -136,7 +136,8 @@ def test_what_the_serving_page_asks_is_answered(serving):
             run(line, folder, environment, [] if "--server" in line else [rest])
         elif line.startswith("curl"):
             said = subprocess.run(["bash", "-c", line], cwd=folder, capture_output=True, check=True)
-            answer = json.loads(said.stdout)
+            written = re.search(r" -o (\S+)", line)
+            answer = json.loads((folder / written[1]).read_text() if written else said.stdout)
             assert "error" not in answer, f"{line}\n{answer}"
             assert len(answer) == 1
             asked += 1

@@ -222,7 +222,7 @@ function showConfidence(confidence) {
   const number = confidence < 0.01 ? "below 0.01" : confidence.toFixed(2);
   $("confidence").classList.toggle("low", low);
   $("confidence").textContent = low
-    ? `Confidence ${number}: the model was not trained on pictures like these. Do not trust what it draws.`
+    ? `Confidence ${number}: a picture is unlike those that the model was trained on. Do not trust what it draws.`
     : `Confidence ${number}: the pictures are like those that the model was trained on.`;
 }
 
@@ -263,6 +263,7 @@ function tick(now) {
 
 // A file or a blob -> what `ends` holds. `source` is the address of a sample.
 async function readPicture(blob, name, source) {
+  name = name.replace(/\p{Cc}/gu, "_"); // A line break would end the curl command's here-document.
   let bitmap;
   try {
     bitmap = await createImageBitmap(blob);
@@ -358,6 +359,7 @@ async function renew() {
   if (!ready) return;
   await fitFades();
   show();
+  showModel(); // A new version may have come.
 }
 
 // Samples
@@ -366,7 +368,9 @@ function takeSamples(which, names) {
   const samples = names.map((name) => {
     const source = new URL(`samples/${encodeURIComponent(name)}`, page).href;
     const load = async () => {
-      const answer = await fetch(source);
+      const answer = await fetch(source).catch(() => {
+        throw new Error(`${page} cannot be reached.`);
+      });
       if (!answer.ok) throw new Error(`Sample ${name}: the server says ${answer.status}.`);
       return answer.blob();
     };

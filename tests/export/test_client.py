@@ -203,6 +203,54 @@ def test_servers_of_other_kinds(status, content, message):
         client.connect(address, "blend").predict({"t": [0]})
 
 
+FOREIGN = {
+    "too few frames": {"frame_bytes": np.array([[b"x", b"x"]], object)},
+    "a flat list": {"frame_bytes": np.array([b"x", b"x", b"x"], object)},
+    "numbers": {"frame_bytes": np.array([[1, 2, 3]], object)},
+    "no frames": {"frames": np.zeros(3)},
+    "no confidence": {"confidence": None},
+    "two confidences": {"confidence": np.float32([1, 1])},
+    "confidence in words": {"confidence": np.array([b"high"], object)},
+}
+
+
+@pytest.mark.parametrize("name", FOREIGN)
+def test_answers_that_are_not_of_such_a_model_are_an_error(name, monkeypatch):
+    """Whatever another model makes of the same signatures, no wrong film comes of it."""
+
+    def predict(inputs, signature):
+        found = {"confidence": np.float32([1])}
+        if signature == "sequence_png":
+            found = {"frame_bytes": np.array([[b"x"] * 3], object)}
+        if found.keys() & FOREIGN[name].keys() or "frames" in FOREIGN[name]:
+            found = {key: value for key, value in FOREIGN[name].items() if value is not None}
+        return found
+
+    asked = client.connect("http://127.0.0.1:1", "blend")
+    monkeypatch.setattr(asked, "predict", predict)
+    with pytest.raises(ServerError, match="answers, but not as TF Serving does"):
+        client.draw(asked, b"", b"", [0.1, 0.5, 0.9])
+
+
+@pytest.mark.parametrize("file", [b"hello", b"", b"\x89PNG\r\n\x1a\n"])
+def test_frames_that_are_no_pictures_are_an_error(file):
+    asked = client.connect("http://127.0.0.1:1", "blend")
+    with pytest.raises(ServerError, match="answers, but not as TF Serving does"):
+        client._open(asked, file)
+
+
+@pytest.mark.parametrize(
+    "signatures", [{"serving_default": "x"}, {"serving_default": {"inputs": []}}, [], "x"]
+)
+def test_metadata_of_another_shape_is_an_error(signatures):
+    content = {"metadata": {"signature_def": {"signature_def": signatures}}}
+    with (
+        answering(200, json.dumps(content).encode()) as address,
+        pytest.raises(ServerError, match="answers, but not as TF Serving does"),
+    ):
+        client.connect(address, "blend").predict({"t": [0]})
+
+
 def test_an_answer_that_stops_half_way_is_late():
     with (
         answering(200, b"{", length=100) as address,
@@ -401,8 +449,8 @@ def test_the_command_over_grpc_and_its_warning(pictures, blend_server):
     assert done.stdout == "wrote x.png: 3 frames\n"
     said = done.stderr.splitlines()[-1]  # After what TensorFlow says at its start.
     assert said == (
-        "warning: white.webp, b.png: confidence 0.062: the model was not trained on pictures"
-        " like this"
+        "warning: white.webp, b.png: confidence 0.062: at least one of them is unlike the pictures"
+        " that the model was trained on"
     )
     strip = pixels_of((pictures / "x.png").read_bytes())
     assert strip.shape == (32, 96, 3)

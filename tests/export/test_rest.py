@@ -130,7 +130,7 @@ def test_versions_and_labels(toy_dir, run_server, path, tmp_path):
         ("DELETE", MODEL, 400, f"Malformed request: DELETE {MODEL}"),
         ("GET", "/v1/", 400, "Malformed request: GET /v1/"),
         ("GET", "/v1/models/%ff", 400, "Failed to decode model name:%ff"),
-        ("GET", "/", 404, "Not found: /"),
+        ("GET", "/", 404, "Not found: /; --demo serves a page there"),
         ("GET", "/v2/models", 404, "Not found: /v2/models"),
         ("POST", METRICS, 405, "POST is not allowed here"),
         ("OPTIONS", PREDICT, 400, "Origin header is missing in CORS preflight"),

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +15,7 @@ from google.protobuf import text_format
 from tensorflow_serving.apis import prediction_log_pb2
 from tensorflow_serving.config import model_server_config_pb2
 
-from export import cases, deployment, saved_model
+from export import cases, check, deployment, pictures, saved_model
 from tf_inbetween import run_directory, train
 from tf_inbetween.config import InputError
 from tf_inbetween.files import write_json
@@ -122,11 +123,11 @@ def no_check(monkeypatch):
 def test_versions_are_counted_on(trained, tmp_path, no_check):
     model_dir = tmp_path / "modèles" / "pot"
     (model_dir / "not_a_version").mkdir(parents=True)
-    (model_dir / ".4.partial").mkdir()  # of an export that was killed
+    (model_dir / ".partial").mkdir()  # of an export that was killed
     assert saved_model.export(trained, model_dir, version=3) == model_dir / "3"
     assert saved_model.export(trained, model_dir) == model_dir / "4"
     assert "4" in names(model_dir)
-    assert ".4.partial" not in names(model_dir)
+    assert ".partial" not in names(model_dir)
     with pytest.raises(InputError, match="3: is there already"):
         saved_model.export(trained, model_dir, version=3)
 
@@ -195,13 +196,63 @@ def python_double(x):
 
 
 DEFECTS = {
-    "wrong": (lambda x: 2.001 * x, "image at batch 1 differs by 1.00e-03"),
+    "wrong": (lambda x: 2.001 * x, "image at batch 1 differs by 5.00e-04"),
     "shape": (lambda x: tf.concat([x, x], 1), r"has shape \(1, 4\), expected \(1, 2\)"),
     "type": (lambda x: tf.cast(2 * x, tf.float64), "is float64, expected float32"),
     "python": (python_double, "operation PyFunc .* runs Python"),
     "xla": (tf.function(lambda x: 2 * x, jit_compile=True), "compiled by XLA"),
     "nan": (lambda x: 2 * x + np.float32("nan"), "differs by nan"),
 }
+
+
+def png_of(level, side=4):
+    """A grey PNG file of one level."""
+    return pictures.encode_png(tf.fill([side, side, 1], level / 255.0))
+
+
+# What the signature makes of rows that are to become a PNG of level 128, and what is said of it.
+PICTURES = {
+    "one_off": (lambda x: tf.map_fn(lambda _: png_of(129), x, tf.string), None),
+    "black": (lambda x: tf.map_fn(lambda _: png_of(0), x, tf.string), "1.28e.02 grey levels"),
+    "two_off": (lambda x: tf.map_fn(lambda _: png_of(130), x, tf.string), "2.00e.00 grey levels"),
+    "small": (lambda x: tf.map_fn(lambda _: png_of(128, 2), x, tf.string), "is a picture of"),
+}
+
+
+@pytest.mark.parametrize("name", PICTURES)
+def test_pictures_are_compared_in_grey_levels(name):
+    draw, said = PICTURES[name]
+    rows = tf.zeros([1])
+    expected = {"frame_bytes": tf.make_tensor_proto(png_of(128)[tf.newaxis].numpy())}
+    answer = {"frame_bytes": draw(rows).numpy()}
+    if said is None:
+        assert check._compare("sequence_png", answer, expected, 1e-5) == (1, 0.0, 1)
+    else:
+        with pytest.raises(check.Mismatch, match=said):
+            check._compare("sequence_png", answer, expected, 1e-5)
+
+
+def test_every_signature_must_be_tried_at_every_batch(tmp_path):
+    """One that no request, or not every batch, has tried might answer anything."""
+    written(tmp_path, lambda x: x + x)
+    latent = np.float32([[1, 2]])
+    rows = [
+        ("decode", {"latent": np.repeat(latent, n, 0)}, {"image": 2 * np.repeat(latent, n, 0)})
+        for n in (1, 2)
+    ]
+    cases.write(tmp_path / "cases", rows, "doubles")
+    check.main(str(tmp_path), str(tmp_path / "cases"), 1e-5)
+    cases.write(tmp_path / "cases", [], "doubles")
+    with pytest.raises(check.Mismatch, match="no request"):
+        check.main(str(tmp_path), str(tmp_path / "cases"), 1e-5)
+
+
+def test_two_exports_at_once_do_not_touch_each_other(trained, tmp_path, no_check):
+    with saved_model._workplace(tmp_path / "pot"):
+        with pytest.raises(InputError, match="another export is at work there"):
+            saved_model.export(trained, tmp_path / "pot")
+        assert names(tmp_path / "pot") == [".partial"]
+    assert not (tmp_path / "pot").exists()
 
 
 @pytest.mark.slow
@@ -214,7 +265,7 @@ def test_every_defect_fails_the_check(name, tmp_path):
 
 def test_the_check_finds_python_and_lets_the_right_one_pass(tmp_path, capfd):
     saved_model.check(tmp_path / "good", written(tmp_path / "good", lambda x: x + x), 1e-5)
-    assert "decode: 0.0e+00 at batch 1" in capfd.readouterr().out
+    assert "decode: 0.0e+00 in numbers, 0 in grey levels, at batch 1" in capfd.readouterr().out
     with pytest.raises(RuntimeError, match=r"operation PyFunc .* runs Python"):
         saved_model.check(tmp_path / "bad", written(tmp_path / "bad", python_double), 1e-5)
 
@@ -222,14 +273,12 @@ def test_the_check_finds_python_and_lets_the_right_one_pass(tmp_path, capfd):
 def test_an_export_that_does_not_hold_leaves_nothing(trained, tmp_path, monkeypatch):
     def write(model, table, folder):
         written(folder, lambda x: x)
-        for path in folder.iterdir():
-            if path.name in ("assets.extra", "cases"):
-                path.rename(tmp_path / path.name)
+        shutil.rmtree(folder / "assets.extra")
 
     monkeypatch.setattr(saved_model, "write_saved_model", write)
     with pytest.raises(RuntimeError, match="no signature 'inbetween_png'"):
         saved_model.export(trained, tmp_path / "models" / "pot")
-    assert names(tmp_path / "models" / "pot") == []
+    assert not (tmp_path / "models" / "pot").exists()
 
 
 def test_the_check_cannot_see_this_project(tmp_path):
