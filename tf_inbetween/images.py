@@ -3,17 +3,15 @@
 A frame in memory is float32 [H, W, C], sRGB values in [0, 1]; C is 3 or 1.
 """
 
-import warnings
 from pathlib import Path
 
 import numpy as np
 import PIL.Image
-import PIL.ImageOps
 
+from data_gen import pictures
 from tf_inbetween.config import InputError
 from tf_inbetween.files import written_whole
 
-_MAX_PIXELS = 2**27  # 134 million. Pillow's own limit, which warns first, lies a third higher.
 _ANIMATED = {".gif", ".webp", ".apng"}
 _WRITABLE = (*sorted(_ANIMATED), ".png")
 
@@ -44,59 +42,17 @@ def read_frame(path, image_size, channels, notify=print):
     path = Path(path)
     if not path.is_file():
         raise InputError(f"{path}: {'is a folder' if path.is_dir() else 'no such file'}")
-    picture = _to_mode(path, _open(path), "RGB" if channels == 3 else "L", notify)
-    picture = _fit(path, picture, image_size, notify)
-    frame = np.asarray(picture, np.float32) / 255.0
-    return frame.reshape(image_size, image_size, channels)
-
-
-def _open(path):
-    """The picture, upright and decoded."""
-    too_many = f"{path}: more than the {_MAX_PIXELS:,} pixels that a picture may have"
     try:
-        with warnings.catch_warnings(action="ignore"), PIL.Image.open(path) as picture:
-            if picture.width * picture.height <= _MAX_PIXELS:
-                return PIL.ImageOps.exif_transpose(picture)
-    except PIL.Image.DecompressionBombError:
-        pass
-    except Exception as error:  # Decoders raise of everything for a damaged file.
-        raise InputError(f"{path}: not a readable picture ({error})") from error
-    raise InputError(too_many)
-
-
-def _to_mode(path, picture, mode, notify):
-    if picture.mode.startswith(("I", "F")):
-        values = np.asarray(picture, np.float64)
-        top = 1.0 if picture.mode == "F" else 65535.0
-        if not (values.min() >= 0 and values.max() <= top):  # NaN is neither.
-            raise InputError(f"{path}: its values must be numbers from 0 to {top:g}")
-        picture = PIL.Image.fromarray(np.rint(values * (255.0 / top)).astype(np.uint8))
-    try:
-        if picture.has_transparency_data:
-            picture = picture.convert("RGBA")
-            if picture.getextrema()[3][0] < 255:
-                notify(f"{path}: its transparent parts are laid over white")
-            white = PIL.Image.new("RGBA", picture.size, "white")
-            picture = PIL.Image.alpha_composite(white, picture)
-        return picture.convert(mode)
+        picture = pictures.read(path)
     except ValueError as error:
-        raise InputError(f"{path}: cannot be converted to {mode} ({error})") from error
-
-
-def _fit(path, picture, size, notify):
-    width, height = picture.size
-    side = min(width, height)
-    done = []
-    if width != height:
-        left, top = (width - side) // 2, (height - side) // 2
-        picture = picture.crop((left, top, left + side, top + side))
-        done.append(f"cut to the middle {side}x{side}")
-    if side != size:
-        picture = picture.resize((size, size), PIL.Image.Resampling.LANCZOS)
-        done.append(f"resized to {size}x{size}")
-    if done:
-        notify(f"{path}: {width}x{height} {', '.join(done)}")
-    return picture
+        raise InputError(str(error)) from error
+    try:
+        pixels = pictures.convert(
+            picture, image_size, channels, notify=lambda text: notify(f"{path}: {text}")
+        )
+    except ValueError as error:
+        raise InputError(f"{path}: {error}") from error
+    return pixels.astype(np.float32) / 255.0
 
 
 def check_writable(path):
