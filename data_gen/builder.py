@@ -261,11 +261,12 @@ def build(
     data_dir: str | os.PathLike | None = None,
     overwrite: bool = False,
     workers: int | None = None,
-) -> InbetweenClips:
+) -> tfds.core.DatasetBuilder:
     """Returns the builder of a scene's variant, its data set built if it was not.
 
     Args:
-      scene: a row of `data_gen.scenes.SCENES`.
+      scene: a row of `data_gen.scenes.SCENES`, or the name of clips that were imported into
+        data_dir (`data_gen.imported`), of which the last two arguments change nothing.
       image_size: 64 or 128, height and width in pixels.
       channels: 3 for RGB, 1 for luminance.
       data_dir: where TFDS keeps its data sets; None for its default (TFDS_DATA_DIR, or
@@ -277,6 +278,10 @@ def build(
       ValueError: if there is no such scene or variant; the message lists what is valid.
       RuntimeError: if a rendering process dies.
     """
+    if scene not in scenes.SCENES:
+        from data_gen import imported  # It builds on this module.
+
+        return imported.open_clips(scene, image_size, channels, data_dir)
     builder = InbetweenClips(
         config=config_name(scene, image_size, channels), data_dir=data_dir, workers=workers
     )

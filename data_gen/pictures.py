@@ -4,6 +4,7 @@ One set of rules for the pictures of `tf_inbetween.images` and the footage of `d
 Pillow alone; no renderer and no TensorFlow. Every error is a ValueError of one line.
 """
 
+import re
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -65,6 +66,19 @@ def convert(
     """
     picture = _fit(_to_mode(picture, "RGB" if channels == 3 else "L", notify), size, crop, notify)
     return np.asarray(picture).reshape(size, size, channels)
+
+
+def parse_crop(text: str) -> Box | None:
+    """Returns the box that a command line's --crop means: "x,y,w,h"; None for "centre".
+
+    Raises:
+      ValueError: if it is neither.
+    """
+    if text == "centre":
+        return None
+    if not re.fullmatch(r"\d+,\d+,[1-9]\d*,[1-9]\d*", text, re.ASCII):
+        raise ValueError(f"--crop={text}: must be centre or x,y,w,h, such as 80,0,480,480")
+    return tuple(int(part) for part in text.split(","))
 
 
 def _to_mode(picture, mode, notify):

@@ -1,0 +1,65 @@
+"""What the entry points of this package share: errors that are one clear line."""
+
+import os
+import re
+import sys
+from collections.abc import Callable
+
+from absl import app, flags, logging
+
+FLAGS = flags.FLAGS
+
+
+def run(main: Callable[[], None], on_interrupt: str = "") -> None:
+    """Runs `main()` on the parsed flags; a bad input ends in one line and exit code 1.
+
+    Bad input is a ValueError, a file that cannot be read or written, or a RuntimeError, such as
+    that of a rendering process that died, or what TensorFlow reports.
+
+    Args:
+      main: a function of no arguments.
+      on_interrupt: what Ctrl-C means for this command, said after "interrupted: ".
+    """
+    # TensorFlow only writes files here: what it says of GPUs and CPU features is beside the point.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+    def guarded(argv):
+        if len(argv) > 1:
+            sys.exit(f"error: unexpected argument {argv[1]!r}: settings are --name=value")
+        if not FLAGS["verbosity"].present:
+            logging.set_verbosity(logging.WARNING)
+        try:
+            main()
+        except KeyboardInterrupt:
+            sys.exit(": ".join(filter(None, ["interrupted", on_interrupt])))
+        except Exception as error:
+            if not isinstance(error, (ValueError, RuntimeError, OSError, *_tensorflow_errors())):
+                raise
+            sys.exit(f"error: {one_line(error)}")
+
+    app.run(guarded, flags_parser=_parse)
+
+
+def one_line(error: BaseException) -> str:
+    """Returns what an error says, in one line."""
+    if isinstance(error, OSError) and error.filename is not None and error.strerror:
+        return f"{error.filename}: {error.strerror}"
+    return " ".join(str(getattr(error, "message", error)).split()) or type(error).__name__
+
+
+def _tensorflow_errors():
+    tensorflow = sys.modules.get("tensorflow")
+    return (tensorflow.errors.OpError,) if tensorflow else ()
+
+
+def _parse(argv):
+    try:
+        return FLAGS(argv)
+    except flags.CantOpenFlagFileError as error:
+        sys.exit(f"error: --flagfile={one_line(error.__context__)}")
+    except UnicodeDecodeError:
+        sys.exit("error: --flagfile: cannot be read as text")
+    except (flags.Error, ValueError) as error:
+        missing = re.findall(r"flag (--\w+)=None: Flag \1 must have a value", str(error))
+        line = f"missing {', '.join(missing)}" if missing else one_line(error)
+        sys.exit(f"error: {line.removeprefix('flag ')}")
