@@ -510,7 +510,9 @@ class _Shards(contextlib.AbstractContextManager):
         """Ends the files, named as TFDS names them; returns the `tfds.core.SplitInfo`."""
         self._close_shard()
         for index, path in enumerate(self._paths):
-            path.rename(self._template.sharded_filepath(shard_index=index, num_shards=len(self._paths)))
+            path.rename(
+                self._template.sharded_filepath(shard_index=index, num_shards=len(self._paths))
+            )
         return tfds.core.SplitInfo(
             name=self._split,
             shard_lengths=self._lengths,
@@ -529,24 +531,25 @@ class _Shards(contextlib.AbstractContextManager):
 
 
 class _Spread:
-    """Keeps about `count` clips, evenly spread over all that come, in constant memory."""
+    """Keeps `count` clips, about evenly spread over all that come, in constant memory."""
 
     def __init__(self, count):
-        self._count, self._step, self._seen = count, 1, 0
-        self._kept = []
+        self._count, self._step, self._seen, self._held = count, 1, 0, []
 
     @property
     def kept(self):
         """Lists of frames."""
-        return self._kept[: self._count]
+        last = len(self._held) - 1
+        places = np.linspace(0, last, min(self._count, last + 1)).round().astype(int)
+        return [self._held[place] for place in places]
 
     def add(self, clip):
         """Shows it one clip."""
         if self._seen % self._step == 0:
-            self._kept.append(clip)
+            self._held.append(clip)
         self._seen += 1
-        if len(self._kept) == 2 * self._count:
-            self._kept, self._step = self._kept[::2], 2 * self._step
+        if len(self._held) == 2 * self._count:
+            self._held, self._step = self._held[::2], 2 * self._step
 
 
 def _contact_sheet(clips):

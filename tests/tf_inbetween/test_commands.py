@@ -167,6 +167,19 @@ def test_a_wrong_training_command_ends_in_one_clear_line(fork, arguments, messag
         ("data_gen.build", [f"--flagfile={sys.executable}"], "error: --flagfile: cannot be read"),
         ("data_gen.build", ["--scene=kettle"], "error: unknown scene 'kettle'; valid: .*teapot_1"),
         ("data_gen.build", ["teapot"], "error: unexpected argument 'teapot'"),
+        ("data_gen.import_clips", [], "error: missing --name, --input"),
+        (
+            "data_gen.import_clips",
+            ["--name=a", "--input=b.mp4"],
+            "error: b.mp4: no such file or fo",
+        ),
+        ("data_gen.import_clips", ["--name=a/b", "--input=."], "error: --name=a/b: only letters"),
+        (
+            "data_gen.import_clips",
+            ["--name=a", "--input=b", "--crop=c"],
+            "error: --crop=c: must be centre or x,y,w,h",
+        ),
+        ("data_gen.import_clips", ["a.mp4"], "error: unexpected argument|error: missing"),
     ],
 )
 def test_any_wrong_command_ends_in_one_clear_line(fork, module, arguments, message):
