@@ -85,11 +85,12 @@ def main() -> None:
     print(f"{made.frames_read} frames in {seconds:.1f} s, {pace:.0f} frames/s")
     print(f"imported into {made.data_dir}")
     print(f"contact sheet: {made.data_dir / imported.CONTACT_SHEET}")
-    slots = min(length, 36)
+    slots = min(length, 32)
+    largest = (slots - 1) * ((length - 1) // (slots - 1))
     print(
         f"train with --scene={settings.name} --image_size={settings.image_size} "
         f"--channels={settings.channels} --frames_per_clip={slots} "
-        f"--min_gap={min(4, slots - 1)} --max_gap={slots - 1}"
+        f"--min_gap=4 --max_gap={largest}"
     )
 
 
