@@ -85,12 +85,12 @@ def main() -> None:
     print(f"{made.frames_read} frames in {seconds:.1f} s, {pace:.0f} frames/s")
     print(f"imported into {made.data_dir}")
     print(f"contact sheet: {made.data_dir / imported.CONTACT_SHEET}")
-    slots = min(length, 32)
+    slots = min(length, 9)  # Of each of several clips, so that a batch shows all of the motion.
     largest = (slots - 1) * ((length - 1) // (slots - 1))
     print(
         f"train with --scene={settings.name} --image_size={settings.image_size} "
-        f"--channels={settings.channels} --frames_per_clip={slots} "
-        f"--min_gap=4 --max_gap={largest}"
+        f"--channels={settings.channels} --clips_per_batch=4 --frames_per_clip={slots} "
+        f"--inbetweens_per_clip={slots} --triplets_per_clip=64 --min_gap=4 --max_gap={largest}"
     )
 
 

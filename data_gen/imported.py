@@ -361,6 +361,7 @@ def _frames(one, wanted, settings, notes, bar):
                     settings.channels,
                     settings.crop,
                     lambda text: notes.update([f"{one.path}: {text}"]),
+                    quick=True,
                 )
             except ValueError as error:
                 raise ValueError(f"{one.path}: {error}") from error

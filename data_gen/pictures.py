@@ -42,6 +42,7 @@ def convert(
     channels: int,
     crop: Box | None = None,
     notify: Callable[[str], None] = lambda text: None,
+    quick: bool = False,
 ) -> np.ndarray:
     """Returns a picture as a square frame.
 
@@ -56,6 +57,8 @@ def convert(
       channels: 3 or 1.
       crop: x, y, width and height of a box in pixels, x from the left and y from the top.
       notify: told in one line what was cut, resized or laid over white.
+      quick: whether more than sixfold reductions average whole blocks first: seven times as fast
+        for a frame of 1080 lines, and off by a grey level or two.
 
     Returns:
       uint8 [size, size, channels].
@@ -64,7 +67,8 @@ def convert(
       ValueError: if values lie outside those ranges, or the box outside the picture; the message
         lacks the picture's name.
     """
-    picture = _fit(_to_mode(picture, "RGB" if channels == 3 else "L", notify), size, crop, notify)
+    picture = _to_mode(picture, "RGB" if channels == 3 else "L", notify)
+    picture = _fit(picture, size, crop, notify, quick)
     return np.asarray(picture).reshape(size, size, channels)
 
 
@@ -100,7 +104,7 @@ def _to_mode(picture, mode, notify):
         raise ValueError(f"cannot be converted to {mode} ({error})") from error
 
 
-def _fit(picture, size, crop, notify):
+def _fit(picture, size, crop, notify, quick):
     width, height = picture.size
     x, y, box_width, box_height = crop or (0, 0, width, height)
     if x + box_width > width or y + box_height > height:
@@ -112,7 +116,9 @@ def _fit(picture, size, crop, notify):
         picture = picture.crop((left, top, left + side, top + side))
         done.append(f"cut to {f'the {side}x{side} at {left},{top}' if crop else _middle(side)}")
     if side != size:
-        picture = picture.resize((size, size), PIL.Image.Resampling.LANCZOS)
+        picture = picture.resize(
+            (size, size), PIL.Image.Resampling.LANCZOS, reducing_gap=3.0 if quick else None
+        )
         done.append(f"resized to {size}x{size}")
     if done:
         notify(f"{width}x{height} {', '.join(done)}")

@@ -15,8 +15,7 @@ ROOT = Path(__file__).parent.parent
 PAGE = (ROOT / "docs" / "own_clips.md").read_text()
 SMALL_TRAINING = [
     *("--steps=2", "--steps_per_epoch=2", "--steps_per_execution=1", "--validation_steps=1"),
-    *("--pairs=2", "--widths=8,8,8,8", "--hidden=16", "--triplets_per_clip=16"),
-    *("--inbetweens_per_clip=4",),
+    *("--pairs=2", "--widths=8,8,8,8", "--hidden=16"),
 ]
 
 # Runs every command in a fork of one process that has imported TensorFlow already.

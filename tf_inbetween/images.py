@@ -101,7 +101,9 @@ class Footage:
         with _input_errors():
             for _, picture in self._footage.pictures(self._wanted):
                 with _input_errors(self._footage.path):
-                    pixels = pictures.convert(picture, *self._size, self._crop, self._tell)
+                    pixels = pictures.convert(
+                        picture, *self._size, self._crop, self._tell, quick=True
+                    )
                 yield pixels.astype(np.float32) / 255.0
 
     def _tell(self, text):

@@ -358,7 +358,7 @@ def test_the_command(inputs, tmp_path):
         r"64 frames in [\d.]+ s, \d+ frames/s",
         rf"imported into {folder}",
         rf"contact sheet: {folder}/contact_sheet.png",
-        r"train with --scene=my_clips .*--frames_per_clip=8 --min_gap=4 --max_gap=7",
+        r"train with --scene=my_clips .*--frames_per_clip=8 .*--min_gap=4 --max_gap=7",
     ):
         assert re.search(rf"^{line}$", result.stdout, re.MULTILINE), result.stdout
     assert "frames/s" in result.stderr
