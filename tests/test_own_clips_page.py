@@ -70,11 +70,12 @@ def test_every_command_of_the_page_runs(tmp_path):
     runs = tmp_path / "runs"
     assert "wrote runs/turn.mp4: 432 frames" in done.stdout
     assert "contact_sheet.png" in done.stdout
-    for name, start in (("turn/slow.gif", b"GIF89a"), ("turn/slow.mp4", b"\0\0\0")):
+    for name, start in (("turn/between.gif", b"GIF89a"), ("turn/slow.mp4", b"\0\0\0")):
         assert (runs / name).read_bytes().startswith(start)
-    with PIL.Image.open(runs / "turn/strip.png") as strip:
+    with PIL.Image.open(tmp_path / "docs/results/own_clips/strip.png") as strip:
         assert strip.size == (11 * 64, 64)
-    assert (runs / "turn/between.gif").exists()
+    for picture in re.findall(r"!\[.*?\]\((.*?)\)", PAGE):
+        assert (tmp_path / "docs" / picture).exists(), f"no command of the page makes {picture}"
 
 
 def test_every_file_that_the_page_links_to_exists():
