@@ -6,7 +6,7 @@ import time
 
 from absl import app, flags, logging
 
-from data_gen import command_line
+from data_gen import command_line, scene_flags
 
 _DATA_DIR = flags.DEFINE_string(
     "data_dir",
@@ -30,7 +30,7 @@ def main(argv: list[str]) -> None:
     from data_gen import builder
 
     try:
-        scene, image_size, channels, workers = command_line.variant()
+        scene, image_size, channels, workers = scene_flags.variant()
         name = builder.config_name(scene, image_size, channels)
         clips = builder.InbetweenClips(config=name, data_dir=_DATA_DIR.value)
         was_there = clips.data_path.exists() and not _OVERWRITE.value
@@ -46,7 +46,7 @@ def main(argv: list[str]) -> None:
         )
         seconds = time.monotonic() - start
     except (ValueError, RuntimeError, OSError) as error:
-        sys.exit(f"error: {command_line.line(error)}")
+        sys.exit(f"error: {command_line.one_line(error)}")
     except KeyboardInterrupt:
         sys.exit("interrupted: nothing was built")
 

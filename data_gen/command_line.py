@@ -1,66 +1,42 @@
-"""The flags that name a scene's variant, and one clear line for what goes wrong."""
+"""What the entry points of this package share: errors that are one clear line."""
 
 import os
+import re
 import sys
+from collections.abc import Callable
 
-from absl import flags
+from absl import app, flags, logging
 
-_SCENE = flags.DEFINE_string(
-    "scene", "teapot_1dof", "The scene to render, or a variant of one by its name."
-)
-_IMAGE_SIZE = flags.DEFINE_integer("image_size", 64, "Height and width in pixels: 64 or 128.")
-_CHANNELS = flags.DEFINE_integer("channels", 3, "3 for RGB, 1 for luminance.")
-_WORKERS = flags.DEFINE_integer(
-    "workers",
-    None,
-    "Rendering processes; 0 for none but this one. Default: one per CPU core.",
-    lower_bound=0,
-)
-_MESH = flags.DEFINE_string("mesh", None, "A mesh file in place of the teapot.")
-_SETTINGS = {
-    "clips": flags.DEFINE_integer("clips", None, "Clips to train on; an eighth for each test."),
-    "frames": flags.DEFINE_integer("frames", None, "Frames of a clip, odd."),
-    "links": flags.DEFINE_integer("links", None, "Links of linked_arm, 2 to 7."),
-    "objects": flags.DEFINE_integer(
-        "objects", None, "How many: 2 to 4 for objects, 2 to 12 for fast_motion."
-    ),
-    "seed": flags.DEFINE_integer("seed", None, "Another draw of the clips. Default: 0."),
-    "heldout": flags.DEFINE_boolean(
-        "heldout", False, "Hold an arc of teapot_1dof out of training, for the split heldout."
-    ),
-    "colour": flags.DEFINE_boolean("colour", False, "Colours vary from clip to clip."),
-    "light": flags.DEFINE_boolean("light", False, "The lamp's direction varies likewise."),
-    "background": flags.DEFINE_boolean("background", False, "The background varies likewise."),
-}
+FLAGS = flags.FLAGS
 
 
-def variant() -> tuple[str, int, int, int | None]:
-    """Returns what the flags name: the scene's variant, image size, channels and workers.
+def run(main: Callable[[], None], on_interrupt: str = "") -> None:
+    """Runs `main()` on the parsed flags; a bad input ends in one line and exit code 1.
 
-    Raises:
-      ValueError: if there is no such variant, or the mesh cannot be used.
-      OSError: if the mesh cannot be read.
+    Bad input is a ValueError, a file that cannot be read or written, or a RuntimeError, such as
+    that of a rendering process that died, or what TensorFlow reports.
+
+    Args:
+      main: a function of no arguments.
+      on_interrupt: what Ctrl-C means for this command, said after "interrupted: ".
     """
-    from data_gen import meshes, scenes
+    # TensorFlow only writes files here: what it says of GPUs and CPU features is beside the point.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-    settings = {name: flag.value for name, flag in _SETTINGS.items()}
-    if _MESH.value is not None:
-        scenes.variant(_SCENE.value, mesh="teapot")
-        settings["mesh"] = meshes.add_file(_MESH.value)
-    name = scenes.variant(_SCENE.value, **settings)
-    return name, _IMAGE_SIZE.value, _CHANNELS.value, _WORKERS.value
+    def guarded(argv):
+        no_more_arguments(argv)
+        if not FLAGS["verbosity"].present:
+            logging.set_verbosity(logging.WARNING)
+        try:
+            main()
+        except KeyboardInterrupt:
+            sys.exit(": ".join(filter(None, ["interrupted", on_interrupt])))
+        except Exception as error:
+            if not isinstance(error, (ValueError, RuntimeError, OSError, *_tensorflow_errors())):
+                raise
+            sys.exit(f"error: {one_line(error)}")
 
-
-def parse(argv: list[str]) -> list[str]:
-    """Reads the flags for `app.run`; ends the program with one line if they cannot be read."""
-    try:
-        return flags.FLAGS(argv)
-    except flags.CantOpenFlagFileError as error:
-        sys.exit(f"error: --flagfile={line(error.__context__)}")
-    except UnicodeDecodeError:
-        sys.exit("error: --flagfile: cannot be read as text")
-    except (flags.Error, ValueError) as error:
-        sys.exit(f"error: {line(error).removeprefix('flag ')}")
+    app.run(guarded, flags_parser=parse)
 
 
 def no_more_arguments(argv: list[str]) -> None:
@@ -69,8 +45,27 @@ def no_more_arguments(argv: list[str]) -> None:
         sys.exit(f"error: unexpected argument {argv[1]!r}: settings are --name=value")
 
 
-def line(error: Exception) -> str:
-    """Returns what an error says, on one line."""
+def one_line(error: BaseException) -> str:
+    """Returns what an error says, in one line."""
     if isinstance(error, OSError) and error.filename is not None and error.strerror:
-        return f"{os.fspath(error.filename)}: {error.strerror}"
-    return " ".join(str(error).split()) or type(error).__name__
+        return f"{error.filename}: {error.strerror}"
+    return " ".join(str(getattr(error, "message", error)).split()) or type(error).__name__
+
+
+def _tensorflow_errors():
+    tensorflow = sys.modules.get("tensorflow")
+    return (tensorflow.errors.OpError,) if tensorflow else ()
+
+
+def parse(argv: list[str]) -> list[str]:
+    """Reads the flags for `app.run`; ends the program with one line if they cannot be read."""
+    try:
+        return FLAGS(argv)
+    except flags.CantOpenFlagFileError as error:
+        sys.exit(f"error: --flagfile={one_line(error.__context__)}")
+    except UnicodeDecodeError:
+        sys.exit("error: --flagfile: cannot be read as text")
+    except (flags.Error, ValueError) as error:
+        missing = re.findall(r"flag (--\w+)=None: Flag \1 must have a value", str(error))
+        line = f"missing {', '.join(missing)}" if missing else one_line(error)
+        sys.exit(f"error: {line.removeprefix('flag ')}")

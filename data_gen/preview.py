@@ -11,7 +11,7 @@ import numpy as np
 from absl import app, flags
 from PIL import Image
 
-from data_gen import command_line
+from data_gen import command_line, scene_flags
 
 _SPLIT = flags.DEFINE_string("split", "train", "The split whose first clips to draw.")
 _ROWS = flags.DEFINE_integer("rows", 4, "Clips, as far as the split has them.", lower_bound=1)
@@ -30,7 +30,7 @@ def main(argv: list[str]) -> None:
     from data_gen import builder
 
     try:
-        scene, image_size, channels, workers = command_line.variant()
+        scene, image_size, channels, workers = scene_flags.variant()
         name = builder.config_name(scene, image_size, channels)
         output = Path(_OUTPUT.value or f"{name}.png")
         if output.suffix.lower() != ".png":
@@ -49,7 +49,7 @@ def main(argv: list[str]) -> None:
             loop=0,
         )
     except (ValueError, RuntimeError, OSError) as error:
-        sys.exit(f"error: {command_line.line(error)}")
+        sys.exit(f"error: {command_line.one_line(error)}")
     except KeyboardInterrupt:
         sys.exit("interrupted: nothing was drawn")
     print(f"{name}: the first {len(clips)} of the split {_SPLIT.value}, one in each row")

@@ -3,19 +3,19 @@
 A frame in memory is float32 [H, W, C], sRGB values in [0, 1]; C is 3 or 1.
 """
 
-import warnings
+import contextlib
+import fractions
 from pathlib import Path
 
 import numpy as np
 import PIL.Image
-import PIL.ImageOps
 
+from data_gen import footage, pictures
 from tf_inbetween.config import InputError
 from tf_inbetween.files import written_whole
 
-_MAX_PIXELS = 2**27  # 134 million. Pillow's own limit, which warns first, lies a third higher.
 _ANIMATED = {".gif", ".webp", ".apng"}
-_WRITABLE = (*sorted(_ANIMATED), ".png")
+_WRITABLE = (*sorted(_ANIMATED), ".mp4", ".png")
 
 
 def read_frame(path, image_size, channels, notify=print):
@@ -44,59 +44,83 @@ def read_frame(path, image_size, channels, notify=print):
     path = Path(path)
     if not path.is_file():
         raise InputError(f"{path}: {'is a folder' if path.is_dir() else 'no such file'}")
-    picture = _to_mode(path, _open(path), "RGB" if channels == 3 else "L", notify)
-    picture = _fit(path, picture, image_size, notify)
-    frame = np.asarray(picture, np.float32) / 255.0
-    return frame.reshape(image_size, image_size, channels)
+    with _input_errors():
+        picture = pictures.read(path)
+    with _input_errors(path):
+        pixels = pictures.convert(
+            picture, image_size, channels, notify=lambda text: notify(f"{path}: {text}")
+        )
+    return pixels.astype(np.float32) / 255.0
 
 
-def _open(path):
-    """The picture, upright and decoded."""
-    too_many = f"{path}: more than the {_MAX_PIXELS:,} pixels that a picture may have"
+class Footage:
+    """The frames of a video, a moving picture or a folder of pictures, in the model's size.
+
+    Going through it gives float32 [image_size, image_size, channels] in [0, 1], as `read_frame`
+    does, one at a time; it can be done again. `len` is their number.
+    """
+
+    def __init__(
+        self,
+        path,
+        image_size,
+        channels,
+        crop="centre",
+        fps=None,
+        start=0.0,
+        end=None,
+        notify=print,
+    ):
+        """Looks through it.
+
+        Args:
+            path: of the file or the folder, see `data_gen.footage`.
+            image_size: height and width of the frames.
+            channels: 3 or 1.
+            crop: "centre" or "x,y,w,h", a box of which the centred square is taken.
+            fps: frames per second to take; None for all.
+            start: seconds to leave out at the beginning.
+            end: where to stop, in seconds; None for its end.
+            notify: a function of one string, told once of whatever is done to the frames.
+
+        Raises:
+            InputError: if it cannot be read, or holds no two such frames. Damage further on shows
+                when it is reached.
+        """
+        with _input_errors():
+            self._crop = pictures.parse_crop(crop)
+            self._footage = footage.look(path)
+        with _input_errors(path):
+            self._wanted = footage.select(self._footage.times, fps, start, end)
+        self._size, self._notify, self._told = (image_size, channels), notify, set()
+
+    def __len__(self):
+        return len(self._wanted)
+
+    def __iter__(self):
+        with _input_errors():
+            for _, picture in self._footage.pictures(self._wanted):
+                with _input_errors(self._footage.path):
+                    pixels = pictures.convert(
+                        picture, *self._size, self._crop, self._tell, quick=True
+                    )
+                yield pixels.astype(np.float32) / 255.0
+
+    def _tell(self, text):
+        if text not in self._told:
+            self._told.add(text)
+            self._notify(f"{self._footage.path}: {text}")
+
+
+@contextlib.contextmanager
+def _input_errors(path=None):
+    """Makes a ValueError an `InputError`, which names the file."""
     try:
-        with warnings.catch_warnings(action="ignore"), PIL.Image.open(path) as picture:
-            if picture.width * picture.height <= _MAX_PIXELS:
-                return PIL.ImageOps.exif_transpose(picture)
-    except PIL.Image.DecompressionBombError:
-        pass
-    except Exception as error:  # Decoders raise of everything for a damaged file.
-        raise InputError(f"{path}: not a readable picture ({error})") from error
-    raise InputError(too_many)
-
-
-def _to_mode(path, picture, mode, notify):
-    if picture.mode.startswith(("I", "F")):
-        values = np.asarray(picture, np.float64)
-        top = 1.0 if picture.mode == "F" else 65535.0
-        if not (values.min() >= 0 and values.max() <= top):  # NaN is neither.
-            raise InputError(f"{path}: its values must be numbers from 0 to {top:g}")
-        picture = PIL.Image.fromarray(np.rint(values * (255.0 / top)).astype(np.uint8))
-    try:
-        if picture.has_transparency_data:
-            picture = picture.convert("RGBA")
-            if picture.getextrema()[3][0] < 255:
-                notify(f"{path}: its transparent parts are laid over white")
-            white = PIL.Image.new("RGBA", picture.size, "white")
-            picture = PIL.Image.alpha_composite(white, picture)
-        return picture.convert(mode)
+        yield
+    except InputError:
+        raise
     except ValueError as error:
-        raise InputError(f"{path}: cannot be converted to {mode} ({error})") from error
-
-
-def _fit(path, picture, size, notify):
-    width, height = picture.size
-    side = min(width, height)
-    done = []
-    if width != height:
-        left, top = (width - side) // 2, (height - side) // 2
-        picture = picture.crop((left, top, left + side, top + side))
-        done.append(f"cut to the middle {side}x{side}")
-    if side != size:
-        picture = picture.resize((size, size), PIL.Image.Resampling.LANCZOS)
-        done.append(f"resized to {size}x{size}")
-    if done:
-        notify(f"{path}: {width}x{height} {', '.join(done)}")
-    return picture
+        raise InputError(f"{path}: {error}" if path else str(error)) from error
 
 
 def check_writable(path):
@@ -106,37 +130,67 @@ def check_writable(path):
         raise InputError(f"{path}: the name must end in one of {', '.join(_WRITABLE)}")
     if path.is_dir():
         raise InputError(f"{path}: is a folder; name a file")
+    if path.suffix.lower() == ".mp4":
+        try:
+            import av  # noqa: F401 - Better missed before the frames are drawn than after.
+        except ModuleNotFoundError:
+            raise InputError(
+                f"{path}: films need the package av: pip install 'tf_inbetween[video]'"
+            ) from None
 
 
 def write_frames(path, frames, seconds_per_frame=0.1, scale=1):
-    """Writes frames [K, H, W, C] in [0, 1] as an animation or, for .png, as a strip side by side.
+    """Writes frames as an animation, a film or, for .png, a strip: whole or not at all.
 
     Args:
-        path: ends in .gif, .webp or .apng (animations that loop) or .png.
-        frames: float [K, H, W, C].
-        seconds_per_frame: how long an animation shows each.
+        path: ends in .gif, .webp or .apng (animations that loop), .mp4 (H.264) or .png
+            (side by side).
+        frames: floats [H, W, C] in [0, 1], in an array or anything else that yields one or more.
+            A film is written as they come.
+        seconds_per_frame: how long each is shown.
         scale: whole number of pixels drawn for every pixel.
 
     Raises:
         InputError: for another ending.
     """
     check_writable(path)
-    pixels = to_uint8(frames).repeat(scale, axis=1).repeat(scale, axis=2)
+    kind = Path(path).suffix.lower()
+    pixels = (to_uint8(frame).repeat(scale, axis=0).repeat(scale, axis=1) for frame in frames)
     with written_whole(path) as beside:
-        if Path(path).suffix.lower() not in _ANIMATED:
+        if kind == ".mp4":
+            _write_mp4(beside, pixels, seconds_per_frame)
+        elif kind not in _ANIMATED:
             _picture(np.concatenate(list(pixels), axis=1)).save(beside)
-            return
-        first, *rest = [_picture(frame) for frame in pixels]
-        kind = {".apng": "PNG", ".webp": "WEBP", ".gif": "GIF"}[Path(path).suffix.lower()]
-        first.save(
-            beside,
-            format=kind,
-            save_all=True,
-            append_images=rest,
-            duration=round(1000 * seconds_per_frame),
-            loop=0,
-            **({"lossless": True} if kind == "WEBP" else {}),
-        )
+        else:
+            first, *rest = [_picture(frame) for frame in pixels]
+            first.save(
+                beside,
+                format={".apng": "PNG", ".webp": "WEBP", ".gif": "GIF"}[kind],
+                save_all=True,
+                append_images=rest,
+                duration=round(1000 * seconds_per_frame),
+                loop=0,
+                **({"lossless": True} if kind == ".webp" else {}),
+            )
+
+
+def _write_mp4(path, frames, seconds_per_frame):
+    import av
+
+    rate = fractions.Fraction(1 / seconds_per_frame).limit_denominator(1000)
+    # Its name may have a colon, which without "file:" would make it an address.
+    with av.open(f"file:{path}", "w") as film:
+        stream = film.add_stream("libx264", rate=rate, options={"crf": "14"})
+        stream.pix_fmt = "yuv420p"
+        for place, frame in enumerate(frames):
+            height, width = frame.shape[:2]
+            # With colour at half the resolution, as players expect it, the sides must be even.
+            frame = np.pad(frame, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
+            if place == 0:
+                stream.height, stream.width = frame.shape[:2]
+            pixels = np.repeat(frame, 3, -1) if frame.shape[-1] == 1 else frame
+            film.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
+        film.mux(stream.encode())
 
 
 def to_uint8(frames):

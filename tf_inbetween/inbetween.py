@@ -1,46 +1,113 @@
-"""Draws the frames between two pictures.
+"""Draws the frames between two pictures, between several, or between all frames of a video.
 
     python -m tf_inbetween.inbetween --run_dir=runs/teapot \
         --first=a.png --second=b.png --frames=7 --output=between.gif
+    python -m tf_inbetween.inbetween --run_dir=runs/teapot \
+        --frame=a.png --frame=b.png --frame=c.png --path=spline --output=between.gif
+    python -m tf_inbetween.inbetween --run_dir=runs/walk --input=walk.mp4 --output=slow.mp4
 """
+
+import itertools
 
 import numpy as np
 from absl import flags
+from tqdm import tqdm
 
-from tf_inbetween import command_line, images, run_directory
-from tf_inbetween.config import InputError
+from tf_inbetween import command_line, images, interpolation, run_directory
+from tf_inbetween.config import InputError, lookup
 
 FLAGS = flags.FLAGS
+
+_BATCH = 64
 
 
 def define_flags():
     """Defines the flags of this command."""
     flags.DEFINE_string("run_dir", None, "The run whose model draws.", required=True)
-    flags.DEFINE_string("first", None, "The picture to start from.", required=True)
-    flags.DEFINE_string("second", None, "The picture to end at.", required=True)
-    flags.DEFINE_integer("frames", 7, "In-betweens to draw.", lower_bound=1, upper_bound=10_000)
-    flags.DEFINE_string(
-        "output", None, "Where to: .gif, .webp, .apng, or .png for a strip.", required=True
+    flags.DEFINE_string("first", None, "The picture to start from; with --second.")
+    flags.DEFINE_string("second", None, "The picture to end at.")
+    flags.DEFINE_multi_string(
+        "frame", [], "A key frame; give it twice or more. The path goes through all, in order."
     )
-    flags.DEFINE_float("seconds_per_frame", 0.1, "How long an animation shows a frame.", 0.01)
+    flags.DEFINE_string(
+        "input", None, "A video, moving picture or folder of pictures, whose frames are key frames."
+    )
+    flags.DEFINE_integer(
+        "frames",
+        7,
+        "In-betweens to draw between two key frames.",
+        lower_bound=1,
+        upper_bound=10_000,
+    )
+    flags.DEFINE_enum(
+        "path", "linear", list(interpolation.PATHS), "Straight from key to key, or a smooth curve."
+    )
+    flags.DEFINE_string(
+        "output", None, "Where to: .gif, .webp, .apng, .mp4, or .png for a strip.", required=True
+    )
+    flags.DEFINE_float("seconds_per_frame", 0.1, "How long a frame is shown.", 0.01)
     flags.DEFINE_integer("scale", 1, "Pixels drawn for every pixel of a frame.", 1, 64)
-    flags.DEFINE_bool("ends", True, "Put the two pictures themselves at the ends.")
+    flags.DEFINE_bool("ends", True, "Show the key frames too, not the in-betweens alone.")
+    flags.DEFINE_bool(
+        "redraw",
+        False,
+        "Show key frames as the model draws them: then sharpness does not pulse.",
+    )
+    flags.DEFINE_float("fps", None, "Of --input: key frames per second. Default: all frames.")
+    flags.DEFINE_float("start", 0.0, "Of --input: seconds to leave out at the beginning.")
+    flags.DEFINE_float("end", None, "Of --input: where to stop, in seconds. Default: its end.")
+    flags.DEFINE_string(
+        "crop", "centre", "Of --input: what to keep, as it was imported: centre, or x,y,w,h."
+    )
 
 
 def main():
-    """Reads two pictures, draws between them, writes the result."""
+    """Reads the key frames, draws between them, writes the result."""
     images.check_writable(FLAGS.output)
+    kind = _kind_of_keys()
     config = run_directory.load_config(FLAGS.run_dir)
-    first, second = (
-        images.read_frame(path, config.image_size, config.channels)
-        for path in (FLAGS.first, FLAGS.second)
-    )
+    size = (config.image_size, config.channels)
+    if kind == "input":
+        keys = images.Footage(
+            FLAGS.input, *size, FLAGS.crop, fps=FLAGS.fps, start=FLAGS.start, end=FLAGS.end
+        )
+    else:
+        paths = FLAGS.frame if kind == "frame" else [FLAGS.first, FLAGS.second]
+        keys = [images.read_frame(path, *size) for path in paths]
     model = run_directory.load_model(FLAGS.run_dir)
-    frames = draw(model, first, second, FLAGS.frames)
-    if FLAGS.ends:
-        frames = np.concatenate([first[np.newaxis], frames, second[np.newaxis]])
-    images.write_frames(FLAGS.output, frames, FLAGS.seconds_per_frame, FLAGS.scale)
-    print(f"wrote {FLAGS.output}: {len(frames)} frames")
+    show = ("drawn" if FLAGS.redraw else "given") if FLAGS.ends else "none"
+    frames = draw_through(model, keys, FLAGS.frames, FLAGS.path, show)
+    total = (len(keys) - 1) * (FLAGS.frames + 1) + 1 if FLAGS.ends else None
+    with tqdm(total=total, desc="Drawing", unit=" frames", leave=False, delay=2) as bar:
+        images.write_frames(FLAGS.output, _told(frames, bar), FLAGS.seconds_per_frame, FLAGS.scale)
+        written = bar.n
+    print(f"wrote {FLAGS.output}: {written} frames")
+
+
+def _kind_of_keys():
+    """Which flags name the key frames. Raises `InputError` unless it is one kind, and complete."""
+    given = {
+        "first": FLAGS.first is not None or FLAGS.second is not None,
+        "frame": bool(FLAGS.frame),
+        "input": FLAGS.input is not None,
+    }
+    kinds = [kind for kind, present in given.items() if present]
+    if not kinds:
+        raise InputError("missing --first and --second, or --frame twice or more, or --input")
+    if len(kinds) > 1:
+        raise InputError(f"--{kinds[0]} and --{kinds[1]}: give one or the other")
+    for name in ("first", "second"):
+        if kinds == ["first"] and getattr(FLAGS, name) is None:
+            raise InputError(f"missing --{name}")
+    if kinds == ["frame"] and len(FLAGS.frame) < 2:
+        raise InputError(f"--frame={FLAGS.frame[0]}: give two key frames or more")
+    return kinds[0]
+
+
+def _told(frames, bar):
+    for frame in frames:
+        yield frame
+        bar.update()
 
 
 def draw(model, first, second, count):
@@ -57,6 +124,54 @@ def draw(model, first, second, count):
     if count < 1:
         raise InputError(f"{count} in-betweens: must be at least 1")
     return model.path(first, second, np.linspace(0, 1, count + 2)[1:-1]).numpy()
+
+
+def draw_through(model, keys, count, path="linear", show="given"):
+    """Draws `count` evenly spaced frames in every gap between key frames.
+
+    Args:
+        model: a `TripletVAE`.
+        keys: at least two frames, float [H, W, C] in [0, 1]; a list, or anything else that can be
+            gone through twice. One batch of them is held at a time.
+        count: at least 1.
+        path: how the latents are joined: a row of `interpolation.PATHS`.
+        show: what stands at the key frames themselves: "given", as they are; "drawn", as the model
+            reconstructs them; "none", nothing.
+
+    Yields:
+        float32 [H, W, C] in [0, 1]: the frames in order.
+
+    Raises:
+        InputError: for an unknown path or fewer than one in-between, when the first is asked for.
+    """
+    if count < 1:
+        raise InputError(f"{count} in-betweens: must be at least 1")
+    join = lookup(interpolation.PATHS, path, "path")
+    latents = np.concatenate(
+        [model.encode(np.stack(batch)).mean().numpy() for batch in _batches(keys, _BATCH)]
+    )
+    gaps = len(latents) - 1
+    steps = range(gaps * (count + 1) + 1)
+    if show != "drawn":
+        steps = (step for step in steps if step % (count + 1))
+    drawn = (
+        frame
+        for batch in _batches(steps, _BATCH)
+        for frame in model.decode(join(latents, np.float64(batch) / (count + 1))).numpy()
+    )
+    if show != "given":
+        yield from drawn
+        return
+    for place, key in enumerate(keys):
+        yield key
+        if place < gaps:
+            yield from itertools.islice(drawn, count)
+
+
+def _batches(items, size):
+    items = iter(items)
+    while batch := list(itertools.islice(items, size)):
+        yield batch
 
 
 if __name__ == "__main__":

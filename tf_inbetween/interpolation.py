@@ -1,4 +1,7 @@
-"""Points on the straight line between two latents, which training makes the motion."""
+"""Points on paths through latents: straight lines, which training makes the motion, or a spline.
+
+Paths through many latents z_0 … z_{M-1} have a time t in [0, M-1] that is i at z_i.
+"""
 
 import tensorflow as tf
 
@@ -7,6 +10,44 @@ def lerp(z0, z2, t):
     """z_t = (1-t) z0 + t z2: latents [B, Z] (or [1, Z], for all) and t [B] -> [B, Z]."""
     t = tf.expand_dims(tf.cast(t, z0.dtype), -1)
     return (1 - t) * z0 + t * z2
+
+
+def piecewise_linear(z, t):
+    """Straight lines from each latent to the next: z [M, Z] and t [K] in [0, M-1] -> [K, Z]."""
+    i, u = _place(z, t)
+    return lerp(tf.gather(z, i), tf.gather(z, i + 1), u)
+
+
+def catmull_rom(z, t):
+    """A smooth curve through all latents: z [M, Z], M at least 2, and t [K] in [0, M-1] -> [K, Z].
+
+    The cubic spline of Catmull and Rom (1974): between z_i and z_{i+1} the cubic whose ends are
+    these and whose slopes there are (z_{i+1} - z_{i-1}) / 2 and (z_{i+2} - z_i) / 2. Its slope is
+    continuous, it repeats straight lines and (off its ends) parabolas exactly, and a point depends
+    on four latents alone. At the ends the latents are continued by z_{-1} = 2 z_0 - z_1, so that
+    through two it is the straight line.
+    """
+    i, u = _place(z, t)
+    padded = tf.concat([2 * z[:1] - z[1:2], z, 2 * z[-1:] - z[-2:-1]], axis=0)
+    before, begin, end, after = (tf.gather(padded, i + k) for k in range(4))
+    slope_begin, slope_end = (end - before) / 2, (after - begin) / 2
+    u = tf.expand_dims(u, -1)
+    return (
+        (1 + 2 * u) * (1 - u) ** 2 * begin
+        + u * (1 - u) ** 2 * slope_begin
+        + u**2 * (3 - 2 * u) * end
+        - u**2 * (1 - u) * slope_end
+    )
+
+
+PATHS = {"linear": piecewise_linear, "spline": catmull_rom}
+
+
+def _place(z, t):
+    """t [K] in [0, M-1] as the number of the gap, int32 [K], and the place in it, [K] in [0, 1]."""
+    t = tf.convert_to_tensor(t)
+    i = tf.clip_by_value(tf.cast(tf.floor(t), tf.int32), 0, tf.shape(z)[0] - 2)
+    return i, tf.cast(t - tf.cast(i, t.dtype), z.dtype)
 
 
 def sagitta(z0, z1, z2, stddev, t):

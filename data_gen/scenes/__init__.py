@@ -99,6 +99,11 @@ def get(name: str) -> Scene:
     return Scene(**{**vars(made), "vary": vary})
 
 
+def is_variant(name: str) -> bool:
+    """Whether a name is that of a scene, or begins as the names of a scene's variants do."""
+    return any(name == scene or name.startswith(f"{scene}_") for scene in SCENES)
+
+
 def variant(scene: str, **settings) -> str:
     """Returns the name of a scene's variant.
 

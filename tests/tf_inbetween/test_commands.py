@@ -14,7 +14,7 @@ import PIL.Image
 import pytest
 import tensorflow as tf
 
-from tf_inbetween import inbetween, run_directory, train
+from tf_inbetween import inbetween, interpolation, run_directory, train
 from tf_inbetween.config import Config, InputError
 
 ROOT = Path(__file__).parents[2]
@@ -158,7 +158,7 @@ def test_a_wrong_training_command_ends_in_one_clear_line(fork, arguments, messag
 @pytest.mark.parametrize(
     ("module", "arguments", "message"),
     [
-        ("tf_inbetween.inbetween", [], "error: missing --run_dir, --first, --second, --output"),
+        ("tf_inbetween.inbetween", [], "error: missing --run_dir, --output"),
         ("tf_inbetween.compare", ["--output=out"], "error: missing --run_dir"),
         ("tf_inbetween.inbetween", ["--frames=0"], "error: --frames=0: 0 is not an integer in"),
         ("data_gen.build", ["--workers=-1"], "error: --workers=-1: -1 is not a non-negative"),
@@ -167,6 +167,19 @@ def test_a_wrong_training_command_ends_in_one_clear_line(fork, arguments, messag
         ("data_gen.build", [f"--flagfile={sys.executable}"], "error: --flagfile: cannot be read"),
         ("data_gen.build", ["--scene=kettle"], "error: unknown scene 'kettle'; valid: .*teapot_1"),
         ("data_gen.build", ["teapot"], "error: unexpected argument 'teapot'"),
+        ("data_gen.import_clips", [], "error: missing --name, --input"),
+        (
+            "data_gen.import_clips",
+            ["--name=a", "--input=b.mp4"],
+            "error: b.mp4: no such file or f",
+        ),
+        ("data_gen.import_clips", ["--name=a/b", "--input=."], "error: --name=a/b: only letters"),
+        (
+            "data_gen.import_clips",
+            ["--name=a", "--input=b", "--crop=c"],
+            "error: --crop=c: must be centre or x,y,w,h",
+        ),
+        ("data_gen.import_clips", ["a.mp4"], "error: unexpected argument|error: missing"),
     ],
 )
 def test_any_wrong_command_ends_in_one_clear_line(fork, module, arguments, message):
@@ -281,6 +294,82 @@ def test_the_drawn_frames_are_the_models_inbetweens(trained):
         np.testing.assert_allclose(frame, expected, atol=1e-5)
     with pytest.raises(InputError, match="must be at least 1"):
         inbetween.draw(model, first, second, 0)
+
+
+def key_frames(count):
+    return np.random.default_rng(1).uniform(size=(count, 64, 64, 3)).astype(np.float32)
+
+
+@pytest.mark.parametrize("path", ["linear", "spline"])
+def test_a_path_through_many_key_frames(trained, path, monkeypatch):
+    monkeypatch.setattr(inbetween, "_BATCH", 4)
+    model, keys = run_directory.load_model(trained), key_frames(6)
+    z = model.encode(keys).mean()
+    expected = model.decode(interpolation.PATHS[path](z, np.arange(16) / 3)).numpy()
+    drawn = np.stack(list(inbetween.draw_through(model, keys, 2, path, "drawn")))
+    np.testing.assert_allclose(drawn, expected, atol=1e-5)
+    given = np.stack(list(inbetween.draw_through(model, keys, 2, path)))
+    np.testing.assert_array_equal(given[::3], keys)
+    between = np.stack(list(inbetween.draw_through(model, keys, 2, path, "none")))
+    np.testing.assert_array_equal(np.delete(given, np.s_[::3], axis=0), between)
+    np.testing.assert_allclose(between, np.delete(expected, np.s_[::3], axis=0), atol=1e-5)
+
+
+def test_two_key_frames_are_the_first_and_the_second(trained):
+    model, keys = run_directory.load_model(trained), key_frames(2)
+    np.testing.assert_allclose(
+        np.stack(list(inbetween.draw_through(model, keys, 3, show="none"))),
+        inbetween.draw(model, *keys, 3),
+        atol=1e-5,
+    )
+    with pytest.raises(InputError, match="unknown path 'round': must be one of linear, spline"):
+        next(inbetween.draw_through(model, keys, 3, "round"))
+
+
+def test_inbetween_fills_the_gaps_of_footage(fork, trained, tmp_path):
+    pytest.importorskip("av")
+    (tmp_path / "frames").mkdir()
+    for i in range(5):
+        pixels = np.full((64, 80, 3), 50 * i, np.uint8)
+        PIL.Image.fromarray(pixels).save(tmp_path / f"frames/f{i}.png")
+    command = ["tf_inbetween.inbetween", f"--run_dir={trained}", "--frames=3"]
+    result = fork(*command, "--input=frames", "--output=slow.mp4", "--redraw")
+    assert result.returncode == 0, result.stderr
+    assert result.stdout == ("frames: 80x64 cut to the middle 64x64\nwrote slow.mp4: 17 frames\n")
+    again = fork(*command, "--input=slow.mp4", "--fps=5", "--path=spline", "--output=slow.gif")
+    assert again.returncode == 0, again.stderr
+    assert again.stdout == "wrote slow.gif: 33 frames\n"
+    three = [f"--frame=frames/f{i}.png" for i in (0, 2, 4)]
+    strip = fork(*command, *three, "--noends", "--output=strip.png")
+    assert strip.stdout.endswith("wrote strip.png: 6 frames\n")
+    with PIL.Image.open(tmp_path / "strip.png") as picture:
+        assert picture.size == (6 * 64, 64)
+    (tmp_path / "frames/f4.png").write_text("to be a picture")
+    failed = fork(*command, "--input=frames", "--output=other.mp4")
+    assert failed.returncode == 1
+    assert failed.stderr.startswith("error: frames/f4.png: not a readable picture")
+    assert failed.left == ["frames", "slow.gif", "slow.mp4", "strip.png"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "missing --first and --second, or --frame twice or more, or --input"),
+        (["--first=a.png"], "missing --second"),
+        (["--second=a.png"], "missing --first"),
+        (["--frame=a.png"], "--frame=a.png: give two key frames or more"),
+        (["--frame=a.png", "--input=b.mp4"], "--frame and --input: give one or the other"),
+        (["--first=a.png", "--input=b.mp4"], "--first and --input: give one or the other"),
+        (["--input=b.mp4"], "b.mp4: no such file or folder"),
+        (["--frame=a.png", "--frame=b.png", "--path=round"], "--path=round: value should be one"),
+    ],
+)
+def test_inbetween_without_key_frames(fork, trained, arguments, message):
+    result = fork("tf_inbetween.inbetween", f"--run_dir={trained}", "--output=a.gif", *arguments)
+    assert result.returncode == 1
+    assert result.stderr.startswith(f"error: {message}"), result.stderr
+    assert result.stderr.count("\n") == 1
+    assert result.left == []
 
 
 def final_weights(run_dir):

@@ -1,6 +1,7 @@
 """Pictures of every kind that people have."""
 
 import struct
+import sys
 import zlib
 
 import numpy as np
@@ -225,7 +226,7 @@ def test_a_strip_is_side_by_side(tmp_path):
 
 
 def test_an_unwritable_name_is_refused_and_nothing_is_left(tmp_path):
-    with pytest.raises(InputError, match=r"must end in one of \.apng, \.gif, \.webp, \.png"):
+    with pytest.raises(InputError, match=r"must end in one of \.apng, \.gif, \.webp, \.mp4, \.png"):
         images.write_frames(tmp_path / "a.bmp", np.zeros((1, 8, 8, 3)))
     (tmp_path / "folder.png").mkdir()
     with pytest.raises(InputError, match="is a folder"):
@@ -247,3 +248,46 @@ def test_a_failed_write_keeps_the_old_file(tmp_path, monkeypatch):
         images.write_frames(path, np.zeros((1, 8, 8, 3)))
     assert path.read_bytes() == before
     assert [found.name for found in tmp_path.iterdir()] == ["a.png"]
+
+
+def test_a_film_has_every_frame(tmp_path):
+    av = pytest.importorskip("av")
+    for channels in (1, 3):
+        frames = (np.full((9, 7, channels), i / 4) for i in range(5))  # Odd sides, one by one.
+        path = tmp_path / "żółw: 1.mp4"
+        images.write_frames(path, frames, seconds_per_frame=0.04, scale=3)
+        with av.open(f"file:{path}") as film:
+            assert film.streams.video[0].average_rate == 25
+            shown = [frame.to_ndarray(format="rgb24") for frame in film.decode(video=0)]
+        assert [frame.shape for frame in shown] == [(28, 22, 3)] * 5
+        np.testing.assert_allclose(
+            [frame.mean() / 255 for frame in shown], np.arange(5) / 4, atol=0.02
+        )
+        assert [found.name for found in tmp_path.iterdir()] == [path.name]
+
+
+def test_a_film_without_pyav_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "av", None)
+    with pytest.raises(InputError, match=r"films need the package av: pip install"):
+        images.check_writable(tmp_path / "a.mp4")
+
+
+def test_the_frames_of_a_folder_are_read_as_pictures_are(tmp_path):
+    (tmp_path / "frames").mkdir()
+    for i in (10, 9):
+        save(tmp_path / f"frames/f{i}.png", np.roll(gradient(100), 9 * i, axis=1))
+    said = []
+    frames = images.Footage(tmp_path / "frames", 64, 3, notify=said.append)
+    assert len(frames) == 2
+    for _ in range(2):
+        for frame, i in zip(frames, (9, 10), strict=True):
+            path = tmp_path / f"frames/f{i}.png"
+            np.testing.assert_array_equal(frame, images.read_frame(path, 64, 3, said.append))
+    assert said[0] == f"{tmp_path}/frames: 100x100 resized to 64x64"
+    with pytest.raises(InputError, match="--crop=left: must be centre or x,y,w,h"):
+        images.Footage(tmp_path / "frames", 64, 3, crop="left")
+    with pytest.raises(InputError, match="frames: has no two frames from 1 to"):
+        images.Footage(tmp_path / "frames", 64, 3, start=1)
+    (tmp_path / "frames/f9.png").write_text("to be a picture")
+    with pytest.raises(InputError, match=r"f9\.png: not a readable picture"):
+        list(images.Footage(tmp_path / "frames", 64, 3))

@@ -1,0 +1,323 @@
+"""Footage that a person gives: video files, moving pictures, folders of numbered pictures.
+
+    clip = footage.look("walk.mp4")
+    wanted = footage.select(clip.times, fps=10.0)
+    for place, picture in clip.pictures(wanted):  # PIL pictures, upright, one at a time
+        ...
+
+An input is looked through once for the times of its frames (8 bytes each; of a video the packets,
+nothing is decoded) and then decoded frame by frame, so memory does not grow with its length. Every
+error is a ValueError of one line that names the file.
+
+What becomes of what cameras do:
+
+- Videos that a phone turned by display matrix stand upright; mirrored ones stay as stored.
+- Alpha is kept, and laid over white by `data_gen.pictures`.
+- More than 8 bits are rounded to 8. High dynamic range is not tone-mapped: it looks pale.
+- Untagged colours are BT.709 from 720 lines on and BT.601 below. Pixels count as square, and
+  interlaced frames are not split.
+- A variable frame rate is made even, see `select`.
+- A file that ends before its header says is refused. MPEG-TS and raw streams say nothing of their
+  length, so a shorter one is just shorter.
+- Of several video streams the first is read that is not a cover picture.
+"""
+
+import contextlib
+import dataclasses
+import re
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import PIL.Image
+
+from data_gen import pictures
+
+FOLDER_FPS = 30.0
+_UNTIMED_S = 0.1  # How long browsers show a frame of a moving picture that does not say.
+
+
+@dataclasses.dataclass(frozen=True)
+class Footage:
+    """One input, looked through but not decoded.
+
+    Attributes:
+      path: the file or the folder.
+      times: float64 [N], when each frame is shown, in seconds from the first; rising.
+    """
+
+    path: Path
+    times: np.ndarray
+    _decode: Callable[[], Iterator[tuple[float, Callable[[], PIL.Image.Image]]]]
+
+    def pictures(self, wanted: np.ndarray) -> Iterator[tuple[int, PIL.Image.Image]]:
+        """Decodes the frames that are wanted.
+
+        Args:
+          wanted: int [M], indices of `times`, never falling; some may repeat.
+
+        Yields:
+          M times a place in `wanted`, 0 to M-1, and its picture: upright, of any mode.
+
+        Raises:
+          ValueError: if the input is damaged, or ends before the last one.
+        """
+        place = 0
+        for seconds, picture in self._decode():
+            # By time and not by number: decoders drop what they cannot show.
+            shown = None
+            while place < len(wanted) and self.times[wanted[place]] <= seconds + 1e-4:
+                shown = shown or picture()
+                yield place, shown
+                place += 1
+            if place == len(wanted):
+                return
+        raise _ended_early(self.path, self.times[wanted[place]], self.times[-1])
+
+
+def look(path: str | Path, folder_fps: float = FOLDER_FPS) -> Footage:
+    """Looks through an input.
+
+    Args:
+      path: a video file, a moving picture (GIF, WebP, PNG) or a folder of pictures. A folder's are
+        taken in natural order (frame_2 before frame_10); hidden files and names that do not end
+        like a picture's are left out.
+      folder_fps: pictures of a folder in a second, so that it has times too.
+
+    Raises:
+      ValueError: if there is no such input, it cannot be read, has fewer than two frames, or is a
+        video and PyAV is not installed.
+    """
+    path = Path(path)
+    if path.is_dir():
+        found = _folder(path, folder_fps)
+    elif not path.is_file():
+        raise ValueError(f"{path}: no such file or folder")
+    elif path.suffix.lower() in _picture_suffixes():
+        found = _moving_picture(path)
+    else:
+        found = _video(path)
+    if len(found.times) < 2:
+        raise ValueError(f"{path}: has one frame; in-betweens need two at least")
+    return found
+
+
+def rate(times: np.ndarray) -> float:
+    """Returns frames per second: the mean of even times [N], the median of uneven ones."""
+    if is_even(times):
+        return (len(times) - 1) / (times[-1] - times[0])
+    return 1 / np.median(np.diff(times))
+
+
+def select(
+    times: np.ndarray, fps: float | None = None, start: float = 0.0, end: float | None = None
+) -> np.ndarray:
+    """Chooses frames at an even pace.
+
+    Without `fps` and with even times, that is every frame. Otherwise it is, for every 1/fps
+    seconds, the frame nearest to that moment or the one still on the screen: as a player shows it,
+    so a frame that stands long is repeated. A rate that divides the source's gives an exact pace.
+
+    Args:
+      times: float64 [N], in seconds, rising.
+      fps: frames wanted per second; None for the source's own.
+      start: seconds to leave out at the beginning.
+      end: where to stop, in seconds; None for the end.
+
+    Returns:
+      int64 [M], indices of `times`, never falling.
+
+    Raises:
+      ValueError: if fps is more than the source has, or fewer than two frames are left.
+    """
+    own = rate(times)
+    if fps is not None and fps > 1.01 * own:
+        raise ValueError(f"has {own:.4g} frames a second; --fps={fps:g} would be more")
+    inside = np.flatnonzero((times >= start) & (times < (np.inf if end is None else end)))
+    if len(inside) < 2:
+        until = f"{times[-1]:.4g}" if end is None else f"{end:g}"
+        raise ValueError(f"has no two frames from {start:g} to {until} s; it is {times[-1]:.4g} s")
+    if is_even(times) and (fps is None or fps > 0.99 * own):
+        return inside
+    fps, nearly_half = fps or own, 0.499 / own
+    first, last = times[inside[0]], times[inside[-1]]
+    moments = first + np.arange(int((last + nearly_half - first) * fps) + 1) / fps
+    return np.clip(
+        np.searchsorted(times, moments + nearly_half, side="right") - 1, *inside[[0, -1]]
+    )
+
+
+def is_even(times: np.ndarray) -> bool:
+    """Returns whether times [N] lie within half a frame of an even pace, as rounded ones do."""
+    even = np.linspace(times[0], times[-1], len(times))
+    return bool(np.abs(times - even).max() <= 0.5 * (even[1] - even[0]) + 1e-9)
+
+
+def natural_key(name: str) -> list:
+    """Returns what to sort names by so that frame_2 comes before frame_10."""
+    return [
+        (0, int(part), "") if part.isdecimal() else (1, 0, part.casefold())
+        for part in re.split(r"(\d+)", name)
+        if part
+    ]
+
+
+def _ended_early(path, seconds, whole):
+    return ValueError(
+        f"{path}: truncated or damaged: what can be read ends at {seconds:.3g} of {whole:.3g} s"
+    )
+
+
+def _picture_suffixes():
+    PIL.Image.init()
+    return {
+        suffix
+        for suffix, kind in PIL.Image.registered_extensions().items()
+        if kind in PIL.Image.OPEN and kind != "MPEG"  # Which Pillow names but cannot decode.
+    }
+
+
+# --- folders ---------------------------------------------------------------------------------
+
+
+def _folder(path, fps):
+    names = sorted(
+        (
+            entry.name
+            for entry in path.iterdir()
+            if not entry.name.startswith(".")
+            and entry.suffix.lower() in _picture_suffixes()
+            and entry.is_file()
+        ),
+        key=natural_key,
+    )
+    if not names:
+        raise ValueError(f"{path}: a folder without pictures")
+
+    def decode():
+        for i, name in enumerate(names):
+            yield i / fps, lambda name=name: pictures.read(path / name)
+
+    return Footage(path, np.arange(len(names)) / fps, decode)
+
+
+# --- moving pictures -------------------------------------------------------------------------
+
+
+def _moving_picture(path):
+    durations = [seconds for seconds, _ in _steps(path)]
+    times = np.concatenate([[0.0], np.cumsum(durations)[:-1]])
+
+    def decode():
+        for seconds, (_, picture) in zip(times, _steps(path), strict=False):
+            yield seconds, picture.copy
+
+    return Footage(path, times, decode)
+
+
+def _steps(path):
+    """Yields how long each frame is shown, and the frame, which the next one overwrites."""
+    try:
+        with warnings.catch_warnings(action="ignore"), PIL.Image.open(path) as picture:
+            if picture.width * picture.height > pictures.MAX_PIXELS:
+                raise ValueError(f"more than {pictures.MAX_PIXELS:,} pixels")
+            # An APNG may begin with a still for programs that cannot show it move.
+            still = bool(picture.info.get("default_image", False))
+            for place in range(still, getattr(picture, "n_frames", 1)):
+                picture.seek(place)
+                picture.load()
+                yield picture.info.get("duration", 0) / 1000 or _UNTIMED_S, picture
+    except GeneratorExit:
+        raise
+    except Exception as error:  # Decoders raise of everything for a damaged file.
+        raise ValueError(f"{path}: not a readable picture ({error})") from error
+
+
+# --- videos ----------------------------------------------------------------------------------
+
+
+def _video(path):
+    with _opened(path) as (container, stream):
+        seconds, packets, last = [], 0, 0.0
+        declared, frames = _declared(container, stream), stream.frames
+        for packet in container.demux(stream):
+            if not packet.size:
+                continue  # It only tells the decoder to flush.
+            packets += 1
+            stamp = packet.dts if packet.pts is None else packet.pts
+            if packet.is_corrupt:
+                raise _ended_early(path, last, declared)
+            if not packet.is_discard:
+                seconds.append(stamp if stamp is None else float(stamp * packet.time_base))
+                last = max(last, seconds[-1] or 0.0)
+        pace = float(stream.average_rate or 25)
+    if not seconds:
+        raise ValueError(f"{path}: its video stream is empty")
+    if None in seconds:  # A raw stream has a pace and no times.
+        seconds = np.arange(len(seconds)) / pace
+    times = np.unique(seconds)
+    first, times = times[0], times - times[0]
+    if packets < frames or declared - times[-1] > max(0.5, 3 / pace):
+        raise _ended_early(path, times[-1], declared)
+
+    def decode():
+        with _opened(path) as (container, stream):
+            stream.thread_type = "AUTO"
+            for place, frame in enumerate(container.decode(stream)):
+                seconds = place / pace if frame.time is None else frame.time - first
+                yield seconds, lambda frame=frame: _picture(frame)
+
+    return Footage(path, times, decode)
+
+
+@contextlib.contextmanager
+def _opened(path):
+    """Yields the container and its video stream; what FFmpeg says becomes one line."""
+    try:
+        import av
+    except ModuleNotFoundError:
+        raise ValueError(
+            f"{path}: videos need the package av: pip install 'tf_inbetween[video]'"
+        ) from None
+    try:
+        # "file:", or a colon in the name would make it an address.
+        with av.open(f"file:{path}", metadata_errors="ignore") as container:
+            streams = [
+                stream
+                for stream in container.streams.video
+                if not stream.disposition & av.stream.Disposition.attached_pic
+            ]
+            if not streams:
+                raise ValueError(f"{path}: has no video stream")
+            yield container, streams[0]
+    except av.error.FFmpegError as error:
+        raise ValueError(f"{path}: not a readable video, or damaged ({error.strerror})") from error
+
+
+def _declared(container, stream):
+    """How long the header says that the video is, in seconds; 0 where it does not say."""
+    found = [0.0]
+    if stream.duration is not None:
+        found.append(float(stream.duration * stream.time_base))
+    if stream.frames and stream.average_rate:
+        found.append(float(stream.frames / stream.average_rate))
+    tag = re.fullmatch(r"(\d+):(\d+):(\d+\.?\d*)", stream.metadata.get("DURATION", ""))
+    if tag:
+        hours, minutes, seconds = map(float, tag.groups())
+        found.append(3600 * hours + 60 * minutes + seconds)
+    elif container.duration and len(container.streams) == 1:
+        found.append(container.duration / 1e6)
+    return max(found)
+
+
+def _picture(frame):
+    """A decoded frame as RGB or RGBA, upright."""
+    from av.video.reformatter import Colorspace
+
+    kind = "rgba" if any(part.is_alpha for part in frame.format.components) else "rgb24"
+    untagged = frame.colorspace not in (1, 4, 5, 6, 7, 9)
+    hd = Colorspace.ITU709 if untagged and frame.height >= 720 else None
+    pixels = frame.to_ndarray(format=kind, src_colorspace=hd)
+    picture = PIL.Image.fromarray(pixels)
+    return picture.rotate(frame.rotation, expand=True) if frame.rotation else picture

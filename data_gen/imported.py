@@ -1,0 +1,563 @@
+"""Clips of a person's own: footage cut into clips and stored like a rendered scene.
+
+    made = import_clips(["walk.mp4", "frames/"], Settings(name="my_clips"))
+
+The data set is the config `my_clips` of `inbetween_clips`, with the features that
+`data_gen.builder` describes. pose [K, 1] is the time of every frame within its input, in seconds;
+no clip is closed, there is no gap unit (gaps are frames) and the pace is 0.
+
+- Shots: a frame begins a new one if it differs from the frame before by `shot_threshold` at least
+  (mean over pixels and channels at the clips' size, of 255) and by three times the mean of the two
+  differences before and the two after. Fades are not found. No clip goes over a cut.
+- Clips: `frames_per_clip` frames one after another, none in two clips. What is left at the end of
+  a shot is dropped.
+- Splits: of each input's time the last clips are for the test, those before for validation, each
+  `held_out` of all and at least one; the rest is for training. Inputs of fewer than three clips go
+  whole to one split, in the same shares.
+
+Memory holds one clip and a few frames. The data set is written beside and renamed into place, and
+its bytes depend on the footage, the settings and the installed versions alone.
+"""
+
+import collections
+import contextlib
+import dataclasses
+import itertools
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import PIL.Image
+import tensorflow as tf
+import tensorflow_datasets as tfds
+from tensorflow_datasets.core.example_serializer import ExampleSerializer
+from tensorflow_datasets.core.utils import file_utils
+from tqdm import tqdm
+
+from data_gen import footage, pictures, scenes
+from data_gen.builder import CHANNELS, IMAGE_SIZES, InbetweenClips, _locked
+
+VERSION = "1.0.0"
+CONTACT_SHEET = "contact_sheet.png"
+MIN_FRAMES_PER_CLIP = 5  # The smallest gap that is evaluated is 4 frames.
+
+_SHARD_BYTES = 2**28
+_DESCRIPTION = "Clips cut from footage of a person's own, for learning to draw the frames between."
+_OUTSTANDING = 3.0  # How many times the change around it a cut is.
+_SHEET_ROWS, _SHEET_COLUMNS = 4, 8  # Of the contact sheet: clips of each split, frames of each.
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What decides the clips that come out of some footage.
+
+    Attributes:
+      name: of the data set; letters, digits, "_", "-" and ".".
+      image_size: height and width in pixels, 64 or 128.
+      channels: 3 for RGB, 1 for luminance.
+      frames_per_clip: at least 5.
+      fps: frames per second, at most the footage's own; None for that.
+      start: seconds of each input to leave out at its beginning.
+      end: where each input stops, in seconds; None for its end.
+      crop: x, y, width and height of a box in pixels; None for all. The centred square of it is
+        taken.
+      folder_fps: pictures of a folder in a second.
+      shot_threshold: see the module; 0 looks for no cuts.
+      held_out: share of the clips for validation, and as many for the test; above 0, below 0.5.
+
+    Raises:
+      ValueError: if one is out of range.
+    """
+
+    name: str
+    image_size: int = 64
+    channels: int = 3
+    frames_per_clip: int = 32
+    fps: float | None = None
+    start: float = 0.0
+    end: float | None = None
+    crop: pictures.Box | None = None
+    folder_fps: float = footage.FOLDER_FPS
+    shot_threshold: float = 15.0
+    held_out: float = 0.1
+
+    def __post_init__(self):
+        if not re.fullmatch(r"\w[\w.-]*", self.name):
+            raise ValueError(f"--name={self.name}: only letters, digits, '_', '-' and '.'")
+        if scenes.is_variant(self.name):
+            raise ValueError(f"--name={self.name}: is a rendered scene; choose another name")
+        if self.image_size not in IMAGE_SIZES:
+            raise ValueError(f"unknown image size {self.image_size!r}; valid: {IMAGE_SIZES}")
+        if self.channels not in CHANNELS:
+            raise ValueError(f"unknown number of channels {self.channels!r}; valid: {CHANNELS}")
+        if self.frames_per_clip < MIN_FRAMES_PER_CLIP:
+            raise ValueError(
+                f"--frames_per_clip={self.frames_per_clip}: at least {MIN_FRAMES_PER_CLIP}"
+            )
+        for name in ("fps", "folder_fps"):
+            value = getattr(self, name)
+            if value is not None and not 0 < value < 1e4:
+                raise ValueError(f"--{name}={value:g}: must be above 0 and below 10000")
+        if not 0 <= self.start < np.inf:
+            raise ValueError(f"--start={self.start:g}: must be at least 0 seconds")
+        if self.end is not None and not self.end > self.start:
+            raise ValueError(f"--end={self.end:g}: must be after --start={self.start:g}")
+        if not self.shot_threshold >= 0:
+            raise ValueError(f"--shot_threshold={self.shot_threshold:g}: must be at least 0")
+        if not 0 < self.held_out < 0.5:
+            raise ValueError(f"--held_out={self.held_out:g}: must be above 0 and below 0.5")
+
+
+@dataclasses.dataclass(frozen=True)
+class Imported:
+    """What an import made.
+
+    Attributes:
+      data_dir: the data set's folder.
+      clips: the number of clips of each split.
+      frames_read: the frames that were chosen from the footage.
+      shots: into which it was cut.
+      notes: what was done to pictures, and to how many.
+    """
+
+    data_dir: Path
+    clips: dict[str, int]
+    frames_read: int
+    shots: int
+    notes: dict[str, int]
+
+
+def names(data_dir: str | Path | None = None) -> list[str]:
+    """Returns the names of the imported data sets, sorted."""
+    found = []
+    for path in _folder("*", data_dir).parent.parent.glob(f"*/{VERSION}/dataset_info.json"):
+        with contextlib.suppress(OSError, ValueError):
+            if json.loads(path.read_text()).get("moduleName") == __name__:
+                found.append(path.parent.parent.name)
+    return sorted(found)
+
+
+def open_clips(
+    name: str, image_size: int, channels: int, data_dir: str | Path | None = None
+) -> tfds.core.DatasetBuilder:
+    """Returns the builder of an imported data set.
+
+    Args:
+      name: as it was imported.
+      image_size, channels: what the frames must have.
+      data_dir: where TFDS keeps its data sets; None for its default.
+
+    Raises:
+      ValueError: if there is no such data set (the message lists all scenes), or its frames are
+        of another size.
+    """
+    imported = names(data_dir)
+    if name not in imported:
+        valid = ", ".join([*sorted(scenes.SCENES), *imported])
+        raise ValueError(f"unknown scene {name!r}; valid: {valid}")
+    builder = tfds.builder_from_directory(_folder(name, data_dir))
+    found = builder.info.metadata
+    if (found["image_size"], found["channels"]) != (image_size, channels):
+        raise ValueError(
+            f"scene {name!r} was imported with --image_size={found['image_size']} "
+            f"--channels={found['channels']}, not --image_size={image_size} --channels={channels}: "
+            "ask for those, or import it again"
+        )
+    return builder
+
+
+def import_clips(
+    inputs: Sequence[str | Path],
+    settings: Settings,
+    data_dir: str | Path | None = None,
+    overwrite: bool = False,
+    notify: Callable[[str], None] = lambda line: None,
+) -> Imported:
+    """Cuts footage into clips and stores them.
+
+    Args:
+      inputs: video files, moving pictures and folders of pictures.
+      settings: how.
+      data_dir: where TFDS keeps its data sets; None for its default.
+      overwrite: whether to replace a data set of that name.
+      notify: told in one line of each input what it is.
+
+    Raises:
+      ValueError: if the name is taken, an input cannot be read, or a split gets no clip. Nothing
+        is left behind then, nor after any other error.
+      OSError, tf.errors.OpError: if it cannot be written.
+    """
+    folder = _folder(settings.name, data_dir)
+    taken = ValueError(f"--name={settings.name}: is taken ({folder}); --overwrite replaces it")
+    if folder.exists() and not overwrite:
+        raise taken
+    if not inputs:
+        raise ValueError("no --input: name a video, a moving picture or a folder of pictures")
+    looked = [footage.look(path, settings.folder_fps) for path in inputs]
+    wanted = [_select(one, settings) for one in looked]
+    for one, frames in zip(looked, wanted, strict=True):
+        notify(_describe(one, frames, settings))
+    plan = divide([len(frames) for frames in wanted], settings.frames_per_clip, settings.held_out)
+
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(_leaving_no_folders(folder.parent))
+        stack.enter_context(_locked(folder.parent))
+        if folder.exists() and not overwrite:
+            raise taken
+        beside = Path(stack.enter_context(file_utils.incomplete_dir(folder, overwrite=overwrite)))
+        bar = stack.enter_context(
+            tqdm(total=sum(map(len, wanted)), desc="Importing", unit=" frames", mininterval=0.5)
+        )
+        info = _info(settings, looked, beside)
+        shards = {
+            split: stack.enter_context(_Shards(beside, split, info)) for split in scenes.SPLITS
+        }
+        rows = {split: _Spread(_SHEET_ROWS) for split in scenes.SPLITS}
+        shots, notes = itertools.count(), collections.Counter()
+        for one, frames, segments in zip(looked, wanted, plan, strict=True):
+            drawn = _frames(one, frames, settings, notes, bar)
+            drawn = marked(drawn, settings.shot_threshold)
+            for split, clip in cut(_counting(drawn, shots), segments, settings.frames_per_clip):
+                index = shards[split].clips
+                shards[split].write(_example(f"{split}_{index:06d}_{one.path.name}", clip))
+                rows[split].add([frame for _, frame in clip])
+        empty = [split for split in scenes.SPLITS if not shards[split].clips]
+        if empty:
+            raise ValueError(
+                f"no clip of {settings.frames_per_clip} frames for {', '.join(empty)}: give more "
+                "footage, or a smaller --frames_per_clip or --shot_threshold=0"
+            )
+        info.set_splits(tfds.core.SplitDict([shards[split].close() for split in scenes.SPLITS]))
+        info.write_to_directory(beside)
+        _contact_sheet([row for split in scenes.SPLITS for row in rows[split].kept]).save(
+            beside / CONTACT_SHEET
+        )
+        bar.close()
+        read = bar.n
+    clips = {split: shards[split].clips for split in scenes.SPLITS}
+    return Imported(folder, clips, read, next(shots), dict(notes))
+
+
+# --- how footage is cut ----------------------------------------------------------------------
+
+
+def divide(counts: Sequence[int], length: int, held_out: float) -> list[list[tuple[str, int]]]:
+    """Divides the time of inputs among the splits.
+
+    Args:
+      counts: frames of each input.
+      length: frames of a clip.
+      held_out: share for validation, and for the test.
+
+    Returns:
+      For each input its stretches in order: the split and the number of frames, together all.
+    """
+
+    def shares(units):
+        held = max(round(held_out * units), 1) if units >= 3 else 0
+        return units - 2 * held, held, held
+
+    short = sum(length <= count < 3 * length for count in counts)
+    in_turn = (
+        split for split, n in zip(scenes.SPLITS, shares(short), strict=True) for _ in range(n)
+    )
+    plan = []
+    for count in counts:
+        if count < length:
+            plan.append([("train", count)])
+        elif count < 3 * length:
+            plan.append([(next(in_turn), count)])
+        else:
+            _, *held = shares(count // length)
+            sizes = [count - sum(held) * length, *(n * length for n in held)]
+            plan.append(list(zip(scenes.SPLITS, sizes, strict=True)))
+    return plan
+
+
+def marked(frames: Iterable, threshold: float) -> Iterator[tuple[bool, tuple]]:
+    """Finds the cuts between shots.
+
+    Args:
+      frames: (anything, uint8 array) for every frame, in order.
+      threshold: see the module; 0 finds none.
+
+    Yields:
+      Whether a shot begins here (the first frame begins none), and the frame.
+    """
+    before, ahead, last = collections.deque(maxlen=2), collections.deque(), None
+
+    def judged():
+        change, frame = ahead.popleft()
+        near = [*before, *(change for change, _ in ahead)]
+        if change is None:
+            return False, frame
+        before.append(change)
+        outstanding = not near or change >= _OUTSTANDING * np.mean(near)
+        return bool(threshold and change >= threshold and outstanding), frame
+
+    for frame in frames:
+        pixels = frame[1].astype(np.int16)
+        ahead.append((None if last is None else float(np.abs(pixels - last).mean()), frame))
+        last = pixels
+        if len(ahead) == 3:
+            yield judged()
+    while ahead:
+        yield judged()
+
+
+def cut(
+    frames: Iterable[tuple[bool, tuple]], segments: Sequence[tuple[str, int]], length: int
+) -> Iterator[tuple[str, list]]:
+    """Cuts the frames of an input into clips.
+
+    Args:
+      frames: whether a shot begins, and the frame; from `marked`.
+      segments: of this input, from `divide`.
+      length: frames of a clip.
+
+    Yields:
+      The split and its `length` frames, one after another in one shot.
+    """
+    frames = iter(frames)
+    for split, count in segments:
+        clip = []
+        for begins, frame in itertools.islice(frames, count):
+            if begins:
+                clip = []
+            clip.append(frame)
+            if len(clip) == length:
+                yield split, clip
+                clip = []
+
+
+def gaps(length: int) -> list[float]:
+    """Returns the gaps at which clips of so many frames are judged: 4, 8, 16, … frames, and most.
+
+    All are multiples of 4, so that a quarter of them is a whole frame.
+    """
+    largest = (length - 1) // 4 * 4
+    doubled = itertools.takewhile(lambda gap: gap < largest, (4 * 2**i for i in itertools.count()))
+    return [float(gap) for gap in (*doubled, largest)]
+
+
+def _select(one, settings):
+    try:
+        return footage.select(one.times, settings.fps, settings.start, settings.end)
+    except ValueError as error:
+        raise ValueError(f"{one.path}: {error}") from error
+
+
+def _frames(one, wanted, settings, notes, bar):
+    """Yields (seconds, frame uint8 [H, W, C]) of the chosen frames of one input."""
+    shown = frame = None
+    for place, picture in one.pictures(wanted):
+        if picture is not shown:  # One that stands long comes several times.
+            try:
+                frame = pictures.convert(
+                    picture,
+                    settings.image_size,
+                    settings.channels,
+                    settings.crop,
+                    lambda text: notes.update([f"{one.path}: {text}"]),
+                    quick=True,
+                )
+            except ValueError as error:
+                raise ValueError(f"{one.path}: {error}") from error
+            shown = picture
+        bar.update()
+        yield one.times[wanted[0]] + place / _pace(one, settings), frame
+
+
+def _pace(one, settings):
+    """Frames per second of the clips of one input."""
+    own = footage.rate(one.times)
+    return own if settings.fps is None else min(settings.fps, own)
+
+
+def _describe(one, wanted, settings):
+    own, pace = footage.rate(one.times), _pace(one, settings)
+    line = f"{one.path}: {len(one.times)} frames, {own:.4g} a second"
+    if not footage.is_even(one.times):
+        line += f", unevenly: made even at {pace:.4g}"
+    if len(wanted) != len(one.times):
+        line += f"; {len(wanted)} taken"
+    if len(wanted) < settings.frames_per_clip:
+        line += f", too few for a clip of {settings.frames_per_clip}"
+    return line
+
+
+def _counting(frames, shots):
+    """Passes frames on and counts the shots."""
+    for place, (begins, frame) in enumerate(frames):
+        if begins or not place:
+            next(shots)
+        yield begins, frame
+
+
+# --- how clips are stored --------------------------------------------------------------------
+
+
+def _folder(name, data_dir):
+    _, folder = file_utils.get_data_dir_and_dataset_dir(
+        given_data_dir=data_dir,
+        builder_name=InbetweenClips.name,
+        config_name=name,
+        version=tfds.core.Version(VERSION),
+    )
+    return Path(folder)
+
+
+@contextlib.contextmanager
+def _leaving_no_folders(folder):
+    """Removes, after an error, the folders on the way to `folder` that were not there before."""
+    new = list(itertools.takewhile(lambda path: not path.exists(), [folder, *folder.parents]))
+    try:
+        yield
+    except BaseException:
+        (folder / ".lock").unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            for path in new:
+                path.rmdir()
+        raise
+
+
+def _example(name, clip):
+    seconds, frames = zip(*clip, strict=True)
+    return {
+        "clip": name,
+        "frames": np.stack(frames),
+        "pose": np.array(seconds, np.float32)[:, np.newaxis],
+        "closed": False,
+        "pace": 0.0,
+    }
+
+
+def _info(settings, looked, folder):
+    size = settings.image_size
+    return tfds.core.DatasetInfo(
+        builder=tfds.core.dataset_info.DatasetIdentity(
+            name=InbetweenClips.name,
+            version=tfds.core.Version(VERSION),
+            data_dir=str(folder),
+            module_name=__name__,
+            config_name=settings.name,
+            config_description=_DESCRIPTION,
+        ),
+        description=_DESCRIPTION,
+        features=tfds.features.FeaturesDict(
+            {
+                "clip": tfds.features.Text(),
+                "frames": tfds.features.Sequence(
+                    tfds.features.Image(
+                        shape=(size, size, settings.channels), encoding_format="png"
+                    )
+                ),
+                "pose": tfds.features.Tensor(shape=(None, 1), dtype=np.float32),
+                "closed": np.bool_,
+                "pace": np.float32,
+            }
+        ),
+        metadata=tfds.core.MetadataDict(
+            scene=settings.name,
+            pose_names=["seconds"],
+            gap_unit="",
+            gaps=gaps(settings.frames_per_clip),
+            image_size=size,
+            channels=settings.channels,
+            frames_per_clip=settings.frames_per_clip,
+            inputs=[one.path.name for one in looked],
+            frames_per_second=[round(_pace(one, settings), 6) for one in looked],
+            start=settings.start,
+            end=settings.end,
+            crop=settings.crop and list(settings.crop),
+            shot_threshold=settings.shot_threshold,
+            held_out=settings.held_out,
+            generator_version=VERSION,
+        ),
+    )
+
+
+class _Shards(contextlib.AbstractContextManager):
+    """The files of one split, written in the order in which the clips come."""
+
+    def __init__(self, folder, split, info):
+        self.clips = 0
+        self._split, self._info = split, info
+        self._serializer = ExampleSerializer(info.features.get_serialized_info())
+        self._template = tfds.core.ShardedFileTemplate(
+            data_dir=folder, dataset_name=info.name, split=split, filetype_suffix="tfrecord"
+        )
+        self._paths, self._lengths, self._sizes, self._writer = [], [], [], None
+
+    def write(self, example):
+        """Appends one example."""
+        found = self._serializer.get_tf_example(self._info.features.encode_example(example))
+        record = found.SerializeToString(deterministic=True)
+        if self._writer is None or self._sizes[-1] + len(record) > _SHARD_BYTES:
+            self._close_shard()
+            path = Path(self._template.data_dir) / f"{self._split}-{len(self._paths)}"
+            self._writer = tf.io.TFRecordWriter(str(path))
+            self._paths.append(path)
+            self._lengths.append(0)
+            self._sizes.append(0)
+        self._writer.write(record)
+        self.clips += 1
+        self._lengths[-1] += 1
+        self._sizes[-1] += len(record)
+
+    def close(self):
+        """Ends the files, named as TFDS names them; returns the `tfds.core.SplitInfo`."""
+        self._close_shard()
+        for index, path in enumerate(self._paths):
+            path.rename(
+                self._template.sharded_filepath(shard_index=index, num_shards=len(self._paths))
+            )
+        return tfds.core.SplitInfo(
+            name=self._split,
+            shard_lengths=self._lengths,
+            num_bytes=sum(self._sizes),
+            filename_template=self._template,
+        )
+
+    def __exit__(self, *error):
+        with contextlib.suppress(tf.errors.OpError):  # The disk that is full, a second time.
+            self._close_shard()
+
+    def _close_shard(self):
+        if self._writer is not None:
+            writer, self._writer = self._writer, None
+            writer.close()
+
+
+class _Spread:
+    """Keeps `count` clips, about evenly spread over all that come, in constant memory."""
+
+    def __init__(self, count):
+        self._count, self._step, self._seen, self._held = count, 1, 0, []
+
+    @property
+    def kept(self):
+        """Lists of frames."""
+        last = len(self._held) - 1
+        places = np.linspace(0, last, min(self._count, last + 1)).round().astype(int)
+        return [self._held[place] for place in places]
+
+    def add(self, clip):
+        """Shows it one clip."""
+        if self._seen % self._step == 0:
+            self._held.append(clip)
+        self._seen += 1
+        if len(self._held) == 2 * self._count:
+            self._held, self._step = self._held[::2], 2 * self._step
+
+
+def _contact_sheet(clips):
+    """Some clips, one a row, some frames of each: a `PIL.Image.Image`."""
+    rows = []
+    for clip in clips:
+        places = np.linspace(0, len(clip) - 1, min(_SHEET_COLUMNS, len(clip))).round().astype(int)
+        rows.append(np.concatenate([clip[place] for place in places], axis=1))
+    sheet = np.concatenate(rows)
+    return PIL.Image.fromarray(sheet[..., 0] if sheet.shape[-1] == 1 else sheet)

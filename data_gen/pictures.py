@@ -1,0 +1,129 @@
+"""What a picture that a person gives becomes: upright, square, in the model's colours.
+
+One set of rules for the pictures of `tf_inbetween.images` and the footage of `data_gen.footage`.
+Pillow alone; no renderer and no TensorFlow. Every error is a ValueError of one line.
+"""
+
+import re
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import PIL.Image
+import PIL.ImageOps
+
+MAX_PIXELS = 2**27  # 134 million. Pillow's own limit, which warns first, lies a third higher.
+
+Box = tuple[int, int, int, int]
+
+
+def read(path: Path) -> PIL.Image.Image:
+    """Returns the picture in a file, upright and decoded; of a moving one the first frame.
+
+    Raises:
+      ValueError: if it is no picture, or one of over 2^27 pixels.
+    """
+    too_many = f"{path}: more than the {MAX_PIXELS:,} pixels that a picture may have"
+    try:
+        with warnings.catch_warnings(action="ignore"), PIL.Image.open(path) as picture:
+            if picture.width * picture.height <= MAX_PIXELS:
+                return PIL.ImageOps.exif_transpose(picture)
+    except PIL.Image.DecompressionBombError:
+        pass
+    except Exception as error:  # Decoders raise of everything for a damaged file.
+        raise ValueError(f"{path}: not a readable picture ({error})") from error
+    raise ValueError(too_many)
+
+
+def convert(
+    picture: PIL.Image.Image,
+    size: int,
+    channels: int,
+    crop: Box | None = None,
+    notify: Callable[[str], None] = lambda text: None,
+    quick: bool = False,
+) -> np.ndarray:
+    """Returns a picture as a square frame.
+
+    Grey, black-and-white, palette, transparent, CMYK and 16-bit pictures are converted: grey is
+    repeated to RGB, RGB becomes luma (Rec. 601) where there is one channel, transparency is laid
+    over white, whole numbers of more than 8 bits count from 0 to 65535 and floats from 0 to 1. The
+    picture, or the box of it, is cut to its centred square and resized with antialiasing.
+
+    Args:
+      picture: of any mode and size.
+      size: height and width of the frame.
+      channels: 3 or 1.
+      crop: x, y, width and height of a box in pixels, x from the left and y from the top.
+      notify: told in one line what was cut, resized or laid over white.
+      quick: whether more than sixfold reductions average whole blocks first: seven times as fast
+        for a frame of 1080 lines, and off by a grey level or two.
+
+    Returns:
+      uint8 [size, size, channels].
+
+    Raises:
+      ValueError: if values lie outside those ranges, or the box outside the picture; the message
+        lacks the picture's name.
+    """
+    picture = _to_mode(picture, "RGB" if channels == 3 else "L", notify)
+    picture = _fit(picture, size, crop, notify, quick)
+    return np.asarray(picture).reshape(size, size, channels)
+
+
+def parse_crop(text: str) -> Box | None:
+    """Returns the box that a command line's --crop means: "x,y,w,h"; None for "centre".
+
+    Raises:
+      ValueError: if it is neither.
+    """
+    if text == "centre":
+        return None
+    if not re.fullmatch(r"\d+,\d+,[1-9]\d*,[1-9]\d*", text, re.ASCII):
+        raise ValueError(f"--crop={text}: must be centre or x,y,w,h, such as 80,0,480,480")
+    return tuple(int(part) for part in text.split(","))
+
+
+def _to_mode(picture, mode, notify):
+    if picture.mode.startswith(("I", "F")):
+        values = np.asarray(picture, np.float64)
+        top = 1.0 if picture.mode == "F" else 65535.0
+        if not (values.min() >= 0 and values.max() <= top):  # NaN is neither.
+            raise ValueError(f"its values must be numbers from 0 to {top:g}")
+        picture = PIL.Image.fromarray(np.rint(values * (255.0 / top)).astype(np.uint8))
+    try:
+        if picture.has_transparency_data:
+            picture = picture.convert("RGBA")
+            if picture.getextrema()[3][0] < 255:
+                notify("its transparent parts are laid over white")
+            white = PIL.Image.new("RGBA", picture.size, "white")
+            picture = PIL.Image.alpha_composite(white, picture)
+        return picture.convert(mode)
+    except ValueError as error:
+        raise ValueError(f"cannot be converted to {mode} ({error})") from error
+
+
+def _fit(picture, size, crop, notify, quick):
+    width, height = picture.size
+    x, y, box_width, box_height = crop or (0, 0, width, height)
+    if x + box_width > width or y + box_height > height:
+        raise ValueError(f"{width}x{height}: the box {x},{y},{box_width},{box_height} is not in it")
+    side = min(box_width, box_height)
+    left, top = x + (box_width - side) // 2, y + (box_height - side) // 2
+    done = []
+    if (side, side) != (width, height):
+        picture = picture.crop((left, top, left + side, top + side))
+        done.append(f"cut to {f'the {side}x{side} at {left},{top}' if crop else _middle(side)}")
+    if side != size:
+        picture = picture.resize(
+            (size, size), PIL.Image.Resampling.LANCZOS, reducing_gap=3.0 if quick else None
+        )
+        done.append(f"resized to {size}x{size}")
+    if done:
+        notify(f"{width}x{height} {', '.join(done)}")
+    return picture
+
+
+def _middle(side):
+    return f"the middle {side}x{side}"

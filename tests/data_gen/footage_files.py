@@ -1,0 +1,56 @@
+"""Footage for the tests: a square that moves, as every kind of file."""
+
+import fractions
+
+import numpy as np
+import PIL.Image
+import pytest
+
+
+def moving_square(count, height=48, width=64):
+    """[count, height, width, 3] uint8: a red square goes to and fro below a blue bar, on grey."""
+    frames = np.full((count, height, width, 3), 60, np.uint8)
+    frames[:, : height // 8] = (0, 0, 255)
+    for i, frame in enumerate(frames):
+        left = abs((2 * i + width - 8) % (2 * (width - 8)) - (width - 8))
+        frame[height // 2 : height // 2 + 8, left : left + 8] = (255, 0, 0)
+    return frames
+
+
+def write_video(path, frames, rate=30, codec="libx264", pixels="yuv420p", times_ms=None, **more):
+    """Writes frames [K, H, W, 3 or 4] as a video; `more`: rotation, container options."""
+    av = pytest.importorskip("av")
+    with av.open(str(path), "w", options=more.get("options", {})) as film:
+        options = {"crf": "12", "preset": "ultrafast"} if codec == "libx264" else {}
+        stream = film.add_stream(codec, rate=rate, options=options)
+        stream.height, stream.width = frames.shape[1:3]
+        stream.pix_fmt = pixels
+        if "rotation" in more:
+            stream.set_display_rotation(more["rotation"])
+        if times_ms is not None:
+            stream.codec_context.time_base = fractions.Fraction(1, 1000)
+        for i, frame in enumerate(frames):
+            picture = av.VideoFrame.from_ndarray(
+                frame, format="rgba" if frame.shape[-1] == 4 else "rgb24"
+            )
+            if times_ms is not None:
+                picture.pts, picture.time_base = int(times_ms[i]), fractions.Fraction(1, 1000)
+            film.mux(stream.encode(picture))
+        film.mux(stream.encode())
+    return path
+
+
+def write_folder(path, frames):
+    """Writes frames as frame_1.png, frame_2.png, …"""
+    path.mkdir()
+    for i, frame in enumerate(frames, 1):
+        PIL.Image.fromarray(frame).save(path / f"frame_{i}.png")
+    return path
+
+
+def write_animation(path, frames, milliseconds=50):
+    """Writes frames as a GIF, a WebP or an APNG."""
+    first, *rest = [PIL.Image.fromarray(frame) for frame in frames]
+    more = {"lossless": True} if path.suffix == ".webp" else {}
+    first.save(path, save_all=True, append_images=rest, duration=milliseconds, loop=0, **more)
+    return path

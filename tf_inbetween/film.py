@@ -1,0 +1,53 @@
+"""Writes a clip of a scene as a film or an animation, to look at or to import again.
+
+python -m tf_inbetween.film --scene=teapot_1dof --split=test --output=turn.mp4
+"""
+
+import itertools
+
+from absl import flags
+
+from tf_inbetween import command_line, images
+from tf_inbetween.config import Config, InputError
+from tf_inbetween.data import load_clips, prepare
+
+FLAGS = flags.FLAGS
+
+
+def define_flags():
+    """Defines the flags of this command."""
+    flags.DEFINE_string("scene", "teapot_1dof", "Whose clip.")
+    flags.DEFINE_integer("image_size", 64, "Height and width of a frame in pixels: 64 or 128.")
+    flags.DEFINE_integer("channels", 3, "3 for RGB, 1 for grey.")
+    flags.DEFINE_string("data_dir", "", "Where data sets live; empty: where TFDS keeps them.")
+    flags.DEFINE_string("split", "test", "Of which split.")
+    flags.DEFINE_integer("clip", 0, "Which one, counted from 0.", 0)
+    flags.DEFINE_integer("times", 1, "How often it is shown, one after another.", 1, 1000)
+    flags.DEFINE_string(
+        "output", None, "Where to: .gif, .webp, .apng, .mp4, or .png for a strip.", required=True
+    )
+    flags.DEFINE_float("fps", 30.0, "Frames of a second.", 0.1, 100)
+    flags.DEFINE_integer("scale", 1, "Pixels drawn for every pixel of a frame.", 1, 64)
+
+
+def main():
+    """Writes the clip that the flags name, its data set built first if need be."""
+    images.check_writable(FLAGS.output)
+    config = Config(
+        scene=FLAGS.scene,
+        image_size=FLAGS.image_size,
+        channels=FLAGS.channels,
+        data_dir=FLAGS.data_dir,
+    )
+    clips = load_clips(prepare(config), FLAGS.split)
+    if FLAGS.clip >= len(clips):
+        raise InputError(f"--clip={FLAGS.clip}: split {FLAGS.split!r} has {len(clips)}")
+    frames = clips[FLAGS.clip].frames
+    shown = itertools.chain.from_iterable(itertools.repeat(frames / 255.0, FLAGS.times))
+    images.write_frames(FLAGS.output, shown, 1 / FLAGS.fps, FLAGS.scale)
+    print(f"wrote {FLAGS.output}: {FLAGS.times * len(frames)} frames")
+
+
+if __name__ == "__main__":
+    define_flags()
+    command_line.run(main)
