@@ -25,6 +25,11 @@ TINY = {
 }
 
 
+def pytest_collection_modifyitems(items):
+    """Puts the longest files first, so that no worker is left alone with one at the end."""
+    items.sort(key=lambda item: item.path.name not in ("test_readme.py", "test_own_clips_page.py"))
+
+
 @pytest.fixture(scope="session")
 def builder(tmp_path_factory):
     """A built data set of the teapot's turn with every tenth frame, drawn with one ray a pixel."""
