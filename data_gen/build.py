@@ -1,10 +1,8 @@
 """Renders a scene into a data set: python -m data_gen.build --scene=teapot_1dof."""
 
-import os
-import sys
 import time
 
-from absl import app, flags, logging
+from absl import flags
 
 from data_gen import command_line, scene_flags
 
@@ -22,33 +20,25 @@ _BEAM = flags.DEFINE_string(
 )
 
 
-def main(argv: list[str]) -> None:
+def main() -> None:
     """Builds what the flags say and prints where it is."""
-    command_line.no_more_arguments(argv)
-    if not flags.FLAGS["verbosity"].present:
-        logging.set_verbosity(logging.WARNING)
     from data_gen import builder
 
-    try:
-        scene, image_size, channels, workers = scene_flags.variant()
-        name = builder.config_name(scene, image_size, channels)
-        clips = builder.InbetweenClips(config=name, data_dir=_DATA_DIR.value)
-        was_there = clips.data_path.exists() and not _OVERWRITE.value
-        start = time.monotonic()
-        clips = builder.build(
-            scene,
-            image_size,
-            channels,
-            _DATA_DIR.value,
-            _OVERWRITE.value,
-            workers,
-            _BEAM.value,
-        )
-        seconds = time.monotonic() - start
-    except (ValueError, RuntimeError, OSError) as error:
-        sys.exit(f"error: {command_line.one_line(error)}")
-    except KeyboardInterrupt:
-        sys.exit("interrupted: nothing was built")
+    scene, image_size, channels, workers = scene_flags.variant()
+    name = builder.config_name(scene, image_size, channels)
+    clips = builder.InbetweenClips(config=name, data_dir=_DATA_DIR.value)
+    was_there = clips.data_path.exists() and not _OVERWRITE.value
+    start = time.monotonic()
+    clips = builder.build(
+        scene,
+        image_size,
+        channels,
+        _DATA_DIR.value,
+        _OVERWRITE.value,
+        workers,
+        _BEAM.value,
+    )
+    seconds = time.monotonic() - start
 
     counts = clips.counts()
     frames = sum(frames for _, frames in counts.values())
@@ -65,6 +55,4 @@ def main(argv: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    # TensorFlow only writes files here: what it says of GPUs and CPU features is beside the point.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    app.run(main, flags_parser=command_line.parse)
+    command_line.run(main, on_interrupt="nothing was built")

@@ -11,7 +11,14 @@ FLAGS = flags.FLAGS
 
 
 def run(main: Callable[[], None], on_interrupt: str = "") -> None:
-    """Runs `main()` on the parsed flags; a bad input ends in one line and exit code 1.
+    """Parses the flags and runs `guarded(main, on_interrupt)`."""
+    # TensorFlow only writes files here: what it says of GPUs and CPU features is beside the point.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    app.run(guarded(main, on_interrupt), flags_parser=_parse)
+
+
+def guarded(main: Callable[[], None], on_interrupt: str = "") -> Callable[[list[str]], None]:
+    """Returns a function of argv that runs `main()`; a bad input ends it in one line, exit code 1.
 
     Bad input is a ValueError, a file that cannot be read or written, or a RuntimeError, such as
     that of a rendering process that died, or what TensorFlow reports.
@@ -20,11 +27,10 @@ def run(main: Callable[[], None], on_interrupt: str = "") -> None:
       main: a function of no arguments.
       on_interrupt: what Ctrl-C means for this command, said after "interrupted: ".
     """
-    # TensorFlow only writes files here: what it says of GPUs and CPU features is beside the point.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-    def guarded(argv):
-        no_more_arguments(argv)
+    def run_main(argv):
+        if len(argv) > 1:
+            sys.exit(f"error: unexpected argument {argv[1]!r}: settings are --name=value")
         if not FLAGS["verbosity"].present:
             logging.set_verbosity(logging.WARNING)
         try:
@@ -34,19 +40,13 @@ def run(main: Callable[[], None], on_interrupt: str = "") -> None:
         except Exception as error:
             if not isinstance(error, (ValueError, RuntimeError, OSError, *_tensorflow_errors())):
                 raise
-            sys.exit(f"error: {one_line(error)}")
+            sys.exit(f"error: {_one_line(error)}")
 
-    app.run(guarded, flags_parser=parse)
-
-
-def no_more_arguments(argv: list[str]) -> None:
-    """Ends the program with one line if there are arguments that are no flags."""
-    if len(argv) > 1:
-        sys.exit(f"error: unexpected argument {argv[1]!r}: settings are --name=value")
+    return run_main
 
 
-def one_line(error: BaseException) -> str:
-    """Returns what an error says, in one line."""
+def _one_line(error):
+    """What an error says, in one line."""
     if isinstance(error, OSError) and error.filename is not None and error.strerror:
         return f"{error.filename}: {error.strerror}"
     return " ".join(str(getattr(error, "message", error)).split()) or type(error).__name__
@@ -57,15 +57,14 @@ def _tensorflow_errors():
     return (tensorflow.errors.OpError,) if tensorflow else ()
 
 
-def parse(argv: list[str]) -> list[str]:
-    """Reads the flags for `app.run`; ends the program with one line if they cannot be read."""
+def _parse(argv):
     try:
         return FLAGS(argv)
     except flags.CantOpenFlagFileError as error:
-        sys.exit(f"error: --flagfile={one_line(error.__context__)}")
+        sys.exit(f"error: --flagfile={_one_line(error.__context__)}")
     except UnicodeDecodeError:
         sys.exit("error: --flagfile: cannot be read as text")
     except (flags.Error, ValueError) as error:
         missing = re.findall(r"flag (--\w+)=None: Flag \1 must have a value", str(error))
-        line = f"missing {', '.join(missing)}" if missing else one_line(error)
+        line = f"missing {', '.join(missing)}" if missing else _one_line(error)
         sys.exit(f"error: {line.removeprefix('flag ')}")

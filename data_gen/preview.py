@@ -3,12 +3,10 @@
 Writes a contact sheet, a row of frames for each clip, and the clips side by side as a GIF.
 """
 
-import os
-import sys
 from pathlib import Path
 
 import numpy as np
-from absl import app, flags
+from absl import flags
 from PIL import Image
 
 from data_gen import command_line, scene_flags
@@ -24,34 +22,28 @@ _MILLISECONDS = 60  # of a frame of the GIF
 _MOST_FRAMES = 60  # of the GIF
 
 
-def main(argv: list[str]) -> None:
+def main() -> None:
     """Draws what the flags say and prints where it is."""
-    command_line.no_more_arguments(argv)
     from data_gen import builder
 
-    try:
-        scene, image_size, channels, workers = scene_flags.variant()
-        name = builder.config_name(scene, image_size, channels)
-        output = Path(_OUTPUT.value or f"{name}.png")
-        if output.suffix.lower() != ".png":
-            sys.exit(f"error: --output={output}: must end in .png")
-        clips = draw(scene, _SPLIT.value, _ROWS.value, image_size, channels, workers)
-        output.parent.mkdir(parents=True, exist_ok=True)
-        _picture(sheet(clips, _COLUMNS.value)).quantize(256, dither=Image.Dither.NONE).save(
-            output, optimize=True
-        )
-        first, *others = _film(clips)
-        first.save(
-            output.with_suffix(".gif"),
-            save_all=True,
-            append_images=others,
-            duration=_MILLISECONDS,
-            loop=0,
-        )
-    except (ValueError, RuntimeError, OSError) as error:
-        sys.exit(f"error: {command_line.one_line(error)}")
-    except KeyboardInterrupt:
-        sys.exit("interrupted: nothing was drawn")
+    scene, image_size, channels, workers = scene_flags.variant()
+    name = builder.config_name(scene, image_size, channels)
+    output = Path(_OUTPUT.value or f"{name}.png")
+    if output.suffix.lower() != ".png":
+        raise ValueError(f"--output={output}: must end in .png")
+    clips = draw(scene, _SPLIT.value, _ROWS.value, image_size, channels, workers)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    _picture(sheet(clips, _COLUMNS.value)).quantize(256, dither=Image.Dither.NONE).save(
+        output, optimize=True
+    )
+    first, *others = _film(clips)
+    first.save(
+        output.with_suffix(".gif"),
+        save_all=True,
+        append_images=others,
+        duration=_MILLISECONDS,
+        loop=0,
+    )
     print(f"{name}: the first {len(clips)} of the split {_SPLIT.value}, one in each row")
     print(f"wrote {output} and {output.with_suffix('.gif')}")
 
@@ -131,6 +123,4 @@ def _picture(pixels: np.ndarray) -> Image.Image:
 
 
 if __name__ == "__main__":
-    # TensorFlow only writes files here: what it says of GPUs and CPU features is beside the point.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    app.run(main, flags_parser=command_line.parse)
+    command_line.run(main, on_interrupt="nothing was drawn")

@@ -57,6 +57,7 @@ __all__ = [
     "View",
     "count",
     "get",
+    "is_variant",
     "parse",
     "rotation_z",
     "variant",

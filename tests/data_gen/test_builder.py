@@ -12,7 +12,7 @@ import tensorflow_datasets as tfds
 
 import data_gen
 import data_gen.build as build_main
-from data_gen import builder, render, scenes
+from data_gen import builder, command_line, render, scenes
 
 ROOT = Path(builder.__file__).parent.parent
 
@@ -205,12 +205,12 @@ def test_command_says_what_is_there(monkeypatch, capsys, tmp_path):
         monkeypatch.setattr(config, "samples", 1)
     flags = build_main.flags.FLAGS
     flags(["build", f"--data_dir={tmp_path}", "--workers=0"])
-    build_main.main(["build"])
+    command_line.guarded(build_main.main)(["build"])
     first = capsys.readouterr().out
     assert "train 1 clip of 6 frames in all" in first
     assert f"built in {tmp_path}" in first
     assert "24 frames in " in first
-    build_main.main(["build"])
+    command_line.guarded(build_main.main)(["build"])
     assert f"already built in {tmp_path}" in capsys.readouterr().out
     with pytest.raises(SystemExit, match="unexpected argument 'x'"):
-        build_main.main(["build", "x"])
+        command_line.guarded(build_main.main)(["build", "x"])

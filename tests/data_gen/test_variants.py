@@ -8,7 +8,7 @@ import tensorflow_datasets as tfds
 
 import data_gen
 import data_gen.build as build_main
-from data_gen import builder, meshes, render, scenes
+from data_gen import builder, command_line, meshes, render, scenes
 from tf_inbetween import data
 from tf_inbetween.config import Config
 
@@ -143,7 +143,7 @@ def build(monkeypatch, capsys, tmp_path):
         flags.unparse_flags()
         flags(["build", f"--data_dir={tmp_path}", "--workers=0", *arguments])
         try:
-            build_main.main(["build"])
+            command_line.guarded(build_main.main)(["build"])
         finally:
             for name in ("scene", "clips", "frames", "links", "colour", "mesh"):
                 flags[name].unparse()
