@@ -57,6 +57,8 @@ def test_every_command_of_the_page_runs(tmp_path):
         assert (python, dash_m) == (".venv/bin/python", "-m")
         small = SMALL_TRAINING if module == "tf_inbetween.train" else []
         asked.append((module, [*arguments, *small]))
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs" / "own_clips.md").write_text(PAGE)
     done = subprocess.run(
         [sys.executable, "-c", RUN_ALL],
         input=json.dumps(asked),
@@ -74,6 +76,9 @@ def test_every_command_of_the_page_runs(tmp_path):
         assert (runs / name).read_bytes().startswith(start)
     with PIL.Image.open(tmp_path / "docs/results/own_clips/strip.png") as strip:
         assert strip.size == (11 * 64, 64)
+    written = (tmp_path / "docs" / "own_clips.md").read_text()
+    assert "\n| 8 frames | 0.5 | " in written
+    assert "\n| 60 frames | 0.5 | " in written
     for picture in re.findall(r"!\[.*?\]\((.*?)\)", PAGE):
         assert (tmp_path / "docs" / picture).exists(), f"no command of the page makes {picture}"
 

@@ -3,13 +3,16 @@
     python -m tf_inbetween.compare --run_dir=runs/teapot_alpha0 --run_dir=runs/teapot_paper \
         --run_dir=runs/teapot --output=docs/results/teapot_1dof --page=README.md
 
-Writes comparison.json and two pictures into the output folder, and the table into every page that
-holds the lines `<!-- comparison -->` and `<!-- /comparison -->`.
+Writes comparison.json and two pictures into the output folder, and the table into every page named,
+between the lines `<!-- comparison -->` and `<!-- /comparison -->`. With --section=linked_arm they
+are `<!-- linked_arm -->` and `<!-- /linked_arm -->`, so one page can hold the tables of several
+scenes. A single run is compared with the pixel methods alone.
 """
 
 import dataclasses
 import json
 import math
+import re
 import textwrap
 from pathlib import Path
 
@@ -30,19 +33,22 @@ _ELSEWHERE = ("run_dir", "data_dir", "storage", "memory_limit_mb")  # No part of
 
 def define_flags():
     """Defines the flags of this command."""
-    flags.DEFINE_multi_string("run_dir", None, "An evaluated run; give several.", required=True)
+    flags.DEFINE_multi_string("run_dir", None, "An evaluated run; give one or more.", required=True)
     flags.DEFINE_string("output", None, "The folder to write to.", required=True)
     flags.DEFINE_multi_string("page", [], "A Markdown page to write the table into.")
+    flags.DEFINE_string("section", _SECTION, "The section of the pages that holds the table.")
     flags.DEFINE_string("data_dir", "", "Where data sets live; empty: as in training.")
-    flags.DEFINE_list("gaps", ["20°", "60°", "120°"], "Gaps to show, as metrics.json has them.")
+    flags.DEFINE_list(
+        "gaps", ["20°", "60°", "120°"], "Gaps to show, as metrics.json has them: 20° or 16 frames."
+    )
 
 
 def main():
     """Compares the runs that the flags name."""
-    compare(FLAGS.run_dir, FLAGS.output, FLAGS.page, FLAGS.gaps, FLAGS.data_dir)
+    compare(FLAGS.run_dir, FLAGS.output, FLAGS.page, FLAGS.gaps, FLAGS.data_dir, FLAGS.section)
 
 
-def compare(run_dirs, output, pages, gaps, data_dir=""):
+def compare(run_dirs, output, pages, gaps, data_dir="", section=_SECTION):
     """Writes the comparison of runs on the same clips.
 
     Args:
@@ -52,13 +58,17 @@ def compare(run_dirs, output, pages, gaps, data_dir=""):
         gaps: labels of the rows to show; of the middle one of the list, the rows at t = 1/4 and
             3/4 too.
         data_dir: where data sets live, if not where the trainings had them.
+        section: name of the pages' section that is replaced; letters, digits, "_" and "-".
 
     Raises:
-        InputError: if a run was not evaluated, or not as the others, or has no such gap.
+        InputError: if a run was not evaluated, or not as the others, or has no such gap, or a page
+            no such section.
     """
     output = Path(output)
+    if not re.fullmatch(r"[\w-]+", section):
+        raise InputError(f"--section={section}: only letters, digits, '_' and '-'")
     for page in pages:
-        check_section(page, _SECTION)
+        check_section(page, section)
     configs = [run_directory.load_config(run_dir) for run_dir in run_dirs]
     for name in ("scene", "image_size", "channels"):
         _check_equal(run_dirs, f"--{name}", [getattr(config, name) for config in configs])
@@ -84,7 +94,7 @@ def compare(run_dirs, output, pages, gaps, data_dir=""):
     figures.path_picture(output / "path.png", hero, clip, rows[-1]["gap"])
     write_json(output / "comparison.json", results)
     for page in pages:
-        write_section(page, _SECTION, table)
+        write_section(page, section, table)
     print(f"wrote {output}/ and the table of {', '.join(map(str, pages)) or 'no page'}")
 
 

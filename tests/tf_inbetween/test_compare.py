@@ -174,6 +174,27 @@ def test_metrics_of_another_split_or_damaged_ones_are_refused(make_run, tmp_path
     assert "metrics.json: missing or damaged; python -m" in refused(tmp_path, [run])
 
 
+@pytest.mark.parametrize("section", ["", "a b", "-->", "/comparison", "one\ntwo"])
+def test_names_of_sections_that_no_page_can_have(make_run, tmp_path, section):
+    run = make_run("run", metrics())
+    with pytest.raises(InputError, match="only letters, digits, '_' and '-'") as error:
+        compare.compare([run], tmp_path / "out", [], GAPS, section=section)
+    assert str(error.value).startswith("--section=")
+
+
+def test_a_single_run_with_gaps_in_frames():
+    found = metrics(gaps=("8 frames", "16 frames"))
+    for row in found["inbetween"]:
+        for measures in row["methods"].values():
+            del measures["timing_error_degrees"]
+    lines = compare.markdown_table({"a": found}, ["8 frames", "16 frames"]).splitlines()
+    assert lines[2] == "| gap | t | a | optical flow | cross-fade |"
+    pixel = "0.75, 1.0 frames, 20.00"
+    assert lines[4] == f"| 8 frames | 0.5 | 0.75, 1.0 frames, 1.00 | {pixel} | {pixel} |"
+    with pytest.raises(InputError, match=r"must be among 8 frames,16 frames$"):
+        compare.markdown_table({"a": found}, ["20°"])
+
+
 def test_comparing_runs_writes_the_table_into_the_page(
     tiny_config, tiny_data, tmp_path, monkeypatch
 ):
@@ -217,3 +238,13 @@ def test_comparing_runs_writes_the_table_into_the_page(
     page.write_text("nothing here")
     with pytest.raises(InputError, match="has no lines <!-- comparison -->"):
         compare.compare(runs, output, [page], GAPS)
+
+    # A single run, into one of two sections.
+    page.write_text(f"{before}<!-- teapot-2 -->\n<!-- /teapot-2 -->\nend\n")
+    compare.compare(runs[1:], tmp_path / "one", [page], GAPS[:1], section="teapot-2")
+    assert page.read_text().startswith(before)
+    added = page.read_text().removeprefix(before)
+    assert "\n| gap | t | alpha 1 (averaged), in-between likelihood 1 | cross-fade |\n" in added
+    assert added.count("| 20° |") == 3
+    assert added.endswith("<!-- /teapot-2 -->\nend\n")
+    assert (tmp_path / "one" / "path.png").exists()
