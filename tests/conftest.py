@@ -2,7 +2,9 @@
 
 import dataclasses
 
+import numpy as np
 import pytest
+import tensorflow_datasets as tfds
 
 from data_gen.builder import ClipsConfig, InbetweenClips
 from tf_inbetween.config import Config
@@ -37,6 +39,62 @@ def builder(tmp_path_factory):
     builder = InbetweenClips(config=config, data_dir=tmp_path_factory.mktemp("data"))
     builder.download_and_prepare()
     return builder
+
+
+class Several(tfds.core.GeneratorBasedBuilder):
+    """Clips without a unit, whose frames hold, in red and green, their clip and their number."""
+
+    VERSION = tfds.core.Version("1.0.0")
+    url_infos = None
+
+    def __init__(self, splits, **kwargs):
+        self._splits = splits
+        super().__init__(**kwargs)
+
+    def _info(self):
+        frame = tfds.features.Image(shape=(64, 64, 3), encoding_format="png")
+        features = {
+            "clip": tfds.features.Text(),
+            "frames": tfds.features.Sequence(frame),
+            "pose": tfds.features.Tensor(shape=(None, 1), dtype=np.float32),
+            "closed": np.bool_,
+            "pace": np.float32,
+        }
+        return tfds.core.DatasetInfo(
+            builder=self,
+            features=tfds.features.FeaturesDict(features),
+            disable_shuffling=True,
+            metadata=tfds.core.MetadataDict(gap_unit="", gaps=[4.0, 8.0], pose_names=["time"]),
+        )
+
+    def _split_generators(self, _):
+        return {split: self._generate_examples(clips) for split, clips in self._splits.items()}
+
+    def _generate_examples(self, clips):
+        for number, (length, closed, pace) in enumerate(clips):
+            frames = np.zeros((length, 64, 64, 3), np.uint8)
+            frames[..., 0] = number
+            frames[..., 1] = np.arange(length)[:, None, None]
+            example = {
+                "clip": str(number),
+                "frames": frames,
+                "pose": np.arange(length, dtype=np.float32)[:, None],
+                "closed": closed,
+                "pace": pace,
+            }
+            yield number, example
+
+
+@pytest.fixture(scope="session")
+def make_clips(tmp_path_factory):
+    """Builds a data set of `Several` clips: for each split, their (length, closed, pace)."""
+
+    def make(**splits):
+        builder = Several(splits, data_dir=tmp_path_factory.mktemp("several"))
+        builder.download_and_prepare()
+        return builder
+
+    return make
 
 
 @pytest.fixture(scope="session")

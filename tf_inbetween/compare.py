@@ -62,7 +62,7 @@ def compare(run_dirs, output, pages, gaps, data_dir="", section=_SECTION):
 
     Raises:
         InputError: if a run was not evaluated, or not as the others, or has no such gap, or a page
-            no such section.
+            no such section, or no clip is long enough.
     """
     output = Path(output)
     if not re.fullmatch(r"[\w-]+", section):
@@ -79,7 +79,6 @@ def compare(run_dirs, output, pages, gaps, data_dir="", section=_SECTION):
     table = markdown_table(results, gaps)
 
     builder = prepare(configs[-1], data_dir)
-    clip = load_clips(builder, "test")[0]
     methods = {
         textwrap.fill(name, 20, break_on_hyphens=False): evaluate.latent_method(
             run_directory.load_model(run_dir)
@@ -90,6 +89,8 @@ def compare(run_dirs, output, pages, gaps, data_dir="", section=_SECTION):
     if "optical_flow" in baselines.available():
         methods["optical_flow"] = baselines.optical_flow
     rows = [row for row in found[0]["inbetween"] if row["gap_label"] in gaps]
+    clips = load_clips(builder, "test")
+    clip = clips[evaluate.first_clip(clips, max(row["gap"] for row in rows))]
     figures.inbetween_grid(output / "inbetween.png", methods, clip, rows)
     figures.path_picture(output / "path.png", hero, clip, rows[-1]["gap"])
     write_json(output / "comparison.json", results)

@@ -43,6 +43,20 @@ class Clip:
     closed: bool
     pace: float
 
+    @property
+    def length(self):
+        """How many frames there are: K."""
+        return len(self.frames)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Outline:
+    """What is known of a clip without its frames: `length`, how many there are; else as `Clip`."""
+
+    length: int
+    closed: bool
+    pace: float
+
 
 def prepare(config, data_dir=""):
     """The TFDS builder of the clips that `config` names, its data built first if need be.
@@ -60,10 +74,7 @@ def prepare(config, data_dir=""):
 
 def load_clips(builder, split):
     """All clips of a split, decoded: a list of `Clip`. Raises `InputError` for an unknown split."""
-    if split not in builder.info.splits:
-        raise InputError(
-            f"unknown split {split!r}: must be one of {', '.join(builder.info.splits)}"
-        )
+    _check_split(builder, split)
     examples = tfds.as_numpy(builder.as_dataset(split=split))
     return [
         Clip(
@@ -75,6 +86,29 @@ def load_clips(builder, split):
         )
         for example in examples
     ]
+
+
+def outlines(builder, split):
+    """The `Outline` of every clip of a split, in the order of `load_clips`; no frame is decoded.
+
+    Raises `InputError` for an unknown split.
+    """
+    _check_split(builder, split)
+    return [
+        Outline(
+            length=len(example["pose"]),
+            closed=bool(example["closed"]),
+            pace=float(example["pace"]) or 1.0,
+        )
+        for example in tfds.as_numpy(builder.as_dataset(split=split, decoders=_WITHOUT_FRAMES))
+    ]
+
+
+def _check_split(builder, split):
+    if split not in builder.info.splits:
+        raise InputError(
+            f"unknown split {split!r}: must be one of {', '.join(builder.info.splits)}"
+        )
 
 
 def batches(builder, split, config, start_step=0, widen_gaps=True):
@@ -223,6 +257,7 @@ def _fits_in_memory(builder, split, config):
 
 
 _ENCODED = {"frames": tfds.decode.SkipDecoding()}
+_WITHOUT_FRAMES = tfds.decode.PartialDecoding({"pose": True, "closed": True, "pace": True})
 
 
 def _in_memory(builder, split, config, start_draw):

@@ -54,7 +54,8 @@ def evaluate(run_dir, split="test", pairs=PAIRS, data_dir=""):
         data_dir: where data sets live, if not where the training had them.
 
     Raises:
-        InputError: if the run, its model or its data set cannot be read.
+        InputError: if the run, its model or its data set cannot be read, or the clips of the split
+            cannot be judged, see `fitting_gaps`.
     """
     run_dir = Path(run_dir)
     config = run_directory.load_config(run_dir)
@@ -65,6 +66,8 @@ def evaluate(run_dir, split="test", pairs=PAIRS, data_dir=""):
     if "optical_flow" not in methods:
         print("optical flow left out: pip install 'tf_inbetween[baselines]' adds it")
 
+    rows = list(inbetween(methods, clips, _gaps(builder), pairs, _unit(builder)))
+    clip = clips[first_clip(clips, max(row["gap"] for row in rows))]
     steps, train_seconds = progress(run_dir / "checkpoints")
     part = "" if split == "test" else split
     metrics_path = run_dir / ".".join(filter(None, ["metrics", part, "json"]))
@@ -85,11 +88,11 @@ def evaluate(run_dir, split="test", pairs=PAIRS, data_dir=""):
             name: reconstruction(model, load_clips(builder, name))
             for name in {"train": 0, split: 0}
         },
-        "inbetween": list(inbetween(methods, clips, _gaps(builder), pairs, _unit(builder))),
-        "path": path(model, clips[0], _gaps(builder)[-1]),
+        "inbetween": rows,
+        "path": path(model, clip, rows[-1]["gap"]),
     }
     write_json(metrics_path, result)
-    figures.draw_all(run_dir / "figures" / part, model, methods, builder, clips, result)
+    figures.draw_all(run_dir / "figures" / part, model, methods, builder, clip, result)
     _report(result)
     print(f"wrote {metrics_path} and {run_dir / 'figures' / part}/")
     return result
@@ -116,23 +119,14 @@ def inbetween(methods, clips, gaps, pairs, unit):
     Args:
         methods: name -> function of (first, second, t), as in `tf_inbetween.baselines`.
         clips: true ones, dense, of one pace.
-        gaps: in the scene's unit; those too long for the clips are left out.
+        gaps: in the scene's unit; those too long for all clips are left out.
         pairs: of frames for each row, evenly spread over the clips.
         unit: the name of the gaps' unit; "" where they are frames.
 
     Raises:
-        InputError: if no clip is as long as a gap, or the clips differ in pace.
+        InputError: if no clip is long enough for a gap, or the clips differ in pace.
     """
-    if len({clip.pace for clip in clips}) > 1:
-        raise InputError("the clips differ in pace, so a gap is not the same in all of them")
-    rows = [
-        (gap, t)
-        for gap in dict.fromkeys(gap_in_frames(gap, clips[0]) for gap in gaps)
-        if any(clip_starts(clip, gap) for clip in clips)
-        for t in PLACES
-    ]
-    if not rows:
-        raise InputError(f"no clip is long enough for a gap of {gaps[0]:g}{unit}")
+    rows = [(gap, t) for gap in fitting_gaps(clips, gaps) for t in PLACES]
     floats = [to_float(clip.frames).numpy() for clip in clips]
     for gap, t in tqdm(rows, desc="Evaluating", unit=" rows", leave=False):
         found = {name: {key: [] for key in _MEASURES} for name in methods}
@@ -168,14 +162,47 @@ def _means(found, pace, unit):
     return row
 
 
+def fitting_gaps(clips, gaps):
+    """Those of `gaps`, in the scene's unit, for which a clip is long enough: in frames, each once.
+
+    Args:
+        clips: `Clip`s, or their `Outline`s.
+        gaps: at least one.
+
+    Raises:
+        InputError: if there is no clip, none is long enough for any gap, or they differ in pace.
+    """
+    if not clips:
+        raise InputError("there are no clips to judge")
+    paces = sorted({clip.pace for clip in clips})
+    if len(paces) > 1:
+        raise InputError(
+            f"the clips differ in pace ({paces[0]:g} and {paces[-1]:g}), so a gap is not the same "
+            "in all of them"
+        )
+    in_frames = dict.fromkeys(gap_in_frames(gap, clips[0]) for gap in gaps)
+    first_clip(clips, min(in_frames))
+    return [gap for gap in in_frames if any(clip_starts(clip, gap) for clip in clips)]
+
+
+def first_clip(clips, gap):
+    """The number of the first clip that has two frames `gap` apart; `InputError` if none has."""
+    for number, clip in enumerate(clips):
+        if clip_starts(clip, gap):
+            return number
+    longest = max(clip.length for clip in clips)
+    raise InputError(f"no clip is long enough for a gap of {gap} frames: the longest has {longest}")
+
+
 def gap_in_frames(gap, clip):
     """The whole number of frames nearest to `gap` that has frames at 1/4, 1/2 and 3/4."""
     return max(4 * round(gap / clip.pace / 4), 4)
 
 
 def clip_starts(clip, gap):
-    """How many frames of a clip have another one `gap` frames later."""
-    return len(clip.frames) if clip.closed else max(len(clip.frames) - gap, 0)
+    """How many frames of a clip have another one `gap` frames later, at most once round."""
+    inside = max(clip.length - gap, 0)
+    return clip.length if clip.closed and inside else inside
 
 
 def spread(clips, gap, pairs):
@@ -189,9 +216,8 @@ def spread(clips, gap, pairs):
 
 
 def path(model, clip, gap):
-    """ACAI's figures for straight paths of 16 points over `gap`, averaged over 16 starts."""
+    """ACAI's figures for straight paths of 16 points over `gap` frames, averaged over 16 starts."""
     frames = to_float(clip.frames).numpy()
-    gap = gap_in_frames(gap, clip)
     starts = next(iter(spread([clip], gap, PATH_POINTS).values()))
     t = np.linspace(0, 1, PATH_POINTS)
     distances, unevenness = [], []

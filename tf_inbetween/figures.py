@@ -88,9 +88,11 @@ def error_by_gap(path, rows):
     _save(figure, path)
 
 
-def draw_all(folder, model, methods, builder, clips, result):
-    """Draws the five pictures of an evaluated run into `folder`, and frames to try the model on."""
-    clip = clips[0]
+def draw_all(folder, model, methods, builder, clip, result):
+    """Draws the five pictures of an evaluated run into `folder`, and frames to try the model on.
+
+    `clip` is to be long enough for every gap in `result`, what metrics.json holds.
+    """
     frames = to_float(clip.frames).numpy()
     metadata = builder.info.metadata
 
@@ -123,7 +125,10 @@ def draw_all(folder, model, methods, builder, clips, result):
 
 
 def inbetween_grid(path, methods, clip, rows):
-    """Draws, for each gap at t = 1/2: first, second, the true middle and every method's."""
+    """Draws, for each gap at t = 1/2: first, second, the true middle and every method's.
+
+    `clip` is to be long enough for the gap of each of `rows`.
+    """
     frames = to_float(clip.frames).numpy()
     grid, labels = [], []
     for row in (row for row in rows if row["t"] == 0.5):

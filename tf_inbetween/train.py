@@ -16,8 +16,8 @@ from tf_inbetween import command_line, run_directory
 from tf_inbetween.callbacks import Progress, SaveProgress, StopOnBadNumbers, Summaries
 from tf_inbetween.checkpoints import Checkpoints, progress
 from tf_inbetween.config import InputError
-from tf_inbetween.data import batches, load_clips, prepare
-from tf_inbetween.evaluate import PAIRS, evaluate
+from tf_inbetween.data import batches, load_clips, outlines, prepare
+from tf_inbetween.evaluate import PAIRS, evaluate, fitting_gaps
 from tf_inbetween.files import write_json
 from tf_inbetween.models import TripletVAE
 
@@ -35,7 +35,7 @@ def main():
     """Trains and evaluates what the flags describe."""
     began = time.monotonic()
     config = command_line.config_from_flags()
-    checkpoints = train(config)
+    checkpoints = train(config, judged=FLAGS.evaluate)
     if FLAGS.evaluate:
         result = evaluate(
             config.run_dir,
@@ -48,11 +48,12 @@ def main():
     print(f"TensorBoard: tensorboard --logdir {config.run_dir}/logs")
 
 
-def train(config):
+def train(config, judged=False):
     """Trains the model of `config` into its run directory, from its last checkpoint if it has one.
 
     Returns the final `Checkpoints`. Raises `InputError` for settings that do not fit the data or
-    the run directory, and when the loss becomes NaN or infinite.
+    the run directory, and when the loss becomes NaN or infinite; where the model is to be `judged`
+    afterwards, also for test clips on which `evaluate` would fail.
     """
     run_directory.check(config)
     keras.utils.set_random_seed(config.seed)
@@ -65,6 +66,9 @@ def train(config):
     training = batches(builder, "train", config, start_step=start)
     validation = batches(builder, "validation", config, widen_gaps=False)
     validation = validation.take(config.validation_steps)
+
+    if judged:
+        fitting_gaps(outlines(builder, "test"), builder.info.metadata["gaps"])
 
     # What can be wrong with the settings has shown by now; from here on files are written.
     run_dir = run_directory.start(config, model.encoder.dtype_policy.name)

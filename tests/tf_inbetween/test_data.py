@@ -5,7 +5,6 @@ import itertools
 import numpy as np
 import pytest
 import tensorflow as tf
-import tensorflow_datasets as tfds
 
 from tf_inbetween import data
 from tf_inbetween.config import Config, InputError
@@ -177,49 +176,9 @@ def test_the_largest_gap_widens_with_the_step():
 
 
 @pytest.fixture(scope="module")
-def several(tmp_path_factory):
+def several(make_clips):
     """Six clips of different lengths, open and closed, whose frames hold their clip and number."""
-    features = tfds.features.FeaturesDict(
-        {
-            "clip": tfds.features.Text(),
-            "frames": tfds.features.Sequence(
-                tfds.features.Image(shape=(64, 64, 3), encoding_format="png")
-            ),
-            "pose": tfds.features.Tensor(shape=(None, 1), dtype=np.float32),
-            "closed": np.bool_,
-            "pace": np.float32,
-        }
-    )
-
-    class Several(tfds.core.GeneratorBasedBuilder):
-        VERSION = tfds.core.Version("1.0.0")
-        url_infos = None
-
-        def _info(self):
-            return tfds.core.DatasetInfo(builder=self, features=features)
-
-        def _split_generators(self, _):
-            return {"train": self._generate_examples()}
-
-        def _generate_examples(self):
-            for clip, length in enumerate((12, 13, 20, 24, 30, 41)):
-                frames = np.zeros((length, 64, 64, 3), np.uint8)
-                frames[..., 0] = clip
-                frames[..., 1] = np.arange(length)[:, None, None]
-                yield (
-                    clip,
-                    {
-                        "clip": str(clip),
-                        "frames": frames,
-                        "pose": np.zeros((length, 1), np.float32),
-                        "closed": clip % 2 == 0,
-                        "pace": 0.0,
-                    },
-                )
-
-    builder = Several(data_dir=tmp_path_factory.mktemp("several"))
-    builder.download_and_prepare()
-    return builder
+    return make_clips(train=[(length, i % 2 == 0, 0.0) for i, length in enumerate(LENGTHS)])
 
 
 LENGTHS = (12, 13, 20, 24, 30, 41)
@@ -291,8 +250,18 @@ def test_a_clip_of_two_frames_is_refused(tiny_config):
         data._check("short", 2, False, 1.0, tiny_config())
 
 
+def test_the_outlines_are_those_of_the_clips(several, builder):
+    for made, split in ((several, "train"), (builder, "test")):
+        clips = data.load_clips(made, split)
+        assert data.outlines(made, split) == [
+            data.Outline(len(clip.frames), clip.closed, clip.pace) for clip in clips
+        ]
+
+
 def test_an_unknown_scene_and_an_unknown_split_list_the_valid_ones(builder, tiny_config):
     with pytest.raises(InputError, match="teapot_1dof"):
         data.prepare(tiny_config(scene="kettle"))
     with pytest.raises(InputError, match=r"must be one of .*validation"):
         data.load_clips(builder, "training")
+    with pytest.raises(InputError, match=r"must be one of .*validation"):
+        data.outlines(builder, "training")

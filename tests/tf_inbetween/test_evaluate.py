@@ -7,9 +7,9 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from tf_inbetween import baselines, evaluate, figures, run_directory, train
+from tf_inbetween import baselines, compare, evaluate, figures, run_directory, train
 from tf_inbetween.config import InputError
-from tf_inbetween.data import Clip, load_clips
+from tf_inbetween.data import Clip, Outline, load_clips
 
 
 @pytest.fixture
@@ -70,16 +70,72 @@ def test_pairs_are_spread_over_all_clips_and_stay_inside_open_ones():
     assert sum(len(starts) for starts in few.values()) == 4
 
 
+def test_a_closed_clip_is_gone_round_once_at_most():
+    for closed, expected in ((True, [9, 9, 0, 0]), (False, [5, 1, 0, 0])):
+        outline = Outline(9, closed, 1.0)
+        assert [evaluate.clip_starts(outline, gap) for gap in (4, 8, 9, 12)] == expected
+
+
 def test_clips_of_different_pace_are_an_error(clips):
     other = dataclasses.replace(clips[0], pace=2.0)
-    with pytest.raises(InputError, match="differ in pace"):
+    with pytest.raises(InputError, match=r"differ in pace \(2 and 5\)"):
         list(evaluate.inbetween({}, [clips[0], other], [40], 5, "°"))
 
 
-def test_clips_too_short_for_every_gap_are_an_error():
-    clip = Clip("c", np.zeros((4, 8, 8, 1), np.uint8), np.zeros((4, 1)), False, 1.0)
-    with pytest.raises(InputError, match="no clip is long enough for a gap of 8"):
-        list(evaluate.inbetween({}, [clip], [8], 5, ""))
+@pytest.mark.parametrize(
+    ("lengths", "closed", "message"),
+    [
+        ([4, 8, 1], False, "no clip is long enough for a gap of 8 frames: the longest has 8"),
+        ([1], True, "no clip is long enough for a gap of 8 frames: the longest has 1"),
+        ([], False, "there are no clips to judge"),
+    ],
+)
+def test_clips_too_short_for_every_gap_are_an_error(lengths, closed, message):
+    with pytest.raises(InputError, match=message):
+        evaluate.fitting_gaps([Outline(length, closed, 1.0) for length in lengths], [8, 16])
+
+
+def test_gaps_are_judged_where_a_clip_has_them():
+    outlines = [Outline(length, False, 1.0) for length in (1, 9, 5, 17)]
+    assert evaluate.fitting_gaps(outlines, [4, 5, 8, 16, 20]) == [4, 8, 16]
+    assert [evaluate.first_clip(outlines, gap) for gap in (4, 8, 12)] == [1, 1, 3]
+
+
+def test_clips_of_many_lengths_are_evaluated(make_clips, tiny_config, tmp_path, monkeypatch):
+    """The first of the test clips is a single frame, the next too short for the larger gap."""
+    lengths = (1, 6, 13, 9)
+    several = make_clips(
+        train=[(13, False, 0.0)], validation=[(13, True, 0.0)],
+        test=[(length, length == 13, 0.0) for length in lengths],
+    )  # fmt: skip
+    for module in ("train", "evaluate", "compare"):
+        monkeypatch.setattr(f"tf_inbetween.{module}.prepare", lambda *_: several)
+    # Without OpenCV, to be quick.
+    monkeypatch.setattr(baselines, "available", lambda: {"crossfade": baselines.crossfade})
+    config = tiny_config(steps=2, frames_per_clip=13, min_gap=2.0, max_gap=12.0)
+    train.train(config, judged=True)
+    found = evaluate.evaluate(config.run_dir, pairs=100)
+    pairs = {row["gap_label"]: row["pairs"] for row in found["inbetween"]}
+    assert pairs == {"4 frames": 2 + 13 + 5, "8 frames": 13 + 1}
+    assert (tmp_path / "run" / "figures" / "path.png").exists()
+    compare.compare([config.run_dir], tmp_path / "out", [], ["8 frames"])
+    assert (tmp_path / "out" / "inbetween.png").exists()
+
+
+def test_clips_that_cannot_be_judged_are_told_before_a_training(
+    make_clips, tiny_config, tmp_path, monkeypatch
+):
+    long, short, other_pace = (13, False, 0.0), (4, False, 0.0), (13, False, 2.0)
+    config = tiny_config(steps=2, frames_per_clip=13, min_gap=2.0, max_gap=12.0)
+    for test, message in (
+        ([short], "no clip is long enough for a gap of 4 frames: the longest has 4"),
+        ([long, other_pace], "the clips differ in pace"),
+    ):
+        several = make_clips(train=[long], validation=[long], test=test)
+        monkeypatch.setattr("tf_inbetween.train.prepare", lambda *_, several=several: several)
+        with pytest.raises(InputError, match=message):
+            train.train(config, judged=True)
+        assert not (tmp_path / "run").exists()
 
 
 def test_evaluation_writes_the_contract(tiny_config, tiny_data, tmp_path, capsys):
