@@ -20,7 +20,7 @@ from absl import flags
 
 from tf_inbetween import baselines, command_line, evaluate, figures, run_directory
 from tf_inbetween.config import Config, InputError
-from tf_inbetween.data import load_clips, prepare
+from tf_inbetween.data import outlines, prepare, read_clips
 from tf_inbetween.files import check_section, write_json, write_section
 
 FLAGS = flags.FLAGS
@@ -89,8 +89,9 @@ def compare(run_dirs, output, pages, gaps, data_dir="", section=_SECTION):
     if "optical_flow" in baselines.available():
         methods["optical_flow"] = baselines.optical_flow
     rows = [row for row in found[0]["inbetween"] if row["gap_label"] in gaps]
-    clips = load_clips(builder, "test")
-    clip = clips[evaluate.first_clip(clips, max(row["gap"] for row in rows))]
+    longest = max(row["gap"] for row in rows)
+    number = evaluate.first_clip(outlines(builder, "test"), longest)
+    (clip,) = read_clips(builder, "test", [number])
     figures.inbetween_grid(output / "inbetween.png", methods, clip, rows)
     figures.path_picture(output / "path.png", hero, clip, rows[-1]["gap"])
     write_json(output / "comparison.json", results)

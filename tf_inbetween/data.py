@@ -74,18 +74,7 @@ def prepare(config, data_dir=""):
 
 def load_clips(builder, split):
     """All clips of a split, decoded: a list of `Clip`. Raises `InputError` for an unknown split."""
-    _check_split(builder, split)
-    examples = tfds.as_numpy(builder.as_dataset(split=split))
-    return [
-        Clip(
-            name=example["clip"].decode(),
-            frames=example["frames"],
-            pose=example["pose"],
-            closed=bool(example["closed"]),
-            pace=float(example["pace"]) or 1.0,
-        )
-        for example in examples
-    ]
+    return [_clip(example) for example in tfds.as_numpy(_from_disk(builder, split))]
 
 
 def outlines(builder, split):
@@ -93,22 +82,69 @@ def outlines(builder, split):
 
     Raises `InputError` for an unknown split.
     """
-    _check_split(builder, split)
     return [
         Outline(
             length=len(example["pose"]),
             closed=bool(example["closed"]),
             pace=float(example["pace"]) or 1.0,
         )
-        for example in tfds.as_numpy(builder.as_dataset(split=split, decoders=_WITHOUT_FRAMES))
+        for example in tfds.as_numpy(_from_disk(builder, split, _WITHOUT_FRAMES))
     ]
 
 
-def _check_split(builder, split):
+def read_clips(builder, split, numbers):
+    """Some clips of a split, each read and decoded when it is asked for; the others never are.
+
+    Args:
+        builder: from `prepare`.
+        split: of the builder.
+        numbers: which clips, ascending, counted from 0 in the order of `load_clips`.
+
+    Returns:
+        An iterator of as many `Clip`s.
+
+    Raises:
+        InputError: for an unknown split.
+    """
+    shape = builder.info.features["frames"].shape[1:]
+    examples = (
+        _from_disk(builder, split, _ENCODED)
+        .enumerate()
+        .filter(lambda number, _: tf.reduce_any(number == tf.constant(numbers, tf.int64)))
+        .map(lambda _, example: {**example, "frames": _decode(example["frames"], shape)})
+        .take(len(numbers))
+    )
+    return map(_clip, tfds.as_numpy(examples))
+
+
+def _from_disk(builder, split, decoders=None):
+    """The examples of a split, always in one order; TFDS keeps none, as it would of small ones."""
     if split not in builder.info.splits:
         raise InputError(
             f"unknown split {split!r}: must be one of {', '.join(builder.info.splits)}"
         )
+    return builder.as_dataset(
+        split=split, decoders=decoders, read_config=tfds.ReadConfig(try_autocache=False)
+    )
+
+
+def _clip(example):
+    return Clip(
+        name=example["clip"].decode(),
+        frames=example["frames"],
+        pose=example["pose"],
+        closed=bool(example["closed"]),
+        pace=float(example["pace"]) or 1.0,
+    )
+
+
+def _decode(pngs, shape):
+    """PNG files [K] to frames uint8 [K, *shape]."""
+    return tf.map_fn(
+        lambda png: tf.io.decode_png(png, channels=shape[-1]),
+        pngs,
+        fn_output_signature=tf.TensorSpec(shape, tf.uint8),
+    )
 
 
 def batches(builder, split, config, start_step=0, widen_gaps=True):
@@ -303,10 +339,8 @@ def _streamed(builder, split, config, start_draw):
             "length": tf.shape(example["frames"], tf.int64)[0],
             "closed": example["closed"],
             "pace": tf.where(example["pace"] == 0, 1.0, example["pace"]),
-            "frames_at": lambda index: tf.map_fn(
-                lambda png: tf.io.decode_png(png, channels=config.channels),
-                tf.gather(example["frames"], index),
-                fn_output_signature=tf.TensorSpec(frame_shape(config), tf.uint8),
+            "frames_at": lambda index: _decode(
+                tf.gather(example["frames"], index), frame_shape(config)
             ),
         }
 

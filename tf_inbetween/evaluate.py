@@ -3,8 +3,13 @@
 Writes metrics.json and figures/ into the run directory. Everything is measured on whole clips: the
 test clip is rendered densely, and the in-between of two of its frames is compared with the frame
 that truly lies there, and with all others, to see which moment it shows.
+
+Of a large data set only the clips that are judged are decoded, one after another: first the lengths
+of all are read, then what to judge is chosen, evenly spread over all.
 """
 
+import functools
+import itertools
 import json
 from pathlib import Path
 
@@ -16,7 +21,7 @@ from tqdm import tqdm
 from tf_inbetween import baselines, command_line, figures, metrics, run_directory
 from tf_inbetween.checkpoints import progress
 from tf_inbetween.config import InputError
-from tf_inbetween.data import load_clips, prepare
+from tf_inbetween.data import outlines, prepare, read_clips
 from tf_inbetween.files import write_json
 from tf_inbetween.models import to_float
 
@@ -61,13 +66,15 @@ def evaluate(run_dir, split="test", pairs=PAIRS, data_dir=""):
     config = run_directory.load_config(run_dir)
     model = run_directory.load_model(run_dir)
     builder = prepare(config, data_dir)
-    clips = load_clips(builder, split)
+    clips = {name: outlines(builder, name) for name in ("train", split)}
+    read = {name: functools.partial(read_clips, builder, name) for name in clips}
     methods = {"latent": latent_method(model), **baselines.available()}
     if "optical_flow" not in methods:
         print("optical flow left out: pip install 'tf_inbetween[baselines]' adds it")
 
-    rows = list(inbetween(methods, clips, _gaps(builder), pairs, _unit(builder)))
-    clip = clips[first_clip(clips, max(row["gap"] for row in rows))]
+    gaps, unit = builder.info.metadata["gaps"], builder.info.metadata["gap_unit"]
+    rows = inbetween(methods, clips[split], read[split], gaps, pairs, unit)
+    (clip,) = read[split]([first_clip(clips[split], max(row["gap"] for row in rows))])
     steps, train_seconds = progress(run_dir / "checkpoints")
     part = "" if split == "test" else split
     metrics_path = run_dir / ".".join(filter(None, ["metrics", part, "json"]))
@@ -84,10 +91,7 @@ def evaluate(run_dir, split="test", pairs=PAIRS, data_dir=""):
             "likelihood": config.likelihood,
             "inbetween_weight": config.inbetween_weight,
         },
-        "reconstruction": {
-            name: reconstruction(model, load_clips(builder, name))
-            for name in {"train": 0, split: 0}
-        },
+        "reconstruction": {name: reconstruction(model, clips[name], read[name]) for name in clips},
         "inbetween": rows,
         "path": path(model, clip, rows[-1]["gap"]),
     }
@@ -98,13 +102,29 @@ def evaluate(run_dir, split="test", pairs=PAIRS, data_dir=""):
     return result
 
 
-def reconstruction(model, clips):
-    """MSE, PSNR, SSIM and ELBO (nats per frame) of frames of `clips` and their reconstructions."""
-    frames = np.concatenate([clip.frames for clip in clips])
-    frames = frames[:: max(len(frames) // _RECONSTRUCTED, 1)]
+def reconstruction(model, clips, read):
+    """MSE, PSNR, SSIM and ELBO (nats per frame) of every n-th frame and its reconstruction.
+
+    Args:
+        model: a `TripletVAE`.
+        clips, read: as for `inbetween`. About 2000 to 4000 frames of all are taken, or all.
+    """
+    lengths = np.array([clip.length for clip in clips])
+    step = max(lengths.sum() // _RECONSTRUCTED, 1)
+    if step % lengths[0] == 0:
+        step += 1  # Or 100,000 clips of one length would all show their first frame.
+    places = _by_clip(np.arange(0, lengths.sum(), step), lengths)
+    frames = (
+        frame
+        for inside, clip in zip(places.values(), read(list(places)), strict=True)
+        for frame in clip.frames[inside]
+    )
     rows = {"mse": [], "psnr": [], "ssim": [], "elbo": []}
-    for i in range(0, len(frames), _BATCH):
-        truth = to_float(frames[i : i + _BATCH]).numpy()
+    for i in itertools.count(0, _BATCH):
+        batch = list(itertools.islice(frames, _BATCH))
+        if not batch:
+            break
+        truth = to_float(np.stack(batch)).numpy()
         drawn = model.reconstruct(truth).numpy()
         rows["mse"].append(metrics.mse(drawn, truth))
         rows["psnr"].append(metrics.psnr(drawn, truth))
@@ -113,12 +133,14 @@ def reconstruction(model, clips):
     return {name: float(np.mean(np.concatenate(values))) for name, values in rows.items()}
 
 
-def inbetween(methods, clips, gaps, pairs, unit):
-    """Yields one row of metrics.json for each gap and each t of `PLACES`.
+def inbetween(methods, clips, read, gaps, pairs, unit):
+    """The rows of metrics.json: one for each gap and each t of `PLACES`.
 
     Args:
         methods: name -> function of (first, second, t), as in `tf_inbetween.baselines`.
-        clips: true ones, dense, of one pace.
+        clips: the `Outline`s of true clips, dense, of one pace.
+        read: a function that takes the numbers of some of them, ascending, and yields these
+            `Clip`s. No more than one is held here at a time.
         gaps: in the scene's unit; those too long for all clips are left out.
         pairs: of frames for each row, evenly spread over the clips.
         unit: the name of the gaps' unit; "" where they are frames.
@@ -126,37 +148,51 @@ def inbetween(methods, clips, gaps, pairs, unit):
     Raises:
         InputError: if no clip is long enough for a gap, or the clips differ in pace.
     """
-    rows = [(gap, t) for gap in fitting_gaps(clips, gaps) for t in PLACES]
-    floats = [to_float(clip.frames).numpy() for clip in clips]
-    for gap, t in tqdm(rows, desc="Evaluating", unit=" rows", leave=False):
-        found = {name: {key: [] for key in _MEASURES} for name in methods}
-        for index, starts in spread(clips, gap, pairs).items():
-            clip, frames = clips[index], floats[index]
-            wanted = (starts + round(gap * t)) % len(frames)
-            first, second = frames[starts], frames[(starts + gap) % len(frames)]
-            for name, method in methods.items():
-                drawn = np.clip(method(first, second, t), 0.0, 1.0)
-                error = metrics.timing_error(drawn, frames, wanted, clip.closed)
-                found[name]["mse"].append(metrics.mse(drawn, frames[wanted]))
-                found[name]["psnr"].append(metrics.psnr(drawn, frames[wanted]))
-                found[name]["ssim"].append(metrics.ssim(drawn, frames[wanted]))
-                found[name]["timing_error"].append(error)
-                found[name]["hit_rate"].append(metrics.hits(error, gap))
-        pace = clips[0].pace
-        yield {
+    starts = {gap: spread(clips, gap, pairs) for gap in fitting_gaps(clips, gaps)}
+    found = {(gap, t): [] for gap in starts for t in PLACES}
+    numbers = sorted(set().union(*starts.values()))
+    total = len(PLACES) * sum(map(len, starts.values()))
+    with tqdm(total=total, desc="Evaluating", unit=" parts", leave=False) as bar:
+        for number, clip in zip(numbers, read(numbers), strict=True):
+            frames = to_float(clip.frames).numpy()
+            for gap, t in found:
+                if number in starts[gap]:
+                    begins = starts[gap][number]
+                    found[gap, t].append(_measured(methods, frames, clip.closed, begins, gap, t))
+                    bar.update()
+    pace = clips[0].pace
+    return [
+        {
             "gap": gap,
             "gap_label": f"{gap * pace:g}{unit}" if unit else f"{gap} frames",
             "t": t,
             "pairs": min(pairs, sum(clip_starts(clip, gap) for clip in clips)),
-            "methods": {name: _means(found[name], pace, unit) for name in methods},
+            "methods": {name: _means([p[name] for p in parts], pace, unit) for name in methods},
         }
+        for (gap, t), parts in found.items()
+    ]
 
 
-_MEASURES = ("mse", "psnr", "ssim", "timing_error", "hit_rate")
+def _measured(methods, frames, closed, starts, gap, t):
+    """What the methods draw between frames of one clip, measured: {method: {measure: [N]}}."""
+    wanted = (starts + round(gap * t)) % len(frames)
+    first, second, truth = frames[starts], frames[(starts + gap) % len(frames)], frames[wanted]
+    found = {}
+    for name, method in methods.items():
+        drawn = np.clip(method(first, second, t), 0.0, 1.0)
+        error = metrics.timing_error(drawn, frames, wanted, closed)
+        found[name] = {
+            "mse": metrics.mse(drawn, truth),
+            "psnr": metrics.psnr(drawn, truth),
+            "ssim": metrics.ssim(drawn, truth),
+            "timing_error": error,
+            "hit_rate": metrics.hits(error, gap),
+        }
+    return found
 
 
-def _means(found, pace, unit):
-    row = {key: float(np.mean(np.concatenate(values))) for key, values in found.items()}
+def _means(parts, pace, unit):
+    row = {key: float(np.mean(np.concatenate([part[key] for part in parts]))) for key in parts[0]}
     if unit == "°":
         row["timing_error_degrees"] = row["timing_error"] * pace
     return row
@@ -209,10 +245,14 @@ def spread(clips, gap, pairs):
     """`pairs` starting frames (or all), evenly spread over all clips: {clip index: indices}."""
     counts = np.array([clip_starts(clip, gap) for clip in clips])
     pairs = min(pairs, counts.sum())
-    places = np.arange(pairs) * counts.sum() // pairs
-    owners = np.searchsorted(np.cumsum(counts), places, side="right")
-    begins = np.cumsum(counts) - counts
-    return {int(i): places[owners == i] - begins[i] for i in np.unique(owners)}
+    return _by_clip(np.arange(pairs) * counts.sum() // pairs, counts)
+
+
+def _by_clip(places, counts):
+    """Places among clips of `counts` frames laid end to end: {clip index: places inside it}."""
+    ends = np.cumsum(counts)
+    owners = np.searchsorted(ends, places, side="right")
+    return {int(i): places[owners == i] - (ends - counts)[i] for i in np.unique(owners)}
 
 
 def path(model, clip, gap):
@@ -244,14 +284,6 @@ def latent_method(model):
         )
 
     return draw
-
-
-def _gaps(builder):
-    return [float(gap) for gap in builder.info.metadata["gaps"]]
-
-
-def _unit(builder):
-    return builder.info.metadata["gap_unit"]
 
 
 def _total_seconds(metrics_path):

@@ -4,6 +4,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from tf_inbetween import images
+from tf_inbetween.data import read_clips
 from tf_inbetween.files import written_whole
 from tf_inbetween.models import to_float
 
@@ -98,9 +99,9 @@ def draw_all(folder, model, methods, builder, clip, result):
 
     reconstruction_rows, labels = [], []
     for split in result["reconstruction"]:
-        example = next(iter(builder.as_dataset(split=split)))
-        places = np.linspace(0, example["frames"].shape[0] - 1, _COLUMNS).astype(int)
-        truth = to_float(example["frames"].numpy()[places]).numpy()
+        (first,) = read_clips(builder, split, [0])
+        places = np.linspace(0, first.length - 1, _COLUMNS).astype(int)
+        truth = to_float(first.frames[places]).numpy()
         reconstruction_rows += [truth, model.reconstruct(truth).numpy()]
         labels += [f"{split}\ntruth", f"{split}\nreconstructed"]
     labelled_grid(folder / "reconstruction.png", reconstruction_rows, labels)

@@ -9,7 +9,7 @@ from absl import flags
 
 from tf_inbetween import command_line, images
 from tf_inbetween.config import Config, InputError
-from tf_inbetween.data import load_clips, prepare
+from tf_inbetween.data import outlines, prepare, read_clips
 
 FLAGS = flags.FLAGS
 
@@ -39,13 +39,14 @@ def main():
         channels=FLAGS.channels,
         data_dir=FLAGS.data_dir,
     )
-    clips = load_clips(prepare(config), FLAGS.split)
-    if FLAGS.clip >= len(clips):
-        raise InputError(f"--clip={FLAGS.clip}: split {FLAGS.split!r} has {len(clips)}")
-    frames = clips[FLAGS.clip].frames
-    shown = itertools.chain.from_iterable(itertools.repeat(frames / 255.0, FLAGS.times))
+    builder = prepare(config)
+    count = len(outlines(builder, FLAGS.split))
+    if FLAGS.clip >= count:
+        raise InputError(f"--clip={FLAGS.clip}: split {FLAGS.split!r} has {count}")
+    (clip,) = read_clips(builder, FLAGS.split, [FLAGS.clip])
+    shown = itertools.chain.from_iterable(itertools.repeat(clip.frames / 255.0, FLAGS.times))
     images.write_frames(FLAGS.output, shown, 1 / FLAGS.fps, FLAGS.scale)
-    print(f"wrote {FLAGS.output}: {FLAGS.times * len(frames)} frames")
+    print(f"wrote {FLAGS.output}: {FLAGS.times * clip.length} frames")
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from tf_inbetween import command_line, run_directory
 from tf_inbetween.callbacks import Progress, SaveProgress, StopOnBadNumbers, Summaries
 from tf_inbetween.checkpoints import Checkpoints, progress
 from tf_inbetween.config import InputError
-from tf_inbetween.data import batches, load_clips, outlines, prepare
+from tf_inbetween.data import batches, outlines, prepare, read_clips
 from tf_inbetween.evaluate import PAIRS, evaluate, fitting_gaps
 from tf_inbetween.files import write_json
 from tf_inbetween.models import TripletVAE
@@ -84,6 +84,7 @@ def train(config, judged=False):
     else:
         shutil.rmtree(run_dir / "logs", ignore_errors=True)
 
+    (clip,) = read_clips(builder, "validation", [0])
     bar = Progress(config.steps, start)
     try:
         model.fit(
@@ -98,7 +99,7 @@ def train(config, judged=False):
                 Summaries(
                     run_dir / "logs",
                     config,
-                    load_clips(builder, "validation")[0],
+                    clip,
                     builder.info.metadata["pose_names"],
                     next(iter(validation)),
                 ),

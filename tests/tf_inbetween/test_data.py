@@ -258,6 +258,17 @@ def test_the_outlines_are_those_of_the_clips(several, builder):
         ]
 
 
+@pytest.mark.parametrize("numbers", [[0], [2, 5], range(6), []])
+def test_some_clips_are_read_as_all_are_loaded(several, numbers):
+    clips = data.load_clips(several, "train")
+    found = list(data.read_clips(several, "train", list(numbers)))
+    assert [clip.name for clip in found] == [clips[number].name for number in numbers]
+    for clip, number in zip(found, numbers, strict=True):
+        np.testing.assert_array_equal(clip.frames, clips[number].frames)
+        np.testing.assert_array_equal(clip.pose, clips[number].pose)
+        assert (clip.closed, clip.pace) == (clips[number].closed, clips[number].pace)
+
+
 def test_an_unknown_scene_and_an_unknown_split_list_the_valid_ones(builder, tiny_config):
     with pytest.raises(InputError, match="teapot_1dof"):
         data.prepare(tiny_config(scene="kettle"))
@@ -265,3 +276,5 @@ def test_an_unknown_scene_and_an_unknown_split_list_the_valid_ones(builder, tiny
         data.load_clips(builder, "training")
     with pytest.raises(InputError, match=r"must be one of .*validation"):
         data.outlines(builder, "training")
+    with pytest.raises(InputError, match=r"must be one of .*validation"):
+        data.read_clips(builder, "training", [0])

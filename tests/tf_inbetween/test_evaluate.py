@@ -1,20 +1,28 @@
 """metrics.json and the figures, and that a perfect method scores perfectly."""
 
 import dataclasses
+import functools
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import PIL.Image
 import pytest
+import tensorflow as tf
 
-from tf_inbetween import baselines, compare, evaluate, figures, run_directory, train
+from tf_inbetween import baselines, compare, data, evaluate, figures, run_directory, train
 from tf_inbetween.config import InputError
 from tf_inbetween.data import Clip, Outline, load_clips
+from tf_inbetween.models import to_float
 
 
 @pytest.fixture
 def clips(builder):
     return load_clips(builder, "test")
+
+
+def reader(clips):
+    return lambda numbers: (clips[number] for number in numbers)
 
 
 def oracle(clip):
@@ -35,7 +43,7 @@ def oracle(clip):
 
 def test_a_perfect_method_is_perfect_and_a_useless_one_is_not(clips):
     methods = {"oracle": oracle(clips[0]), "first": lambda first, second, t: first}
-    rows = list(evaluate.inbetween(methods, clips, [40, 120], pairs=9, unit="°"))
+    rows = evaluate.inbetween(methods, clips, reader(clips), [40, 120], pairs=9, unit="°")
     assert [(row["gap_label"], row["t"]) for row in rows] == [
         (label, t) for label in ("40°", "120°") for t in (0.25, 0.5, 0.75)
     ]
@@ -79,7 +87,7 @@ def test_a_closed_clip_is_gone_round_once_at_most():
 def test_clips_of_different_pace_are_an_error(clips):
     other = dataclasses.replace(clips[0], pace=2.0)
     with pytest.raises(InputError, match=r"differ in pace \(2 and 5\)"):
-        list(evaluate.inbetween({}, [clips[0], other], [40], 5, "°"))
+        evaluate.fitting_gaps([clips[0], other], [40])
 
 
 @pytest.mark.parametrize(
@@ -120,6 +128,79 @@ def test_clips_of_many_lengths_are_evaluated(make_clips, tiny_config, tmp_path, 
     assert (tmp_path / "run" / "figures" / "path.png").exists()
     compare.compare([config.run_dir], tmp_path / "out", [], ["8 frames"])
     assert (tmp_path / "out" / "inbetween.png").exists()
+
+
+@pytest.fixture
+def decoded(monkeypatch):
+    """What becomes of `Clip`s: the names of all that are decoded, how many are held at most."""
+    seen = SimpleNamespace(names=[], alive=0, most=0)
+
+    class Watched(Clip):
+        def __init__(self, **fields):
+            super().__init__(**fields)
+            seen.names.append(fields["name"])
+            seen.alive += 1
+            seen.most = max(seen.most, seen.alive)
+
+        def __del__(self):
+            seen.alive -= 1
+
+    monkeypatch.setattr(data, "Clip", Watched)
+    return seen
+
+
+def test_of_many_clips_few_are_decoded_and_fewer_held(make_clips, decoded, monkeypatch):
+    lengths = np.random.default_rng(0).integers(9, 14, size=200)
+    several = make_clips(test=[(int(length), False, 0.0) for length in lengths])
+    monkeypatch.setattr(evaluate, "_RECONSTRUCTED", 20)
+    monkeypatch.setattr(evaluate, "_BATCH", 7)
+    outlines = data.outlines(several, "test")
+    assert not decoded.names
+    read = functools.partial(data.read_clips, several, "test")
+
+    rows = evaluate.inbetween(
+        {"first": lambda first, second, t: first}, outlines, read, [4, 8], pairs=10, unit=""
+    )
+    wanted = {clip for gap in (4, 8) for clip in evaluate.spread(outlines, gap, 10)}
+    assert [row["pairs"] for row in rows] == [10] * 6
+    assert sorted(map(int, decoded.names)) == sorted(wanted)
+    assert len(wanted) <= 20
+    assert decoded.most <= 2
+
+    decoded.names.clear()
+    model = Reconstructing()
+    evaluate.reconstruction(model, outlines, read)
+    assert 20 <= len(decoded.names) <= 40
+    assert decoded.most <= 2
+    # The frames are those of the whole split, held as one.
+    frames = np.concatenate([clip.frames for clip in load_clips(several, "test")])
+    frames = frames[:: len(frames) // 20]
+    np.testing.assert_array_equal(np.concatenate(model.seen), to_float(frames))
+    assert max(map(len, model.seen)) == 7
+
+
+def test_frames_of_a_great_many_clips_are_not_all_the_first(make_clips, monkeypatch):
+    several = make_clips(test=[(5, False, 0.0)] * 40)
+    monkeypatch.setattr(evaluate, "_RECONSTRUCTED", 20)  # 200 frames: every tenth, if not for this.
+    model = Reconstructing()
+    read = functools.partial(data.read_clips, several, "test")
+    evaluate.reconstruction(model, data.outlines(several, "test"), read)
+    shown = np.rint(255 * np.concatenate(model.seen)[:, 0, 0, 1])
+    assert list(np.bincount(shown.astype(int))) == [4, 4, 4, 4, 3]
+
+
+class Reconstructing:
+    """Stands in for a model; keeps what it is shown."""
+
+    def __init__(self):
+        self.seen = []
+
+    def reconstruct(self, frames):
+        self.seen.append(frames)
+        return tf.constant(frames)
+
+    def elbo(self, frames, seed):
+        return tf.zeros(len(frames))
 
 
 def test_clips_that_cannot_be_judged_are_told_before_a_training(
