@@ -29,7 +29,8 @@ TINY = {
 
 def pytest_collection_modifyitems(items):
     """Puts the longest files first, so that no worker is left alone with one at the end."""
-    items.sort(key=lambda item: item.path.name not in ("test_readme.py", "test_own_clips_page.py"))
+    longest = ("test_readme.py", "test_own_clips_page.py", "test_scenes_page.py")
+    items.sort(key=lambda item: item.path.name not in longest)
 
 
 @pytest.fixture(scope="session")

@@ -8,20 +8,11 @@ import shlex
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
+from page_commands import ROOT, commands
 
 from tf_inbetween import compare
-
-ROOT = Path(__file__).parent.parent
-
-
-def commands(page):
-    """The lines of a page's bash blocks."""
-    blocks = re.findall(r"```bash\n(.*?)```", page, re.DOTALL)
-    return [line for block in blocks for line in block.strip().splitlines()]
-
 
 README = (ROOT / "README.md").read_text()
 SERVING = (ROOT / "docs" / "serving.md").read_text()
@@ -200,7 +191,7 @@ def test_the_serving_page_has_the_tables_of_the_results():
     assert confidence.markdown_table(results["pictures"]) in SERVING
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/serving.md"])
+@pytest.mark.parametrize("page", [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))])
 def test_every_file_that_a_page_links_to_exists(page):
-    for link in re.findall(r"\]\((?!http)([^)#]+)\)", (ROOT / page).read_text()):
-        assert ((ROOT / page).parent / link).exists(), link
+    for link in re.findall(r"\]\((?!http)([^)#]+)\)", page.read_text()):
+        assert (page.parent / link).exists(), link
