@@ -154,8 +154,8 @@ class Imported:
     Attributes:
       data_dir: the data set's folder.
       clips: the number of clips of each split.
-      frames_read: the frames that were chosen from the footage.
-      shots: into which it was cut.
+      frames_read: the frames that were chosen from the footage or the source.
+      shots: into which it was cut; 0 for public data sets, which know their clips.
       notes: what was done to pictures, and to how many.
     """
 
