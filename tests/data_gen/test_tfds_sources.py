@@ -1,5 +1,6 @@
 """Public data sets become clips: on TFDS's mock data, and on small ones that TFDS prepared."""
 
+import contextlib
 import inspect
 import io
 import itertools
@@ -97,18 +98,26 @@ def videos_of(name, split):
             )
 
 
-def prepare(name, data_dir, examples=None):
-    """Has the real builder write a small data set, as it does after a download."""
-    examples = examples or (pictures_of if name in SWEEPS else videos_of)
+@contextlib.contextmanager
+def generating(name, examples):
+    """Has the real builder find a small data set in place of what it would download."""
     cls = tfds.builder_cls(name)
+    cls.url_infos = None  # There are no checksums to look for.
 
     def generators(self, dl_manager):
         return {split: examples(name, split) for split in SOURCES[name].splits}
 
-    cls.url_infos = None  # There are no checksums to look for.
-    with mock.patch.object(cls, "_split_generators", generators):
+    try:
+        with mock.patch.object(cls, "_split_generators", generators):
+            yield cls
+    finally:
+        del cls.url_infos
+
+
+def prepare(name, data_dir, examples=None):
+    """Writes a small data set as it is after a download."""
+    with generating(name, examples or (pictures_of if name in SWEEPS else videos_of)) as cls:
         cls(data_dir=data_dir).download_and_prepare()
-    del cls.url_infos
 
 
 def everything(folder):
@@ -329,17 +338,31 @@ def test_what_is_not_there_is_not_downloaded(name, tmp_path):
     assert not (tmp_path / "data").exists()
 
 
-def test_a_download_that_fails(tmp_path):
-    cls, said = tfds.builder_cls("coil100"), []
+def test_what_is_not_there_is_downloaded_when_asked_for(tmp_path):
+    with generating("moving_mnist", videos_of):
+        found = tfds_sources.import_source(settings("moving_mnist"), tmp_path, download=True)
+    assert sum(found.clips.values()) == 6
+    again = settings("moving_mnist", name="again")
+    assert tfds_sources.import_source(again, tmp_path).clips == found.clips
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_a_download_that_fails_leaves_no_file(tmp_path, late):
+    def fail(name, split):
+        if late:
+            yield next(pictures_of(name, split))
+        raise ConnectionError("no route to host")
+
+    said = []
     with (
-        mock.patch.object(cls, "download_and_prepare", side_effect=KeyError("no route")),
-        pytest.raises(ValueError, match=r"--tfds=coil100: cannot be downloaded .*no route"),
+        generating("coil100", fail),
+        pytest.raises(
+            ValueError, match=r"^--tfds=coil100: cannot be .* \(Conn.*: no route to host"
+        ),
     ):
-        tfds_sources.import_source(
-            settings("coil100"), tmp_path / "data", download=True, notify=said.append
-        )
+        tfds_sources.import_source(settings("coil100"), tmp_path, download=True, notify=said.append)
     assert said[0].startswith("coil100: downloading 0.13 GB, and preparing it in ")
-    assert not (tmp_path / "data").exists()
+    assert everything(tmp_path) == {}
 
 
 @pytest.mark.parametrize(
