@@ -1,10 +1,12 @@
-"""Makes a data set of clips of footage of your own.
+"""Makes a data set of clips of footage of your own, or of a public data set.
 
     python -m data_gen.import_clips --name=my_clips --input=walk.mp4 --input=frames/
+    python -m data_gen.import_clips --name=my_mnist --tfds=moving_mnist --download
     python -m tf_inbetween.train --scene=my_clips ...
 
 An input is a video, a moving picture (GIF, WebP, PNG) or a folder of numbered pictures. How it is
-cut and split: `data_gen.imported`; what becomes of what cameras do: `data_gen.footage`.
+cut and split: `data_gen.imported`; what becomes of what cameras do: `data_gen.footage`. What
+a clip of a public data set is: `data_gen.tfds_sources`.
 """
 
 import math
@@ -16,6 +18,11 @@ from data_gen import command_line
 
 FLAGS = flags.FLAGS
 
+_ONLY_WITH = {
+    "input": ("frames_per_clip", "fps", "start", "end", "crop", "folder_fps", "shot_threshold"),
+    "tfds": ("download", "max_clips"),
+}
+
 
 def define_flags() -> None:
     """Defines the flags of this command."""
@@ -26,7 +33,13 @@ def define_flags() -> None:
         "input",
         None,
         "A video, a moving picture or a folder of pictures. May be given several times.",
-        required=True,
+    )
+    flags.DEFINE_string(
+        "tfds", None, "In place of --input: a data set of TFDS, a row of data_gen.tfds_sources."
+    )
+    flags.DEFINE_boolean("download", False, "Download the data set of --tfds if it is not there.")
+    flags.DEFINE_integer(
+        "max_clips", None, "Of each split of --tfds at most so many clips. Default: all."
     )
     flags.DEFINE_string(
         "data_dir",
@@ -54,6 +67,67 @@ def define_flags() -> None:
 
 def main() -> None:
     """Imports what the flags say and prints what came out."""
+    from data_gen import imported
+
+    began = time.monotonic()
+    made, length, closed, pace = _import_source() if _is_public() else _import_footage()
+    seconds = time.monotonic() - began
+
+    for note, frames in made.notes.items():
+        print(f"{note} ({frames} frames)")
+    for split, clips in made.clips.items():
+        triplets = clips * math.comb(length, 3)
+        print(f"{split}: {clips} clips, {clips * length} frames, {triplets:,} triplets")
+    if made.shots:
+        left_over = made.frames_read - length * sum(made.clips.values())
+        print(f"{made.shots} shots; {left_over} frames left over at their ends")
+    print(
+        f"{made.frames_read} frames in {seconds:.1f} s, {made.frames_read / seconds:.0f} frames/s"
+    )
+    print(f"imported into {made.data_dir}")
+    print(f"contact sheet: {made.data_dir / imported.CONTACT_SHEET}")
+    print(
+        f"train with --scene={FLAGS.name} --image_size={FLAGS.image_size} "
+        f"--channels={FLAGS.channels} {' '.join(training_flags(length, closed, pace))}"
+    )
+
+
+def training_flags(length: int, closed: bool = False, pace: float = 0.0) -> list[str]:
+    """Returns the flags of a training that fit clips.
+
+    Args:
+      length: frames of a clip.
+      closed, pace: see `data_gen.builder`.
+    """
+    unit = pace or 1.0
+    if closed:  # All round. At half a turn the middle could be on either side.
+        slots = min(length, 36)
+        smallest, largest = 2 * length // slots, (length - 1) // 2 // 4 * 4
+    else:  # A few of each of several clips, so that a batch shows all of the motion.
+        slots = min(length, 9)
+        smallest, largest = 4, (slots - 1) * ((length - 1) // (slots - 1))
+    return [
+        *("--clips_per_batch=4", f"--frames_per_clip={slots}", f"--inbetweens_per_clip={slots}"),
+        "--triplets_per_clip=64",
+        *(f"--min_gap={smallest * unit:g}", f"--max_gap={largest * unit:g}"),
+    ]
+
+
+def _is_public():
+    """Whether --tfds says what to import, and not --input."""
+    if FLAGS.input and FLAGS.tfds is not None:
+        raise ValueError("--input and --tfds: give one or the other")
+    if not FLAGS.input and FLAGS.tfds is None:
+        raise ValueError("missing --input, or --tfds")
+    public = FLAGS.tfds is not None
+    given, other = ("tfds", "input") if public else ("input", "tfds")
+    alien = [f"--{name}" for name in _ONLY_WITH[other] if FLAGS[name].present]
+    if alien:
+        raise ValueError(f"{', '.join(alien)}: means nothing with --{given}")
+    return public
+
+
+def _import_footage():
     from data_gen import imported, pictures
 
     settings = imported.Settings(
@@ -69,29 +143,26 @@ def main() -> None:
         shot_threshold=FLAGS.shot_threshold,
         held_out=FLAGS.held_out,
     )
-    began = time.monotonic()
     made = imported.import_clips(FLAGS.input, settings, FLAGS.data_dir, FLAGS.overwrite, print)
-    seconds = time.monotonic() - began
+    return made, settings.frames_per_clip, False, 0.0
 
-    for note, frames in made.notes.items():
-        print(f"{note} ({frames} frames)")
-    length = settings.frames_per_clip
-    for split, clips in made.clips.items():
-        triplets = clips * math.comb(length, 3)
-        print(f"{split}: {clips} clips, {clips * length} frames, {triplets:,} triplets")
-    left_over = made.frames_read - length * sum(made.clips.values())
-    print(f"{made.shots} shots; {left_over} frames left over at their ends")
-    pace = made.frames_read / seconds
-    print(f"{made.frames_read} frames in {seconds:.1f} s, {pace:.0f} frames/s")
-    print(f"imported into {made.data_dir}")
-    print(f"contact sheet: {made.data_dir / imported.CONTACT_SHEET}")
-    slots = min(length, 9)  # Of each of several clips, so that a batch shows all of the motion.
-    largest = (slots - 1) * ((length - 1) // (slots - 1))
-    print(
-        f"train with --scene={settings.name} --image_size={settings.image_size} "
-        f"--channels={settings.channels} --clips_per_batch=4 --frames_per_clip={slots} "
-        f"--inbetweens_per_clip={slots} --triplets_per_clip=64 --min_gap=4 --max_gap={largest}"
+
+def _import_source():
+    from data_gen import tfds_sources
+
+    settings = tfds_sources.Settings(
+        name=FLAGS.name,
+        image_size=FLAGS.image_size,
+        channels=FLAGS.channels,
+        source=FLAGS.tfds,
+        max_clips=FLAGS.max_clips,
+        held_out=FLAGS.held_out,
     )
+    made = tfds_sources.import_source(
+        settings, FLAGS.data_dir, FLAGS.overwrite, FLAGS.download, print
+    )
+    source = tfds_sources.SOURCES[FLAGS.tfds]
+    return made, source.length, source.motion.closed, source.motion.pace
 
 
 if __name__ == "__main__":

@@ -17,6 +17,8 @@ no clip is closed, there is no gap unit (gaps are frames) and the pace is 0.
 
 Memory holds one clip and a few frames. The data set is written beside and renamed into place, and
 its bytes depend on the footage, the settings and the installed versions alone.
+
+Public data sets (`data_gen.tfds_sources`) are stored by the same `store`.
 """
 
 import collections
@@ -50,21 +52,13 @@ _SHEET_ROWS, _SHEET_COLUMNS = 4, 8  # Of the contact sheet: clips of each split,
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Settings:
-    """What decides the clips that come out of some footage.
+class StoreSettings:
+    """What every import decides, wherever its clips come from.
 
     Attributes:
       name: of the data set; letters, digits, "_", "-" and ".".
       image_size: height and width in pixels, 64 or 128.
       channels: 3 for RGB, 1 for luminance.
-      frames_per_clip: at least 5.
-      fps: frames per second, at most the footage's own; None for that.
-      start: seconds of each input to leave out at its beginning.
-      end: where each input stops, in seconds; None for its end.
-      crop: x, y, width and height of a box in pixels; None for all. The centred square of it is
-        taken.
-      folder_fps: pictures of a folder in a second.
-      shot_threshold: see the module; 0 looks for no cuts.
       held_out: share of the clips for validation, and as many for the test; above 0, below 0.5.
 
     Raises:
@@ -74,13 +68,6 @@ class Settings:
     name: str
     image_size: int = 64
     channels: int = 3
-    frames_per_clip: int = 32
-    fps: float | None = None
-    start: float = 0.0
-    end: float | None = None
-    crop: pictures.Box | None = None
-    folder_fps: float = footage.FOLDER_FPS
-    shot_threshold: float = 15.0
     held_out: float = 0.1
 
     def __post_init__(self):
@@ -92,6 +79,39 @@ class Settings:
             raise ValueError(f"unknown image size {self.image_size!r}; valid: {IMAGE_SIZES}")
         if self.channels not in CHANNELS:
             raise ValueError(f"unknown number of channels {self.channels!r}; valid: {CHANNELS}")
+        if not 0 < self.held_out < 0.5:
+            raise ValueError(f"--held_out={self.held_out:g}: must be above 0 and below 0.5")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Settings(StoreSettings):
+    """What decides the clips that come out of some footage.
+
+    Attributes:
+      name, image_size, channels, held_out: see `StoreSettings`.
+      frames_per_clip: at least 5.
+      fps: frames per second, at most the footage's own; None for that.
+      start: seconds of each input to leave out at its beginning.
+      end: where each input stops, in seconds; None for its end.
+      crop: x, y, width and height of a box in pixels; None for all. The centred square of it is
+        taken.
+      folder_fps: pictures of a folder in a second.
+      shot_threshold: see the module; 0 looks for no cuts.
+
+    Raises:
+      ValueError: if one is out of range.
+    """
+
+    frames_per_clip: int = 32
+    fps: float | None = None
+    start: float = 0.0
+    end: float | None = None
+    crop: pictures.Box | None = None
+    folder_fps: float = footage.FOLDER_FPS
+    shot_threshold: float = 15.0
+
+    def __post_init__(self):
+        super().__post_init__()
         if self.frames_per_clip < MIN_FRAMES_PER_CLIP:
             raise ValueError(
                 f"--frames_per_clip={self.frames_per_clip}: at least {MIN_FRAMES_PER_CLIP}"
@@ -106,8 +126,25 @@ class Settings:
             raise ValueError(f"--end={self.end:g}: must be after --start={self.start:g}")
         if not self.shot_threshold >= 0:
             raise ValueError(f"--shot_threshold={self.shot_threshold:g}: must be at least 0")
-        if not 0 < self.held_out < 0.5:
-            raise ValueError(f"--held_out={self.held_out:g}: must be above 0 and below 0.5")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Motion:
+    """How the frames of all clips of a data set follow one another, see `data_gen.builder`.
+
+    Attributes:
+      pose_names: of the columns of the pose.
+      gaps: to judge at, in gap units; multiples of 4 frames, so that a quarter is a whole frame.
+      gap_unit: "" for frames.
+      pace: gap units per frame; 0 where these are frames.
+      closed: whether the last frame leads back to the first.
+    """
+
+    pose_names: tuple[str, ...]
+    gaps: tuple[float, ...]
+    gap_unit: str = ""
+    pace: float = 0.0
+    closed: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -117,8 +154,8 @@ class Imported:
     Attributes:
       data_dir: the data set's folder.
       clips: the number of clips of each split.
-      frames_read: the frames that were chosen from the footage.
-      shots: into which it was cut.
+      frames_read: the frames that were chosen from the footage or the source.
+      shots: into which it was cut; 0 for public data sets, which know their clips.
       notes: what was done to pictures, and to how many.
     """
 
@@ -189,55 +226,39 @@ def import_clips(
         is left behind then, nor after any other error.
       OSError, tf.errors.OpError: if it cannot be written.
     """
-    folder = _folder(settings.name, data_dir)
-    taken = ValueError(f"--name={settings.name}: is taken ({folder}); --overwrite replaces it")
-    if folder.exists() and not overwrite:
-        raise taken
+    free_folder(settings.name, data_dir, overwrite)
     if not inputs:
         raise ValueError("no --input: name a video, a moving picture or a folder of pictures")
     looked = [footage.look(path, settings.folder_fps) for path in inputs]
     wanted = [_select(one, settings) for one in looked]
     for one, frames in zip(looked, wanted, strict=True):
         notify(_describe(one, frames, settings))
-    plan = divide([len(frames) for frames in wanted], settings.frames_per_clip, settings.held_out)
+    length = settings.frames_per_clip
+    plan = divide([len(frames) for frames in wanted], length, settings.held_out)
+    shots, notes = itertools.count(), collections.Counter()
+    total = sum(map(len, wanted))
+    with tqdm(total=total, desc="Importing", unit=" frames", mininterval=0.5) as bar:
 
-    with contextlib.ExitStack() as stack:
-        stack.enter_context(_leaving_no_folders(folder.parent))
-        stack.enter_context(_locked(folder.parent))
-        if folder.exists() and not overwrite:
-            raise taken
-        beside = Path(stack.enter_context(file_utils.incomplete_dir(folder, overwrite=overwrite)))
-        bar = stack.enter_context(
-            tqdm(total=sum(map(len, wanted)), desc="Importing", unit=" frames", mininterval=0.5)
+        def clips():
+            for one, frames, segments in zip(looked, wanted, plan, strict=True):
+                drawn = _frames(one, frames, settings, notes, bar)
+                drawn = marked(drawn, settings.shot_threshold)
+                for split, clip in cut(_counting(drawn, shots), segments, length):
+                    seconds, frames = zip(*clip, strict=True)
+                    yield split, one.path.name, np.stack(frames), np.array(seconds)[:, np.newaxis]
+
+        folder, counts = store(
+            clips(),
+            settings,
+            motion=Motion(pose_names=("seconds",), gaps=tuple(gaps(length))),
+            metadata=_how_cut(settings, looked),
+            description=_DESCRIPTION,
+            too_few=f"no clip of {length} frames for {{}}: give more footage, or a smaller "
+            "--frames_per_clip or --shot_threshold=0",
+            data_dir=data_dir,
+            overwrite=overwrite,
         )
-        info = _info(settings, looked, beside)
-        shards = {
-            split: stack.enter_context(_Shards(beside, split, info)) for split in scenes.SPLITS
-        }
-        rows = {split: _Spread(_SHEET_ROWS) for split in scenes.SPLITS}
-        shots, notes = itertools.count(), collections.Counter()
-        for one, frames, segments in zip(looked, wanted, plan, strict=True):
-            drawn = _frames(one, frames, settings, notes, bar)
-            drawn = marked(drawn, settings.shot_threshold)
-            for split, clip in cut(_counting(drawn, shots), segments, settings.frames_per_clip):
-                index = shards[split].clips
-                shards[split].write(_example(f"{split}_{index:06d}_{one.path.name}", clip))
-                rows[split].add([frame for _, frame in clip])
-        empty = [split for split in scenes.SPLITS if not shards[split].clips]
-        if empty:
-            raise ValueError(
-                f"no clip of {settings.frames_per_clip} frames for {', '.join(empty)}: give more "
-                "footage, or a smaller --frames_per_clip or --shot_threshold=0"
-            )
-        info.set_splits(tfds.core.SplitDict([shards[split].close() for split in scenes.SPLITS]))
-        info.write_to_directory(beside)
-        _contact_sheet([row for split in scenes.SPLITS for row in rows[split].kept]).save(
-            beside / CONTACT_SHEET
-        )
-        bar.close()
-        read = bar.n
-    clips = {split: shards[split].clips for split in scenes.SPLITS}
-    return Imported(folder, clips, read, next(shots), dict(notes))
+    return Imported(folder, counts, bar.n, next(shots), dict(notes))
 
 
 # --- how footage is cut ----------------------------------------------------------------------
@@ -255,13 +276,11 @@ def divide(counts: Sequence[int], length: int, held_out: float) -> list[list[tup
       For each input its stretches in order: the split and the number of frames, together all.
     """
 
-    def shares(units):
-        held = max(round(held_out * units), 1) if units >= 3 else 0
-        return units - 2 * held, held, held
-
     short = sum(length <= count < 3 * length for count in counts)
     in_turn = (
-        split for split, n in zip(scenes.SPLITS, shares(short), strict=True) for _ in range(n)
+        split
+        for split, n in zip(scenes.SPLITS, shares(short, held_out), strict=True)
+        for _ in range(n)
     )
     plan = []
     for count in counts:
@@ -270,10 +289,16 @@ def divide(counts: Sequence[int], length: int, held_out: float) -> list[list[tup
         elif count < 3 * length:
             plan.append([(next(in_turn), count)])
         else:
-            _, *held = shares(count // length)
+            _, *held = shares(count // length, held_out)
             sizes = [count - sum(held) * length, *(n * length for n in held)]
             plan.append(list(zip(scenes.SPLITS, sizes, strict=True)))
     return plan
+
+
+def shares(units: int, held_out: float) -> tuple[int, int, int]:
+    """Returns how many of so many units are for each split; under three all are for training."""
+    held = max(round(held_out * units), 1) if units >= 3 else 0
+    return units - 2 * held, held, held
 
 
 def marked(frames: Iterable, threshold: float) -> Iterator[tuple[bool, tuple]]:
@@ -396,7 +421,97 @@ def _counting(frames, shots):
         yield begins, frame
 
 
+def _how_cut(settings, looked):
+    return {
+        "frames_per_clip": settings.frames_per_clip,
+        "inputs": [one.path.name for one in looked],
+        "frames_per_second": [round(_pace(one, settings), 6) for one in looked],
+        "start": settings.start,
+        "end": settings.end,
+        "crop": settings.crop and list(settings.crop),
+        "shot_threshold": settings.shot_threshold,
+    }
+
+
 # --- how clips are stored --------------------------------------------------------------------
+
+
+def free_folder(name: str, data_dir: str | Path | None = None, overwrite: bool = False) -> Path:
+    """Returns where a data set of a name goes.
+
+    Raises:
+      ValueError: if there is one already, unless it is to be replaced.
+    """
+    folder = _folder(name, data_dir)
+    if folder.exists() and not overwrite:
+        raise ValueError(f"--name={name}: is taken ({folder}); --overwrite replaces it")
+    return folder
+
+
+def store(
+    clips: Iterable[tuple[str, str, np.ndarray, np.ndarray]],
+    settings: StoreSettings,
+    *,
+    motion: Motion,
+    metadata: dict,
+    description: str,
+    too_few: str,
+    citation: str = "",
+    data_dir: str | Path | None = None,
+    overwrite: bool = False,
+) -> tuple[Path, dict[str, int]]:
+    """Writes clips as a data set, whole or not at all.
+
+    Args:
+      clips: the split, a name, the frames uint8 [K, H, W, C] and the pose [K, P] of each; made one
+        at a time, and not before the folder is this process's own.
+      settings: name and size.
+      motion: of all clips.
+      metadata: what else decided the clips, for JSON.
+      description, citation: for the data set's information.
+      too_few: the error where splits stay empty; "{}" stands for their names.
+      data_dir: where TFDS keeps its data sets; None for its default.
+      overwrite: whether to replace a data set of that name.
+
+    Returns:
+      The data set's folder, and the number of clips of each split.
+
+    Raises:
+      ValueError: if the name is taken, or a split gets no clip. Nothing is left behind then, nor
+        after any other error.
+      OSError, tf.errors.OpError: if it cannot be written.
+    """
+    folder = free_folder(settings.name, data_dir, overwrite)
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(_leaving_no_folders(folder.parent))
+        stack.enter_context(_locked(folder.parent))
+        free_folder(settings.name, data_dir, overwrite)  # Another process may have been first.
+        beside = Path(stack.enter_context(file_utils.incomplete_dir(folder, overwrite=overwrite)))
+        info = _info(settings, motion, metadata, beside, description, citation)
+        shards = {
+            split: stack.enter_context(_Shards(beside, split, info)) for split in scenes.SPLITS
+        }
+        rows = {split: _Spread(_SHEET_ROWS) for split in scenes.SPLITS}
+        for split, name, frames, pose in clips:
+            shards[split].write(
+                {
+                    "clip": f"{split}_{shards[split].clips:06d}_{name}",
+                    "frames": frames,
+                    "pose": pose.astype(np.float32),
+                    "closed": motion.closed,
+                    "pace": motion.pace,
+                }
+            )
+            rows[split].add(frames)
+        empty = [split for split in scenes.SPLITS if not shards[split].clips]
+        if empty:
+            raise ValueError(too_few.format(", ".join(empty)))
+        info.set_splits(tfds.core.SplitDict([shards[split].close() for split in scenes.SPLITS]))
+        info.write_to_directory(beside)
+        _contact_sheet([row for split in scenes.SPLITS for row in rows[split].kept]).save(
+            beside / CONTACT_SHEET
+        )
+    return folder, {split: shards[split].clips for split in scenes.SPLITS}
 
 
 def _folder(name, data_dir):
@@ -423,18 +538,7 @@ def _leaving_no_folders(folder):
         raise
 
 
-def _example(name, clip):
-    seconds, frames = zip(*clip, strict=True)
-    return {
-        "clip": name,
-        "frames": np.stack(frames),
-        "pose": np.array(seconds, np.float32)[:, np.newaxis],
-        "closed": False,
-        "pace": 0.0,
-    }
-
-
-def _info(settings, looked, folder):
+def _info(settings, motion, metadata, folder, description, citation):
     size = settings.image_size
     return tfds.core.DatasetInfo(
         builder=tfds.core.dataset_info.DatasetIdentity(
@@ -443,9 +547,10 @@ def _info(settings, looked, folder):
             data_dir=str(folder),
             module_name=__name__,
             config_name=settings.name,
-            config_description=_DESCRIPTION,
+            config_description=description,
         ),
-        description=_DESCRIPTION,
+        description=description,
+        citation=citation,
         features=tfds.features.FeaturesDict(
             {
                 "clip": tfds.features.Text(),
@@ -454,25 +559,21 @@ def _info(settings, looked, folder):
                         shape=(size, size, settings.channels), encoding_format="png"
                     )
                 ),
-                "pose": tfds.features.Tensor(shape=(None, 1), dtype=np.float32),
+                "pose": tfds.features.Tensor(
+                    shape=(None, len(motion.pose_names)), dtype=np.float32
+                ),
                 "closed": np.bool_,
                 "pace": np.float32,
             }
         ),
         metadata=tfds.core.MetadataDict(
             scene=settings.name,
-            pose_names=["seconds"],
-            gap_unit="",
-            gaps=gaps(settings.frames_per_clip),
+            pose_names=list(motion.pose_names),
+            gap_unit=motion.gap_unit,
+            gaps=list(motion.gaps),
             image_size=size,
             channels=settings.channels,
-            frames_per_clip=settings.frames_per_clip,
-            inputs=[one.path.name for one in looked],
-            frames_per_second=[round(_pace(one, settings), 6) for one in looked],
-            start=settings.start,
-            end=settings.end,
-            crop=settings.crop and list(settings.crop),
-            shot_threshold=settings.shot_threshold,
+            **metadata,
             held_out=settings.held_out,
             generator_version=VERSION,
         ),

@@ -167,7 +167,8 @@ def test_a_wrong_training_command_ends_in_one_clear_line(fork, arguments, messag
         ("data_gen.build", [f"--flagfile={sys.executable}"], "error: --flagfile: cannot be read"),
         ("data_gen.build", ["--scene=kettle"], "error: unknown scene 'kettle'; valid: .*teapot_1"),
         ("data_gen.build", ["teapot"], "error: unexpected argument 'teapot'"),
-        ("data_gen.import_clips", [], "error: missing --name, --input"),
+        ("data_gen.import_clips", [], "error: missing --name"),
+        ("data_gen.import_clips", ["--name=a"], "error: missing --input, or --tfds"),
         (
             "data_gen.import_clips",
             ["--name=a", "--input=b.mp4"],
@@ -178,6 +179,31 @@ def test_a_wrong_training_command_ends_in_one_clear_line(fork, arguments, messag
             "data_gen.import_clips",
             ["--name=a", "--input=b", "--crop=c"],
             "error: --crop=c: must be centre or x,y,w,h",
+        ),
+        (
+            "data_gen.import_clips",
+            ["--name=a", "--tfds=mnist"],
+            "error: unknown --tfds=mnist; valid: bair_robot_pushing_small, coil100, moving_mnist, ",
+        ),
+        (
+            "data_gen.import_clips",
+            ["--name=a", "--tfds=coil100", "--input=b.mp4"],
+            "error: --input and --tfds: give one or the other",
+        ),
+        (
+            "data_gen.import_clips",
+            ["--name=a", "--tfds=coil100", "--fps=3", "--crop=centre"],
+            "error: --fps, --crop: means nothing with --tfds",
+        ),
+        (
+            "data_gen.import_clips",
+            ["--name=a", "--input=b.mp4", "--download"],
+            "error: --download: means nothing with --input",
+        ),
+        (
+            "data_gen.import_clips",
+            ["--name=a", "--tfds=coil100", "--data_dir=data"],
+            "error: --tfds=coil100: is not in data/coil100/2.0.0; --download gets it, 0.13 GB",
         ),
         ("data_gen.import_clips", ["a.mp4"], "error: unexpected argument|error: missing"),
     ],
