@@ -4,7 +4,7 @@ Writes metrics.json and figures/ into the run directory. Everything is measured 
 test clip is rendered densely, and the in-between of two of its frames is compared with the frame
 that truly lies there, and with all others, to see which moment it shows.
 
-Of a large data set only the clips that are judged are decoded, one after another: first the lengths
+Of a large data set only the clips that are judged are decoded, a few at a time: first the lengths
 of all are read, then what to judge is chosen, evenly spread over all.
 """
 
@@ -32,6 +32,7 @@ PLACES = (0.25, 0.5, 0.75)
 PATH_POINTS = 16
 _RECONSTRUCTED = 2000  # frames of a split, at the most
 _BATCH = 100
+_HELD = 1000  # frames of true clips, as floats
 
 
 def define_flags():
@@ -140,7 +141,7 @@ def inbetween(methods, clips, read, gaps, pairs, unit):
         methods: name -> function of (first, second, t), as in `tf_inbetween.baselines`.
         clips: the `Outline`s of true clips, dense, of one pace.
         read: a function that takes the numbers of some of them, ascending, and yields these
-            `Clip`s. No more than one is held here at a time.
+            `Clip`s. A thousand frames are held here at a time, or one clip.
         gaps: in the scene's unit; those too long for all clips are left out.
         pairs: of frames for each row, evenly spread over the clips.
         unit: the name of the gaps' unit; "" where they are frames.
@@ -151,20 +152,21 @@ def inbetween(methods, clips, read, gaps, pairs, unit):
     starts = {gap: spread(clips, gap, pairs) for gap in fitting_gaps(clips, gaps)}
     found = {(gap, t): [] for gap in starts for t in PLACES}
     numbers = sorted(set().union(*starts.values()))
-    total = len(PLACES) * sum(map(len, starts.values()))
-    with tqdm(total=total, desc="Evaluating", unit=" parts", leave=False) as bar:
-        for number, clip in zip(numbers, read(numbers), strict=True):
-            frames = to_float(clip.frames).numpy()
+    source = read(numbers)
+    with tqdm(total=len(numbers), desc="Evaluating", unit=" clips", leave=False) as bar:
+        for group in _groups(numbers, clips):
+            frames = map(_Held, itertools.islice(source, len(group)))
+            held = dict(zip(group, frames, strict=True))
             for gap, t in found:
-                if number in starts[gap]:
-                    begins = starts[gap][number]
-                    found[gap, t].append(_measured(methods, frames, clip.closed, begins, gap, t))
-                    bar.update()
+                judged = [(held[n], starts[gap][n]) for n in group if n in starts[gap]]
+                if judged:
+                    found[gap, t].append(_measured(methods, judged, gap, t))
+            bar.update(len(group))
     pace = clips[0].pace
     return [
         {
             "gap": gap,
-            "gap_label": f"{gap * pace:g}{unit}" if unit else f"{gap} frames",
+            "gap_label": f"{gap * pace:.4g}{unit}" if unit else f"{gap} frames",
             "t": t,
             "pairs": min(pairs, sum(clip_starts(clip, gap) for clip in clips)),
             "methods": {name: _means([p[name] for p in parts], pace, unit) for name in methods},
@@ -173,14 +175,51 @@ def inbetween(methods, clips, read, gaps, pairs, unit):
     ]
 
 
-def _measured(methods, frames, closed, starts, gap, t):
-    """What the methods draw between frames of one clip, measured: {method: {measure: [N]}}."""
-    wanted = (starts + round(gap * t)) % len(frames)
-    first, second, truth = frames[starts], frames[(starts + gap) % len(frames)], frames[wanted]
+def _groups(numbers, clips):
+    """Divides clips, in order, into groups of at most `_HELD` frames, or of one clip."""
+    groups, frames = [], np.inf
+    for number in numbers:
+        frames += clips[number].length
+        if frames > _HELD:
+            groups.append([])
+            frames = clips[number].length
+        groups[-1].append(number)
+    return groups
+
+
+class _Held:
+    """A clip's frames as floats, and whether it is closed."""
+
+    def __init__(self, clip):
+        self.frames, self.closed = to_float(clip.frames).numpy(), clip.closed
+
+    def at(self, places):
+        """The frames at `places` [N], which may go round the end."""
+        return self.frames[places % len(self.frames)]
+
+
+def _measured(methods, judged, gap, t):
+    """What the methods draw, measured: {method: {measure: [N]}}.
+
+    Args:
+        methods, gap, t: as in `inbetween`.
+        judged: clips, and for each the indices of the frames that in-betweens start from.
+    """
+    step = round(gap * t)
+    first, truth, second = (
+        np.concatenate([clip.at(starts + offset) for clip, starts in judged])
+        for offset in (0, step, gap)
+    )
+    ends = np.cumsum([len(starts) for _, starts in judged])
     found = {}
     for name, method in methods.items():
         drawn = np.clip(method(first, second, t), 0.0, 1.0)
-        error = metrics.timing_error(drawn, frames, wanted, closed)
+        by_clip = zip(np.split(drawn, ends[:-1]), judged, strict=True)
+        errors = [
+            metrics.timing_error(part, clip.frames, (starts + step) % len(clip.frames), clip.closed)
+            for part, (clip, starts) in by_clip
+        ]
+        error = np.concatenate(errors)
         found[name] = {
             "mse": metrics.mse(drawn, truth),
             "psnr": metrics.psnr(drawn, truth),
