@@ -37,6 +37,7 @@ def define_flags():
     flags.DEFINE_string("output", None, "The folder to write to.", required=True)
     flags.DEFINE_multi_string("page", [], "A Markdown page to write the table into.")
     flags.DEFINE_string("section", _SECTION, "The section of the pages that holds the table.")
+    flags.DEFINE_string("split", "test", "The split that the runs were evaluated on.")
     flags.DEFINE_string("data_dir", "", "Where data sets live; empty: as in training.")
     flags.DEFINE_list(
         "gaps", ["20°", "60°", "120°"], "Gaps to show, as metrics.json has them: 20° or 16 frames."
@@ -45,20 +46,29 @@ def define_flags():
 
 def main():
     """Compares the runs that the flags name."""
-    compare(FLAGS.run_dir, FLAGS.output, FLAGS.page, FLAGS.gaps, FLAGS.data_dir, FLAGS.section)
+    compare(
+        FLAGS.run_dir,
+        FLAGS.output,
+        FLAGS.page,
+        FLAGS.gaps,
+        FLAGS.data_dir,
+        FLAGS.section,
+        FLAGS.split,
+    )
 
 
-def compare(run_dirs, output, pages, gaps, data_dir="", section=_SECTION):
+def compare(run_dirs, output, pages, gaps, data_dir="", section=_SECTION, split="test"):
     """Writes the comparison of runs on the same clips.
 
     Args:
-        run_dirs: of runs evaluated on the test split, all with the same pairs of frames.
+        run_dirs: of runs evaluated on the split, all with the same pairs of frames.
         output: folder for comparison.json, inbetween.png and path.png.
         pages: Markdown pages whose table is replaced.
         gaps: labels of the rows to show; of the middle one of the list, the rows at t = 1/4 and
             3/4 too.
         data_dir: where data sets live, if not where the trainings had them.
         section: name of the pages' section that is replaced; letters, digits, "_" and "-".
+        split: of the clips that the runs are judged on.
 
     Raises:
         InputError: if a run was not evaluated, or not as the others, or has no such gap, or a page
@@ -72,7 +82,7 @@ def compare(run_dirs, output, pages, gaps, data_dir="", section=_SECTION):
     configs = [run_directory.load_config(run_dir) for run_dir in run_dirs]
     for name in ("scene", "image_size", "channels"):
         _check_equal(run_dirs, f"--{name}", [getattr(config, name) for config in configs])
-    found = [_metrics(run_dir) for run_dir in run_dirs]
+    found = [_metrics(run_dir, split) for run_dir in run_dirs]
     _check_same_rows(run_dirs, found)
     names = names_of(configs)
     results = dict(zip(names, found, strict=True))
@@ -90,8 +100,8 @@ def compare(run_dirs, output, pages, gaps, data_dir="", section=_SECTION):
         methods["optical_flow"] = baselines.optical_flow
     rows = [row for row in found[0]["inbetween"] if row["gap_label"] in gaps]
     longest = max(row["gap"] for row in rows)
-    number = evaluate.first_clip(outlines(builder, "test"), longest)
-    (clip,) = read_clips(builder, "test", [number])
+    number = evaluate.first_clip(outlines(builder, split), longest)
+    (clip,) = read_clips(builder, split, [number])
     figures.inbetween_grid(output / "inbetween.png", methods, clip, rows)
     figures.path_picture(output / "path.png", hero, clip, rows[-1]["gap"])
     write_json(output / "comparison.json", results)
@@ -192,7 +202,10 @@ def markdown_table(results, gaps):
         cells = [f"{row['gap_label']} | {row['t']:g}", *map(_cell, found)]
         lines.append("| " + " | ".join(cells) + " |")
     empty = [""] * len(measured)
-    errors = [f"{1e4 * result['reconstruction']['test']['mse']:.2f}" for result in results.values()]
+    errors = [
+        f"{1e4 * result['reconstruction'][result['split']]['mse']:.2f}"
+        for result in results.values()
+    ]
     lines.append("| reconstruction, MSE x 1e4 | | " + " | ".join([*errors, *empty]) + " |")
     for what, key in (("training", "train_seconds"), ("whole command", "total_seconds")):
         minutes = [_minutes(result.get(key)) for result in results.values()]
@@ -206,7 +219,7 @@ def _rows(results):
 
 def _cell(found):
     timing = found.get("timing_error_degrees")
-    timing = f"{found['timing_error']:.1f} frames" if timing is None else f"{timing:.2f}°"
+    timing = f"{found['timing_error']:.2f} frames" if timing is None else f"{timing:.2f}°"
     return f"{found['hit_rate']:.2f}, {timing}, {1e4 * found['mse']:.2f}"
 
 
@@ -214,24 +227,25 @@ def _minutes(seconds):
     return "-" if seconds is None else f"{seconds / 60:.1f}"
 
 
-def _metrics(run_dir):
-    path = Path(run_dir) / "metrics.json"
+def _metrics(run_dir, split):
+    path = evaluate.path_of_metrics(run_dir, split)
     again = f"python -m tf_inbetween.evaluate --run_dir={run_dir}"
+    if split != "test":
+        again += f" --split={split}"
     try:
         found = json.loads(path.read_text())
-        split = found["split"]
-        if split == "test":
+        if found["split"] == split:
             _check_whole(found)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"{path}: missing or damaged; {again}") from error
-    if split != "test":
-        raise InputError(f"{path}: measured on the split {split!r}, not on test; {again}")
+    if found["split"] != split:
+        raise InputError(f"{path}: measured on {found['split']!r}, not on {split!r}; {again}")
     return found
 
 
 def _check_whole(found):
     """Raises `KeyError` or `TypeError` if something is missing that the table shows."""
-    found["reconstruction"]["test"]["mse"] + 0.0
+    found["reconstruction"][found["split"]]["mse"] + 0.0
     for row in found["inbetween"]:
         row["gap"] + row["t"] + row["pairs"], row["gap_label"]
         for measures in [row["methods"]["latent"], *row["methods"].values()]:

@@ -78,7 +78,7 @@ def evaluate(run_dir, split="test", pairs=PAIRS, data_dir=""):
     (clip,) = read[split]([first_clip(clips[split], max(row["gap"] for row in rows))])
     steps, train_seconds = progress(run_dir / "checkpoints")
     part = "" if split == "test" else split
-    metrics_path = run_dir / ".".join(filter(None, ["metrics", part, "json"]))
+    metrics_path = path_of_metrics(run_dir, split)
     result = {
         "scene": config.scene,
         "split": split,
@@ -101,6 +101,11 @@ def evaluate(run_dir, split="test", pairs=PAIRS, data_dir=""):
     _report(result)
     print(f"wrote {metrics_path} and {run_dir / 'figures' / part}/")
     return result
+
+
+def path_of_metrics(run_dir, split):
+    """Where the evaluation of a run on a split is: metrics.json, or metrics.SPLIT.json."""
+    return Path(run_dir) / ("metrics.json" if split == "test" else f"metrics.{split}.json")
 
 
 def reconstruction(model, clips, read):

@@ -164,9 +164,11 @@ def test_runs_that_differ_in_more_than_the_model_are_refused(make_run, tmp_path)
 def test_metrics_of_another_split_or_damaged_ones_are_refused(make_run, tmp_path):
     validation = make_run("validation", {**metrics(), "split": "validation"})
     assert refused(tmp_path, [validation]) == (
-        f"{validation}/metrics.json: measured on the split 'validation', not on test; "
+        f"{validation}/metrics.json: measured on 'validation', not on 'test'; "
         f"python -m tf_inbetween.evaluate --run_dir={validation}"
     )
+    with pytest.raises(InputError, match=r"metrics\.heldout\.json: missing .* --split=heldout$"):
+        compare.compare([validation], tmp_path / "out", [], ["60°"], split="heldout")
     for damaged in ({}, [], {"split": "test"}, {**metrics(), "inbetween": [{}]}):
         run = make_run("damaged", damaged)
         assert "metrics.json: missing or damaged; python -m" in refused(tmp_path, [run])
@@ -189,8 +191,8 @@ def test_a_single_run_with_gaps_in_frames():
             del measures["timing_error_degrees"]
     lines = compare.markdown_table({"a": found}, ["8 frames", "16 frames"]).splitlines()
     assert lines[2] == "| gap | t | a | optical flow | cross-fade |"
-    pixel = "0.75, 1.0 frames, 20.00"
-    assert lines[4] == f"| 8 frames | 0.5 | 0.75, 1.0 frames, 1.00 | {pixel} | {pixel} |"
+    pixel = "0.75, 1.00 frames, 20.00"
+    assert lines[4] == f"| 8 frames | 0.5 | 0.75, 1.00 frames, 1.00 | {pixel} | {pixel} |"
     with pytest.raises(InputError, match=r"must be among 8 frames,16 frames$"):
         compare.markdown_table({"a": found}, ["20°"])
 
