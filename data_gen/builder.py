@@ -40,6 +40,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow_datasets as tfds
 from absl import logging
+from tensorflow_datasets.core import shuffle
 from tensorflow_datasets.core.utils import tqdm_utils
 from tensorflow_datasets.core.writer import ExampleWriter
 from tqdm import tqdm
@@ -49,6 +50,8 @@ from data_gen.pool import RenderPool
 
 IMAGE_SIZES = (64, 128)
 CHANNELS = (3, 1)
+
+_SHUFFLED_IN_MEMORY = 2**25  # bytes of encoded clips; TFDS would hold thirty times as many
 
 _DESCRIPTION = """\
 Clips for learning to draw the frames between two frames: short films of rendered solids in even
@@ -203,6 +206,7 @@ class InbetweenClips(tfds.core.GeneratorBasedBuilder):
                 )
             )
             stack.enter_context(_without_tfds_noise())
+            stack.enter_context(_shuffling_on_disk())
             super().download_and_prepare(**kwargs)
 
     def counts(self) -> dict[str, tuple[int, int]]:
@@ -448,3 +452,14 @@ def _without_tfds_noise() -> Iterator[None]:
         yield
     finally:
         tfds.display_progress_bar(active)
+
+
+@contextlib.contextmanager
+def _shuffling_on_disk() -> Iterator[None]:
+    """Lets TFDS hold less of a split in memory before it sorts it by way of files; same bytes."""
+    limit = shuffle.MAX_MEM_BUFFER_SIZE
+    shuffle.MAX_MEM_BUFFER_SIZE = _SHUFFLED_IN_MEMORY
+    try:
+        yield
+    finally:
+        shuffle.MAX_MEM_BUFFER_SIZE = limit

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow_datasets as tfds
+from tensorflow_datasets.core import shuffle
 
 import data_gen
 import data_gen.build as build_main
@@ -84,6 +85,22 @@ def test_metadata(clips):
 
 def test_bytes_do_not_depend_on_the_run_or_the_workers(clips, tmp_path):
     assert contents(prepared(tmp_path, workers=2)) == contents(clips)
+
+
+def test_a_large_split_goes_through_files_not_memory(tmp_path, monkeypatch):
+    scene = {"scene": "fast_motion_8clips_5frames", "frame_stride": 1}
+    in_memory = contents(prepared(tmp_path / "a", **scene))
+    written = []
+    add = shuffle._Bucket.add
+    monkeypatch.setattr(
+        shuffle._Bucket, "add", lambda self, *of: (written.append(of), add(self, *of))
+    )
+    assert contents(prepared(tmp_path / "b", **scene)) == in_memory
+    assert not written
+    monkeypatch.setattr(builder, "_SHUFFLED_IN_MEMORY", 1000)
+    assert contents(prepared(tmp_path / "c", **scene)) == in_memory
+    assert len(written) == 10
+    assert shuffle.MAX_MEM_BUFFER_SIZE > builder._SHUFFLED_IN_MEMORY
 
 
 def test_bytes_depend_on_the_config(clips, tmp_path):
