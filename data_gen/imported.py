@@ -74,7 +74,9 @@ class StoreSettings:
         if not re.fullmatch(r"\w[\w.-]*", self.name):
             raise ValueError(f"--name={self.name}: only letters, digits, '_', '-' and '.'")
         if scenes.is_variant(self.name):
-            raise ValueError(f"--name={self.name}: is a rendered scene; choose another name")
+            raise ValueError(
+                f"--name={self.name}: begins as names of rendered scenes do; choose another"
+            )
         if self.image_size not in IMAGE_SIZES:
             raise ValueError(f"unknown image size {self.image_size!r}; valid: {IMAGE_SIZES}")
         if self.channels not in CHANNELS:

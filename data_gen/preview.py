@@ -3,6 +3,8 @@
 Writes a contact sheet, a row of frames for each clip, and the clips side by side as a GIF.
 """
 
+import os
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -31,21 +33,24 @@ def main() -> None:
     output = Path(_OUTPUT.value or f"{name}.png")
     if output.suffix.lower() != ".png":
         raise ValueError(f"--output={output}: must end in .png")
-    clips = draw(scene, _SPLIT.value, _ROWS.value, image_size, channels, workers)
     output.parent.mkdir(parents=True, exist_ok=True)
-    _picture(sheet(clips, _COLUMNS.value)).quantize(256, dither=Image.Dither.NONE).save(
-        output, optimize=True
-    )
-    first, *others = _film(clips)
-    first.save(
-        output.with_suffix(".gif"),
-        save_all=True,
-        append_images=others,
-        duration=_MILLISECONDS,
-        loop=0,
-    )
+    film = output.with_suffix(".gif")
+    with tempfile.TemporaryDirectory(prefix=".preview.", dir=output.parent) as beside:
+        clips = draw(scene, _SPLIT.value, _ROWS.value, image_size, channels, workers)
+        picture = _picture(sheet(clips, _COLUMNS.value))
+        picture.quantize(256, dither=Image.Dither.NONE).save(f"{beside}/sheet.png", optimize=True)
+        first, *others = _film(clips)
+        first.save(
+            f"{beside}/film.gif",
+            save_all=True,
+            append_images=others,
+            duration=_MILLISECONDS,
+            loop=0,
+        )
+        os.replace(f"{beside}/sheet.png", output)
+        os.replace(f"{beside}/film.gif", film)
     print(f"{name}: the first {len(clips)} of the split {_SPLIT.value}, one in each row")
-    print(f"wrote {output} and {output.with_suffix('.gif')}")
+    print(f"wrote {output} and {film}")
 
 
 def draw(

@@ -94,9 +94,11 @@ def get(name: str) -> Scene:
       ValueError: if there is none, or a setting is out of range; the message lists what is valid.
     """
     scene, settings = parse(name)
-    settings.pop("seed", None)
+    seed = settings.pop("seed", 0)
     vary = frozenset(look for look in LOOKS if settings.pop(look, False))
     made = SCENES[scene](**settings)
+    if seed and not (made.is_drawn or vary):
+        raise ValueError(f"scene {scene!r} has nothing random: a seed makes no difference")
     return Scene(**{**vars(made), "vary": vary})
 
 
@@ -122,6 +124,8 @@ def variant(scene: str, **settings) -> str:
     for name in found:
         if name not in defaults:
             raise ValueError(f"scene {scene!r} has no setting {name}; it has {_list(defaults)}")
+        if isinstance(found[name], int) and not 0 <= found[name] < 10**9:
+            raise ValueError(f"{name} must be at least 0 and have 9 digits at most")
     words = [
         word.format(found[name])
         for name, word in _WORDS.items()

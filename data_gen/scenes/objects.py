@@ -29,7 +29,7 @@ SOLIDS = {
     "torus": (0.12, 0.60, 0.15),
     "cone": (0.85, 0.70, 0.10),
 }
-RADIUS = 1.35
+RADIUS = 1.35  # of three solids or fewer; four are smaller, or few draws would fit
 
 _VIEW = View(
     camera=Camera(position=(0.0, -22.0, 0.0), target=(0.0, 0.0, 0.0), field_of_view=20.6),
@@ -59,6 +59,7 @@ def objects(
         raise ValueError(f"objects must be 2 to {len(SOLIDS)}, got {objects}")
     solids = [(mesh if solid == "teapot" else solid, SOLIDS[solid]) for solid in SOLIDS][:objects]
     gaps = frame_gaps(frames)
+    radius = RADIUS * np.sqrt(3 / max(objects, 3))
 
     def clip(split: str, number: int, seed: int) -> ClipPlan:
         rng = generator(split, number, seed)
@@ -74,8 +75,8 @@ def objects(
 
         def fits(poses: np.ndarray) -> bool:
             return (
-                not _touch(poses)
-                and hide_each_other(poses)
+                not _touch(poses, radius)
+                and hide_each_other(poses, radius)
                 and in_picture(_VIEW, (part for pose in poses for part in parts(pose)))
             )
 
@@ -85,7 +86,7 @@ def objects(
         return [
             Part(
                 solid,
-                motion.placed(motion.quaternion_matrix(own[:4]), own[4:], RADIUS)
+                motion.placed(motion.quaternion_matrix(own[:4]), own[4:], radius)
                 @ meshes.centring(solid),
                 colour,
             )
@@ -116,21 +117,22 @@ def _places(poses: np.ndarray) -> np.ndarray:
     return np.moveaxis(poses.reshape(len(poses), -1, 7)[..., 4:], 1, 0)
 
 
-def _touch(poses: np.ndarray) -> bool:
+def _touch(poses: np.ndarray, radius: float) -> bool:
     """Whether the balls round two solids ever meet."""
     return any(
-        np.linalg.norm(a - b, axis=-1).min() < 2 * RADIUS
+        np.linalg.norm(a - b, axis=-1).min() < 2 * radius
         for a, b in itertools.combinations(_places(poses), 2)
     )
 
 
-def hide_each_other(poses: np.ndarray) -> bool:
+def hide_each_other(poses: np.ndarray, radius: float = RADIUS) -> bool:
     """Whether, in some frame, the centres of two solids are seen within one radius of each other.
 
     Args:
       poses: [K, 7 N].
+      radius: of the solids, in the world.
     """
-    radius = RADIUS / -_VIEW.camera.position[1] / np.tan(np.radians(_VIEW.camera.field_of_view / 2))
+    radius /= -_VIEW.camera.position[1] * np.tan(np.radians(_VIEW.camera.field_of_view / 2))
     seen = project(_VIEW.camera, _places(poses))
     return any(
         np.linalg.norm(a - b, axis=-1).min() < radius for a, b in itertools.combinations(seen, 2)

@@ -296,7 +296,7 @@ def first_fitting(draw: Callable[[], T], fits: Callable[[T], bool]) -> T:
         drawn = draw()
         if fits(drawn):
             return drawn
-    raise ValueError(f"no clip of this scene fits in {_TRIES} tries: its solids are too large")
+    raise ValueError(f"no clip of this scene fits in {_TRIES} tries: are its solids too large?")
 
 
 def in_picture(view: View, parts: Iterable[Part]) -> bool:

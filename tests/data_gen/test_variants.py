@@ -103,6 +103,25 @@ def test_unknown_variants(tmp_path):
             data_gen.InbetweenClips(config=name, data_dir=tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("scene", "settings", "message"),
+    [
+        ("objects", {"seed": -1}, "seed must be at least 0 and have 9 digits at most"),
+        ("objects", {"clips": -5}, "clips must be at least 0"),
+        ("objects", {"clips": 0}, "clips must be at least 1"),
+        ("objects", {"seed": 12345678901}, "seed must be at least 0 and have 9 digits at most"),
+        ("teapot_1dof", {"seed": 7}, "'teapot_1dof' has nothing random"),
+    ],
+)
+def test_settings_out_of_range(scene, settings, message):
+    with pytest.raises(ValueError, match=message):
+        scenes.variant(scene, **settings)
+
+
+def test_a_seed_counts_where_looks_vary():
+    assert scenes.variant("teapot_1dof", seed=7, light=True) == "teapot_1dof_light_seed7"
+
+
 def test_the_pipeline_reads_them(tmp_path):
     """Clips without a unit have gaps in frames."""
     clips = prepared(tmp_path, "linked_arm_2links_9frames_4clips", image_size=64)
