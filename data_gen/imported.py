@@ -483,7 +483,6 @@ def store(
     """
     folder = free_folder(settings.name, data_dir, overwrite)
     with contextlib.ExitStack() as stack:
-        stack.enter_context(_leaving_no_folders(folder.parent))
         stack.enter_context(_locked(folder.parent))
         free_folder(settings.name, data_dir, overwrite)  # Another process may have been first.
         beside = Path(stack.enter_context(file_utils.incomplete_dir(folder, overwrite=overwrite)))
@@ -522,20 +521,6 @@ def _folder(name, data_dir):
         version=tfds.core.Version(VERSION),
     )
     return Path(folder)
-
-
-@contextlib.contextmanager
-def _leaving_no_folders(folder):
-    """Removes, after an error, the folders on the way to `folder` that were not there before."""
-    new = list(itertools.takewhile(lambda path: not path.exists(), [folder, *folder.parents]))
-    try:
-        yield
-    except BaseException:
-        (folder / ".lock").unlink(missing_ok=True)
-        with contextlib.suppress(OSError):
-            for path in new:
-                path.rmdir()
-        raise
 
 
 def _info(settings, motion, metadata, folder, description, citation):

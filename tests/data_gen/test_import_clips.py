@@ -1,6 +1,8 @@
 """Footage of one's own becomes a data set like the scenes', whole or not at all."""
 
+import contextlib
 import errno
+import fcntl
 import json
 import os
 import re
@@ -316,6 +318,55 @@ def test_a_full_disk_leaves_nothing(inputs, tmp_path, monkeypatch, error):
 
     monkeypatch.setattr(tf.io.TFRecordWriter, "write", full)
     refused(inputs, tmp_path, type(error))
+
+
+@pytest.fixture
+def waiting(monkeypatch):
+    """Makes whoever has to wait for a lock do something else instead."""
+    flock = fcntl.flock
+
+    def make(instead):
+        def wait(file, how):
+            if how & fcntl.LOCK_NB:
+                flock(file, how)
+            else:
+                instead()
+
+        monkeypatch.setattr(fcntl, "flock", wait)
+
+    return make
+
+
+def test_an_interrupted_wait_leaves_the_running_import_alone(inputs, tmp_path, waiting):
+    def interrupt():
+        raise KeyboardInterrupt
+
+    waiting(interrupt)
+    folder = tmp_path / "inbetween_clips/my_clips"
+    with builder._locked(folder):
+        (folder / "incomplete.running").mkdir()
+        for _ in range(2):
+            with pytest.raises(KeyboardInterrupt):
+                imported.import_clips(inputs, settings(), tmp_path)
+            assert {path.name for path in folder.iterdir()} == {".lock", "incomplete.running"}
+
+
+def test_who_waited_for_a_lock_that_was_removed_takes_the_new_one(tmp_path, waiting):
+    folder, waited = tmp_path / "clips", []
+
+    def remove():
+        waited.append(True)
+        running.close()
+        (folder / ".lock").unlink()
+        folder.rmdir()
+
+    waiting(remove)
+    running = contextlib.ExitStack()
+    running.enter_context(builder._locked(folder))
+    with builder._locked(folder), open(folder / ".lock") as lock:
+        assert waited == [True]
+        with pytest.raises(BlockingIOError):
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def test_a_taken_name_needs_overwrite(inputs, tmp_path):
