@@ -36,6 +36,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 import tensorflow_datasets as tfds
@@ -429,18 +430,38 @@ def _locked(directory: Path) -> Iterator[None]:
     """Waits for the other builds in a directory to end, then clears away what dead ones left.
 
     The operating system drops the lock of a process that dies, so whoever holds it is the only
-    one at work here and every unfinished build is a dead one's.
+    one at work here and every unfinished build is a dead one's. After an error the lock file goes
+    while it is still held, and so do the folders that were not there before, if they are empty.
     """
-    directory.mkdir(parents=True, exist_ok=True)
-    with open(directory / ".lock", "w") as lock:
+    path = directory / ".lock"
+    new = list(itertools.takewhile(lambda f: not f.exists(), [directory, *directory.parents]))
+    with _locked_file(path):
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            logging.warning("another process is building %s; waiting for it", directory)
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        for leftover in directory.glob("incomplete.*"):
-            shutil.rmtree(leftover, ignore_errors=True)
-        yield
+            for leftover in directory.glob("incomplete.*"):
+                shutil.rmtree(leftover, ignore_errors=True)
+            yield
+        except BaseException:
+            with contextlib.suppress(OSError):
+                path.unlink()
+                for folder in new:
+                    folder.rmdir()
+            raise
+
+
+def _locked_file(path: Path) -> IO:
+    """Opens a file and waits for its lock; if it was removed meanwhile, does so with a new one."""
+    while True:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with contextlib.suppress(FileNotFoundError), contextlib.ExitStack() as stack:
+            lock = stack.enter_context(open(path, "w"))
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                logging.warning("another process is building %s; waiting for it", path.parent)
+                fcntl.flock(lock, fcntl.LOCK_EX)
+            if os.path.samestat(os.fstat(lock.fileno()), os.stat(path)):
+                stack.pop_all()
+                return lock
 
 
 @contextlib.contextmanager

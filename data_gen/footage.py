@@ -240,7 +240,9 @@ def _steps(path):
 def _video(path):
     with _opened(path) as (container, stream):
         seconds, packets, last = [], 0, 0.0
-        declared, frames = _declared(container, stream), stream.frames
+        declared = _declared(container, stream)
+        # Where there is a duration, edit lists are taken off it, and not off the number of frames.
+        frames = stream.frames if stream.duration is None else 0
         for packet in container.demux(stream):
             if not packet.size:
                 continue  # It only tells the decoder to flush.
@@ -300,7 +302,7 @@ def _declared(container, stream):
     found = [0.0]
     if stream.duration is not None:
         found.append(float(stream.duration * stream.time_base))
-    if stream.frames and stream.average_rate:
+    elif stream.frames and stream.average_rate:
         found.append(float(stream.frames / stream.average_rate))
     tag = re.fullmatch(r"(\d+):(\d+):(\d+\.?\d*)", stream.metadata.get("DURATION", ""))
     if tag:

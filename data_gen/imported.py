@@ -11,10 +11,11 @@ no clip is closed, there is no gap unit (gaps are frames) and the pace is 0.
   differences before and the two after. Fades are not found. No clip goes over a cut.
 - Clips: `frames_per_clip` frames one after another, none in two clips. What is left at the end of
   a shot is dropped.
-- Splits: of each input's time the last clips are for the test, those before for validation, each
+- Splits: of each input the last clips are for the test, those before for validation, each
   `held_out` of all and at least one; the rest is for training. Inputs of fewer than three clips go
   whole to one split, in the same shares.
 
+Where cuts are looked for, footage is decoded twice: once to count its clips, once to store them.
 Memory holds one clip and a few frames. The data set is written beside and renamed into place, and
 its bytes depend on the footage, the settings and the installed versions alone.
 
@@ -236,18 +237,27 @@ def import_clips(
     for one, frames in zip(looked, wanted, strict=True):
         notify(_describe(one, frames, settings))
     length = settings.frames_per_clip
-    plan = divide([len(frames) for frames in wanted], length, settings.held_out)
     shots, notes = itertools.count(), collections.Counter()
-    total = sum(map(len, wanted))
+    frames_read = sum(map(len, wanted))
+    total = 2 * frames_read if settings.shot_threshold else frames_read
     with tqdm(total=total, desc="Importing", unit=" frames", mininterval=0.5) as bar:
 
+        def drawn(one, frames, notes):
+            return marked(_frames(one, frames, settings, notes, bar), settings.shot_threshold)
+
+        def count(one, frames):
+            if not settings.shot_threshold:
+                return len(frames) // length
+            return sum(1 for _ in cut(drawn(one, frames, collections.Counter()), length))
+
         def clips():
-            for one, frames, segments in zip(looked, wanted, plan, strict=True):
-                drawn = _frames(one, frames, settings, notes, bar)
-                drawn = marked(drawn, settings.shot_threshold)
-                for split, clip in cut(_counting(drawn, shots), segments, length):
-                    seconds, frames = zip(*clip, strict=True)
-                    yield split, one.path.name, np.stack(frames), np.array(seconds)[:, np.newaxis]
+            counts = [count(one, frames) for one, frames in zip(looked, wanted, strict=True)]
+            plan = divide(counts, settings.held_out)
+            for one, frames, splits in zip(looked, wanted, plan, strict=True):
+                found = cut(_counting(drawn(one, frames, notes), shots), length)
+                for clip, split in zip(found, splits, strict=True):
+                    seconds, pixels = zip(*clip, strict=True)
+                    yield split, one.path.name, np.stack(pixels), np.array(seconds)[:, np.newaxis]
 
         folder, counts = store(
             clips(),
@@ -260,41 +270,33 @@ def import_clips(
             data_dir=data_dir,
             overwrite=overwrite,
         )
-    return Imported(folder, counts, bar.n, next(shots), dict(notes))
+    return Imported(folder, counts, frames_read, next(shots), dict(notes))
 
 
 # --- how footage is cut ----------------------------------------------------------------------
 
 
-def divide(counts: Sequence[int], length: int, held_out: float) -> list[list[tuple[str, int]]]:
-    """Divides the time of inputs among the splits.
+def divide(counts: Sequence[int], held_out: float) -> list[list[str]]:
+    """Divides the clips of inputs among the splits.
 
     Args:
-      counts: frames of each input.
-      length: frames of a clip.
+      counts: clips of each input.
       held_out: share for validation, and for the test.
 
     Returns:
-      For each input its stretches in order: the split and the number of frames, together all.
+      For each input the splits of its clips, in order.
     """
+    few = sum(0 < count < 3 for count in counts)
+    in_turn = iter(_in_order(shares(few, held_out)))
+    return [
+        count * [next(in_turn)] if 0 < count < 3 else _in_order(shares(count, held_out))
+        for count in counts
+    ]
 
-    short = sum(length <= count < 3 * length for count in counts)
-    in_turn = (
-        split
-        for split, n in zip(scenes.SPLITS, shares(short, held_out), strict=True)
-        for _ in range(n)
-    )
-    plan = []
-    for count in counts:
-        if count < length:
-            plan.append([("train", count)])
-        elif count < 3 * length:
-            plan.append([(next(in_turn), count)])
-        else:
-            _, *held = shares(count // length, held_out)
-            sizes = [count - sum(held) * length, *(n * length for n in held)]
-            plan.append(list(zip(scenes.SPLITS, sizes, strict=True)))
-    return plan
+
+def _in_order(sizes):
+    """The name of each split so many times."""
+    return [name for name, size in zip(scenes.SPLITS, sizes, strict=True) for _ in range(size)]
 
 
 def shares(units: int, held_out: float) -> tuple[int, int, int]:
@@ -334,29 +336,24 @@ def marked(frames: Iterable, threshold: float) -> Iterator[tuple[bool, tuple]]:
         yield judged()
 
 
-def cut(
-    frames: Iterable[tuple[bool, tuple]], segments: Sequence[tuple[str, int]], length: int
-) -> Iterator[tuple[str, list]]:
+def cut(frames: Iterable[tuple[bool, tuple]], length: int) -> Iterator[list]:
     """Cuts the frames of an input into clips.
 
     Args:
       frames: whether a shot begins, and the frame; from `marked`.
-      segments: of this input, from `divide`.
       length: frames of a clip.
 
     Yields:
-      The split and its `length` frames, one after another in one shot.
+      `length` frames, one after another in one shot.
     """
-    frames = iter(frames)
-    for split, count in segments:
-        clip = []
-        for begins, frame in itertools.islice(frames, count):
-            if begins:
-                clip = []
-            clip.append(frame)
-            if len(clip) == length:
-                yield split, clip
-                clip = []
+    clip = []
+    for begins, frame in frames:
+        if begins:
+            clip = []
+        clip.append(frame)
+        if len(clip) == length:
+            yield clip
+            clip = []
 
 
 def gaps(length: int) -> list[float]:
@@ -485,7 +482,6 @@ def store(
     """
     folder = free_folder(settings.name, data_dir, overwrite)
     with contextlib.ExitStack() as stack:
-        stack.enter_context(_leaving_no_folders(folder.parent))
         stack.enter_context(_locked(folder.parent))
         free_folder(settings.name, data_dir, overwrite)  # Another process may have been first.
         beside = Path(stack.enter_context(file_utils.incomplete_dir(folder, overwrite=overwrite)))
@@ -524,20 +520,6 @@ def _folder(name, data_dir):
         version=tfds.core.Version(VERSION),
     )
     return Path(folder)
-
-
-@contextlib.contextmanager
-def _leaving_no_folders(folder):
-    """Removes, after an error, the folders on the way to `folder` that were not there before."""
-    new = list(itertools.takewhile(lambda path: not path.exists(), [folder, *folder.parents]))
-    try:
-        yield
-    except BaseException:
-        (folder / ".lock").unlink(missing_ok=True)
-        with contextlib.suppress(OSError):
-            for path in new:
-                path.rmdir()
-        raise
 
 
 def _info(settings, motion, metadata, folder, description, citation):

@@ -70,6 +70,7 @@ class Footage:
         start=0.0,
         end=None,
         notify=print,
+        folder_fps=footage.FOLDER_FPS,
     ):
         """Looks through it.
 
@@ -82,6 +83,7 @@ class Footage:
             start: seconds to leave out at the beginning.
             end: where to stop, in seconds; None for its end.
             notify: a function of one string, told once of whatever is done to the frames.
+            folder_fps: pictures of a folder in a second.
 
         Raises:
             InputError: if it cannot be read, or holds no two such frames. Damage further on shows
@@ -89,7 +91,7 @@ class Footage:
         """
         with _input_errors():
             self._crop = pictures.parse_crop(crop)
-            self._footage = footage.look(path)
+            self._footage = footage.look(path, folder_fps)
         with _input_errors(path):
             self._wanted = footage.select(self._footage.times, fps, start, end)
         self._size, self._notify, self._told = (image_size, channels), notify, set()

@@ -59,6 +59,9 @@ def define_flags():
     flags.DEFINE_string(
         "crop", "centre", "Of --input: what to keep, as it was imported: centre, or x,y,w,h."
     )
+    flags.DEFINE_float(
+        "folder_fps", 30.0, "Of --input: how many pictures of a folder make a second.", 0.001, 1e4
+    )
 
 
 def main():
@@ -69,7 +72,13 @@ def main():
     size = (config.image_size, config.channels)
     if kind == "input":
         keys = images.Footage(
-            FLAGS.input, *size, FLAGS.crop, fps=FLAGS.fps, start=FLAGS.start, end=FLAGS.end
+            FLAGS.input,
+            *size,
+            FLAGS.crop,
+            fps=FLAGS.fps,
+            start=FLAGS.start,
+            end=FLAGS.end,
+            folder_fps=FLAGS.folder_fps,
         )
     else:
         paths = FLAGS.frame if kind == "frame" else [FLAGS.first, FLAGS.second]

@@ -1,6 +1,7 @@
 """Footage for the tests: a square that moves, as every kind of file."""
 
 import fractions
+import struct
 
 import numpy as np
 import PIL.Image
@@ -37,6 +38,23 @@ def write_video(path, frames, rate=30, codec="libx264", pixels="yuv420p", times_
                 picture.pts, picture.time_base = int(times_ms[i]), fractions.Fraction(1, 1000)
             film.mux(stream.encode(picture))
         film.mux(stream.encode())
+    return path
+
+
+def trim(path, first, count, rate=30):
+    """Has the edit list of an MP4 show `count` frames only, from number `first` on."""
+    av = pytest.importorskip("av")
+    with av.open(str(path)) as film:
+        ticks = int(1 / film.streams.video[0].time_base) // rate
+    content = bytearray(path.read_bytes())
+    entry = content.index(b"elst") + 12
+    begins = struct.unpack(">i", content[entry + 4 : entry + 8])[0]
+    content[entry : entry + 8] = struct.pack(
+        ">Ii",
+        count * 1000 // rate,
+        begins + first * ticks,  # The former in milliseconds.
+    )
+    path.write_bytes(content)
     return path
 
 

@@ -6,7 +6,7 @@ import weakref
 import numpy as np
 import PIL.Image
 import pytest
-from footage_files import moving_square, write_animation, write_folder, write_video
+from footage_files import moving_square, trim, write_animation, write_folder, write_video
 
 from data_gen import footage, pictures
 
@@ -149,6 +149,25 @@ def test_a_truncated_video(tmp_path, name, codec, pixels):
         read(path)
     assert str(path) in str(error.value)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.mov"])
+@pytest.mark.parametrize(("first", "count"), [(0, 30), (45, 75), (25, 60)])
+def test_a_trimmed_video(tmp_path, name, first, count):
+    frames = np.repeat(moving_square(24), 5, axis=0)
+    path = trim(write_video(tmp_path / name, frames), first, count)
+    found = footage.look(path)
+    assert footage.is_even(found.times)
+    np.testing.assert_array_equal(where(read(path)), np.arange(first, first + count) // 5)
+
+
+def test_a_trimmed_video_that_is_truncated(tmp_path):
+    path = tmp_path / "a.mp4"
+    trim(write_video(path, moving_square(60), options={"movflags": "faststart"}), 5, 50)
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) * 3 // 4])
+    with pytest.raises(ValueError, match=r"a\.mp4: truncated or damaged"):
+        read(path)
 
 
 def test_a_video_with_a_hole(tmp_path):

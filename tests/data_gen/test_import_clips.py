@@ -1,6 +1,8 @@
 """Footage of one's own becomes a data set like the scenes', whole or not at all."""
 
+import contextlib
 import errno
+import fcntl
 import json
 import os
 import re
@@ -163,15 +165,19 @@ def test_other_names_are_listed(made):
 @pytest.mark.parametrize(
     ("counts", "expected"),
     [
-        ([100], [[("train", 84), ("validation", 8), ("test", 8)]]),
-        ([240], [[("train", 192), ("validation", 24), ("test", 24)]]),
-        ([24], [[("train", 8), ("validation", 8), ("test", 8)]]),
-        ([23, 9, 8, 7], [[("train", 23)], [("validation", 9)], [("test", 8)], [("train", 7)]]),
-        ([16, 16], [[("train", 16)], [("train", 16)]]),
+        ([12], [(10, 1, 1)]),
+        ([30], [(24, 3, 3)]),
+        ([3], [(1, 1, 1)]),
+        ([2, 1, 1, 0], [(2, 0, 0), (0, 1, 0), (0, 0, 1), (0, 0, 0)]),
+        ([2, 2], [(2, 0, 0), (2, 0, 0)]),
+        ([1, 12, 1], [(1, 0, 0), (10, 1, 1), (1, 0, 0)]),
     ],
 )
-def test_the_time_of_every_input_is_divided(counts, expected):
-    assert imported.divide(counts, 8, 0.1) == expected
+def test_the_last_clips_of_every_input_are_held_out(counts, expected):
+    assert imported.divide(counts, 0.1) == [
+        [split for split, size in zip(SPLITS, sizes, strict=True) for _ in range(size)]
+        for sizes in expected
+    ]
 
 
 def frames_of(values):
@@ -198,17 +204,42 @@ def test_cuts_between_shots(values, cuts):
     assert not any(begins for begins, _ in imported.marked(frames_of(values), 0))
 
 
-def test_no_clip_goes_over_a_cut_or_from_split_to_split():
+def test_no_clip_goes_over_a_cut():
     frames = [(place in (7, 13), (place, None)) for place in range(30)]
-    segments = [("train", 20), ("test", 10)]
-    clips = [(split, [p for p, _ in clip]) for split, clip in imported.cut(frames, segments, 5)]
+    clips = [[place for place, _ in clip] for clip in imported.cut(frames, 5)]
     assert clips == [
-        ("train", [0, 1, 2, 3, 4]),
-        ("train", [7, 8, 9, 10, 11]),
-        ("train", [13, 14, 15, 16, 17]),
-        ("test", [20, 21, 22, 23, 24]),
-        ("test", [25, 26, 27, 28, 29]),
+        [0, 1, 2, 3, 4],
+        [7, 8, 9, 10, 11],
+        [13, 14, 15, 16, 17],
+        [18, 19, 20, 21, 22],
+        [23, 24, 25, 26, 27],
     ]
+
+
+@pytest.mark.parametrize(
+    ("threshold", "cuts", "begins"),
+    [
+        (0, (), ([*range(0, 64, 8)], [64], [72])),
+        (15, (), ([*range(0, 64, 8)], [64], [72])),
+        (15, (77,), ([*range(0, 56, 8)], [56], [64])),  # No clip is left of the last frames.
+        (15, (69, 73, 76), ([*range(0, 48, 8)], [48], [56])),
+        (15, (5,), ([5, 13, 21, 29, 37, 45, 53], [61], [69])),
+    ],
+)
+def test_the_last_clips_are_held_out_wherever_the_cuts_are(tmp_path, threshold, cuts, begins):
+    frames = moving_square(80)
+    for place in cuts:
+        frames[place:] = 255 - frames[place:]
+    path = write_folder(tmp_path / "frames", frames)
+    found = imported.import_clips([path], settings(shot_threshold=threshold), tmp_path)
+    assert found.frames_read == 80
+    assert found.shots == 1 + len(cuts)
+    assert set(found.notes.values()) == {80}
+    clips = builder.build("my_clips", data_dir=tmp_path)
+    for split, expected in zip(SPLITS, begins, strict=True):
+        examples = clips.as_dataset(split=split).as_numpy_iterator()
+        times = 30 * np.stack([example["pose"][:, 0] for example in examples])
+        np.testing.assert_allclose(times, np.add.outer(expected, np.arange(8)), atol=1e-3)
 
 
 def test_no_clip_of_a_video_goes_over_its_cut(tmp_path):
@@ -242,7 +273,7 @@ def test_memory_holds_one_clip_and_a_few_frames():
 
     Frame.__array_finalize__ = lambda self, obj: None
     counted = 0
-    for _, clip in imported.cut(imported.marked(endless(), 15), [("train", 3000)], 10):
+    for clip in imported.cut(imported.marked(endless(), 15), 10):
         counted += len(clip)
     assert counted == 3000
     assert most < 50
@@ -298,8 +329,9 @@ def test_what_fails_leaves_nothing(inputs, tmp_path):
     assert "--fps=60 would be more" in refused(inputs, tmp_path, fps=60.0)
     late = write_folder(tmp_path / "late", moving_square(24))
     (late / "frame_24.png").write_text("to be a picture")
-    line = refused([*inputs, late], tmp_path)
-    assert line.startswith(f"{late}/frame_24.png: not a readable picture")
+    for threshold in (15.0, 0.0):  # Before any clip is written, and after.
+        line = refused([*inputs, late], tmp_path, shot_threshold=threshold)
+        assert line.startswith(f"{late}/frame_24.png: not a readable picture")
 
 
 @pytest.mark.parametrize(
@@ -316,6 +348,55 @@ def test_a_full_disk_leaves_nothing(inputs, tmp_path, monkeypatch, error):
 
     monkeypatch.setattr(tf.io.TFRecordWriter, "write", full)
     refused(inputs, tmp_path, type(error))
+
+
+@pytest.fixture
+def waiting(monkeypatch):
+    """Makes whoever has to wait for a lock do something else instead."""
+    flock = fcntl.flock
+
+    def make(instead):
+        def wait(file, how):
+            if how & fcntl.LOCK_NB:
+                flock(file, how)
+            else:
+                instead()
+
+        monkeypatch.setattr(fcntl, "flock", wait)
+
+    return make
+
+
+def test_an_interrupted_wait_leaves_the_running_import_alone(inputs, tmp_path, waiting):
+    def interrupt():
+        raise KeyboardInterrupt
+
+    waiting(interrupt)
+    folder = tmp_path / "inbetween_clips/my_clips"
+    with builder._locked(folder):
+        (folder / "incomplete.running").mkdir()
+        for _ in range(2):
+            with pytest.raises(KeyboardInterrupt):
+                imported.import_clips(inputs, settings(), tmp_path)
+            assert {path.name for path in folder.iterdir()} == {".lock", "incomplete.running"}
+
+
+def test_who_waited_for_a_lock_that_was_removed_takes_the_new_one(tmp_path, waiting):
+    folder, waited = tmp_path / "clips", []
+
+    def remove():
+        waited.append(True)
+        running.close()
+        (folder / ".lock").unlink()
+        folder.rmdir()
+
+    waiting(remove)
+    running = contextlib.ExitStack()
+    running.enter_context(builder._locked(folder))
+    with builder._locked(folder), open(folder / ".lock") as lock:
+        assert waited == [True]
+        with pytest.raises(BlockingIOError):
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def test_a_taken_name_needs_overwrite(inputs, tmp_path):

@@ -365,6 +365,10 @@ def test_inbetween_fills_the_gaps_of_footage(fork, trained, tmp_path):
     again = fork(*command, "--input=slow.mp4", "--fps=5", "--path=spline", "--output=slow.gif")
     assert again.returncode == 0, again.stderr
     assert again.stdout == "wrote slow.gif: 33 frames\n"
+    slower = ["--input=frames", "--folder_fps=10", "--fps=5", "--start=0.1"]
+    paced = fork(*command, *slower, "--output=paced.gif")
+    assert paced.returncode == 0, paced.stderr
+    assert paced.stdout.endswith("wrote paced.gif: 5 frames\n")
     three = [f"--frame=frames/f{i}.png" for i in (0, 2, 4)]
     strip = fork(*command, *three, "--noends", "--output=strip.png")
     assert strip.stdout.endswith("wrote strip.png: 6 frames\n")
@@ -374,7 +378,7 @@ def test_inbetween_fills_the_gaps_of_footage(fork, trained, tmp_path):
     failed = fork(*command, "--input=frames", "--output=other.mp4")
     assert failed.returncode == 1
     assert failed.stderr.startswith("error: frames/f4.png: not a readable picture")
-    assert failed.left == ["frames", "slow.gif", "slow.mp4", "strip.png"]
+    assert failed.left == ["frames", "paced.gif", "slow.gif", "slow.mp4", "strip.png"]
 
 
 @pytest.mark.parametrize(
@@ -387,6 +391,7 @@ def test_inbetween_fills_the_gaps_of_footage(fork, trained, tmp_path):
         (["--frame=a.png", "--input=b.mp4"], "--frame and --input: give one or the other"),
         (["--first=a.png", "--input=b.mp4"], "--first and --input: give one or the other"),
         (["--input=b.mp4"], "b.mp4: no such file or folder"),
+        (["--input=b", "--folder_fps=0"], "--folder_fps=0: "),
         (["--frame=a.png", "--frame=b.png", "--path=round"], "--path=round: value should be one"),
     ],
 )

@@ -288,6 +288,8 @@ def test_the_frames_of_a_folder_are_read_as_pictures_are(tmp_path):
         images.Footage(tmp_path / "frames", 64, 3, crop="left")
     with pytest.raises(InputError, match="frames: has no two frames from 1 to"):
         images.Footage(tmp_path / "frames", 64, 3, start=1)
+    with pytest.raises(InputError, match="frames: has no two frames from 1 to 2 s; it is 2 s"):
+        images.Footage(tmp_path / "frames", 64, 3, start=1, folder_fps=0.5)
     (tmp_path / "frames/f9.png").write_text("to be a picture")
     with pytest.raises(InputError, match=r"f9\.png: not a readable picture"):
         list(images.Footage(tmp_path / "frames", 64, 3))
