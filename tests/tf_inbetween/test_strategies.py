@@ -162,7 +162,7 @@ def test_a_worker_is_killed_and_the_same_commands_go_on(builder, tiny_config, tm
         kill(workers)
     assert workers[0].returncode == 1
     last_line = survivor.strip().splitlines()[-1]
-    assert last_line.startswith("error: Collective ops is aborted")
+    assert last_line.startswith("error: ")
     saved = int(tf.train.latest_checkpoint(folder).rpartition("-")[2])
     assert 0 < saved < 20
     chief, _ = finish(start_workers(builder, config))
