@@ -26,10 +26,10 @@ _PROJECTED = 360  # points of the Projector, at the most
 class Progress(keras.callbacks.Callback):
     """One bar over all steps, with the rate, the time left and the errors of the last epoch."""
 
-    def __init__(self, steps, start_step):
+    def __init__(self, steps, start_step, shown=True):
         """`steps` in all, of which `start_step` are done."""
         super().__init__()
-        self._steps, self._done = steps, start_step
+        self._steps, self._done, self._shown = steps, start_step, shown
         self._bar = None
 
     def on_train_begin(self, logs=None):
@@ -40,11 +40,12 @@ class Progress(keras.callbacks.Callback):
             desc="Training",
             unit=" steps",
             mininterval=0.5 if sys.stderr.isatty() else 10.0,
+            disable=not self._shown,
         )
 
     def on_train_batch_end(self, batch, logs=None):
         """Moves the bar."""
-        done = int(self.model.optimizer.iterations)
+        done = int(self.model.optimizer.iterations.numpy())
         self._bar.update(done - self._bar.n)
 
     def on_epoch_end(self, epoch, logs=None):
@@ -72,9 +73,10 @@ class StopOnBadNumbers(keras.callbacks.Callback):
     def _check(self, logs):
         bad = [name for name, value in logs.items() if not math.isfinite(value)]
         if bad:
+            step = int(self.model.optimizer.iterations.numpy())
             raise InputError(
-                f"step {int(self.model.optimizer.iterations)}: {', '.join(sorted(bad))} became NaN "
-                "or infinite; the run directory keeps what was saved before. Try a lower "
+                f"step {step}: {', '.join(sorted(bad))} became NaN or infinite; the run "
+                "directory keeps what was saved before. Try a lower "
                 "--learning_rate or a longer --alpha_warmup_steps, in another --run_dir"
             )
 
@@ -93,7 +95,7 @@ class SaveProgress(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         """Saves."""
-        if logs["val_loss"] < float(self._checkpoints.best):
+        if logs["val_loss"] < float(self._checkpoints.best.numpy()):
             with written_whole(self._path) as beside:
                 self.model.save(beside, include_optimizer=False)
             self._checkpoints.best.assign(logs["val_loss"])
@@ -144,13 +146,13 @@ class Summaries(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         """Writes the scalars, the strips and the histograms."""
-        step = int(self.model.optimizer.iterations)
+        step = int(self.model.optimizer.iterations.numpy())
         by_writer = {"train": {}, "validation": {}}
         for name, value in logs.items():
             validation = name.startswith("val_")
             by_writer["validation" if validation else "train"][name.removeprefix("val_")] = value
         by_writer["train"]["learning_rate"] = float(self.model.optimizer.learning_rate)
-        by_writer["train"]["scale"] = float(self.model.scale)
+        by_writer["train"]["scale"] = float(self.model.scale.numpy())
         for name, scalars in by_writer.items():
             with self._writers[name].as_default(step):
                 for tag, value in scalars.items():

@@ -18,10 +18,15 @@ class Checkpoints:
         restored_step: the step that `restore` went back to; 0 if it found nothing.
     """
 
-    def __init__(self, model, directory):
-        """Tracks `model`, compiled and built, in `directory`."""
+    def __init__(self, model, directory, save_to=None):
+        """Tracks `model`, compiled and built, in `directory`.
+
+        Checkpoints are saved in `save_to`, if given: where several workers share a training, all
+        of them have to save, and one saves in the folder that all restore from.
+        """
         model.optimizer.build(model.trainable_variables)
         self._model, self._directory = model, Path(directory)
+        self._save_to = Path(save_to or directory)
         self.best = tf.Variable(float("inf"), dtype=tf.float64)
         self.seconds = tf.Variable(0.0, dtype=tf.float64)
         self.restored_step = 0
@@ -50,14 +55,14 @@ class Checkpoints:
         """Saves now and removes all but the newest two."""
         if self._manager is None:
             self._manager = tf.train.CheckpointManager(
-                self._checkpoint, self._directory, max_to_keep=_KEEP
+                self._checkpoint, self._save_to, max_to_keep=_KEEP
             )
         self._manager.save(checkpoint_number=self.step)
 
     @property
     def step(self):
         """Optimizer steps done."""
-        return int(self._model.optimizer.iterations)
+        return int(self._model.optimizer.iterations.numpy())
 
 
 def latest(directory):

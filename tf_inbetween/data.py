@@ -147,8 +147,11 @@ def _decode(pngs, shape):
     )
 
 
-def batches(builder, split, config, start_step=0, widen_gaps=True):
+def batches(builder, split, config, start_step=0, widen_gaps=True, replicas=1, own=range(1)):
     """Endless batches of a split.
+
+    Where `replicas` share every batch, each gets whole clips of it as a smaller batch: its frames
+    are its rows of the whole batch's, and its triplets index them from 0.
 
     Args:
         builder: from `prepare`.
@@ -156,9 +159,11 @@ def batches(builder, split, config, start_step=0, widen_gaps=True):
         config: a `Config`; its batch, gap, t, storage and seed fields count.
         start_step: the number of the first batch.
         widen_gaps: whether the largest gap grows over `gap_warmup_steps`.
+        replicas: how many share a batch; divides `clips_per_batch`.
+        own: the range of those to make batches for, in turn, from 0 to `replicas` - 1.
 
     Returns:
-        A `tf.data.Dataset` of the dicts that this module describes.
+        A `tf.data.Dataset` of the dicts that this module describes, `len(own)` for every step.
 
     Raises:
         InputError: where a clip is too short, or no triplet in it has a gap in the range. Of
@@ -166,8 +171,20 @@ def batches(builder, split, config, start_step=0, widen_gaps=True):
             `tf.errors.InvalidArgumentError` when its turn comes.
     """
     per_batch = config.clips_per_batch
+    per_replica = per_batch // replicas
     source = _in_memory if _fits_in_memory(builder, split, config) else _streamed
-    draws = source(builder, split, config, start_draw=start_step * per_batch)
+
+    def is_own(draw, *_):
+        replica = draw % per_batch // per_replica
+        return tf.logical_and(replica >= own.start, replica < own.stop)
+
+    draws = source(
+        builder,
+        split,
+        config,
+        start_draw=start_step * per_batch,
+        keep=is_own if len(own) < replicas else None,
+    )
 
     def sample(draw, clip):
         step = draw // per_batch if widen_gaps else tf.constant(2**40, tf.int64)
@@ -179,7 +196,7 @@ def batches(builder, split, config, start_step=0, widen_gaps=True):
 
     def flatten(batch):
         # Triplets go round the clips in turn, so that the first D of them are of all clips.
-        first_frame = tf.range(per_batch)[:, tf.newaxis, tf.newaxis] * config.frames_per_clip
+        first_frame = tf.range(per_replica)[:, tf.newaxis, tf.newaxis] * config.frames_per_clip
         by_turns = tf.transpose(batch["triplets"] + first_frame, [1, 0, 2])
         return {
             "frames": tf.reshape(batch["frames"], [-1, *frame_shape(config)]),
@@ -187,7 +204,7 @@ def batches(builder, split, config, start_step=0, widen_gaps=True):
             "t": tf.reshape(tf.transpose(batch["t"]), [-1]),
         }
 
-    return draws(sample).batch(per_batch, drop_remainder=True).map(flatten).prefetch(2)
+    return draws(sample).batch(per_replica, drop_remainder=True).map(flatten).prefetch(2)
 
 
 def frame_shape(config):
@@ -296,8 +313,11 @@ _ENCODED = {"frames": tfds.decode.SkipDecoding()}
 _WITHOUT_FRAMES = tfds.decode.PartialDecoding({"pose": True, "closed": True, "pace": True})
 
 
-def _in_memory(builder, split, config, start_draw):
-    """Draws from decoded clips; each epoch goes through them in a new order."""
+def _in_memory(builder, split, config, start_draw, keep):
+    """Draws from decoded clips; each epoch goes through them in a new order.
+
+    `keep`, if not None, is asked of the number of every draw.
+    """
     clips = load_clips(builder, split)
     for clip in clips:
         _check(clip.name, len(clip.frames), clip.closed, clip.pace, config)
@@ -320,13 +340,18 @@ def _in_memory(builder, split, config, start_draw):
         return {**clip, "frames_at": lambda index: tf.gather(frames, clip["offset"] + index)}
 
     counter = tf.data.Dataset.counter(start_draw)
+    counter = counter.filter(keep) if keep else counter
     return lambda sample: counter.map(
         lambda draw: sample(draw, clip_of(draw)), num_parallel_calls=tf.data.AUTOTUNE
     )
 
 
-def _streamed(builder, split, config, start_draw):
-    """Draws from clips read from disk, of which only the frames in use are decoded."""
+def _streamed(builder, split, config, start_draw, keep):
+    """Draws from clips read from disk, of which only the frames in use are decoded.
+
+    `keep`, if not None, is asked of the number of every draw. Clips of other draws are read all
+    the same, so that the order of the clips does not depend on who reads them.
+    """
     examples = builder.as_dataset(split=split, decoders=_ENCODED, shuffle_files=False)
     for example in tfds.as_numpy(examples.take(_LOOKED_AT)):
         pace = float(example["pace"]) or 1.0
@@ -345,6 +370,7 @@ def _streamed(builder, split, config, start_draw):
         }
 
     numbered = tf.data.Dataset.zip(tf.data.Dataset.counter(start_draw), examples)
+    numbered = numbered.filter(keep) if keep else numbered
     return lambda sample: numbered.map(
         lambda draw, example: sample(draw, clip_of(example)), num_parallel_calls=tf.data.AUTOTUNE
     )

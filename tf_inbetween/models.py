@@ -33,6 +33,16 @@ def _on_any_batch(network, inputs):
     return tf.nest.map_structure(lambda output: output[:rows], outputs)
 
 
+def _replicas():
+    """How many replicas share a batch."""
+    return tf.distribute.get_strategy().num_replicas_in_sync
+
+
+def _replica():
+    """Which of them this is, counted from 0."""
+    return tf.distribute.get_replica_context().replica_id_in_sync_group
+
+
 @keras.saving.register_keras_serializable("tf_inbetween")
 class TripletVAE(keras.Model):
     """A VAE trained so that the straight line between two latents is the motion between the frames.
@@ -90,6 +100,7 @@ class TripletVAE(keras.Model):
             initializer=keras.initializers.Constant(0.2 if self._calibrated else normal_scale),
             dtype="float32",
             trainable=False,
+            aggregation="only_first_replica",
         )
         self._means = {name: keras.metrics.Mean(name) for name in _TERMS + _DIAGNOSTICS}
 
@@ -194,12 +205,12 @@ class TripletVAE(keras.Model):
             "inbetween_outputs" [D, H, W, C] of the first D = `inbetweens` triplets.
         """
         del training
-        first, _, second = tf.unstack(batch["triplets"][: self.inbetweens], axis=1)
+        first, _, second = tf.unstack(batch["triplets"][: self._decoded()], axis=1)
         mean, stddev = self.encoder(to_float(batch["frames"]))
         with tf.name_scope("latents"):
-            z = distributions.gaussian(mean, stddev).sample(seed=self._seed_of_step(0))
+            z = self._draw(mean, stddev)
             z_t = interpolation.lerp(
-                tf.gather(z, first), tf.gather(z, second), batch["t"][: self.inbetweens]
+                tf.gather(z, first), tf.gather(z, second), batch["t"][: self._decoded()]
             )
         return {
             "mean": mean,
@@ -214,14 +225,25 @@ class TripletVAE(keras.Model):
         loss, shown = self.loss_and_terms(x, y_pred, training)
         for name, value in shown.items():
             self._means[name].update_state(value)
-        return loss
+        return loss / _replicas()  # Keras sums the gradients of the replicas.
+
+    def _maybe_symbolic_build(self, iterator=None, data_batch=None):
+        """Nothing to do, as for `build`; Keras would average a batch, a dict, over the workers."""
+
+    def compute_metrics(self, x, y, y_pred, sample_weight=None):
+        """As in Keras, for workers of a cluster too."""
+        metrics = super().compute_metrics(x, y, y_pred, sample_weight)
+        if isinstance(tf.distribute.get_strategy(), tf.distribute.MultiWorkerMirroredStrategy):
+            # Keras takes their mean over axis 0, which a scalar has not (keras issue 20585).
+            return {name: value[tf.newaxis] for name, value in metrics.items()}
+        return metrics
 
     def loss_and_terms(self, x, y_pred, training):
         """The loss of a batch, and its terms and diagnostics by name, not yet averaged."""
         first, middle, second = tf.unstack(x["triplets"], axis=1)
         with tf.name_scope("likelihood"):
             frames = to_float(x["frames"])
-            truth = tf.gather(frames, middle[: self.inbetweens])
+            truth = tf.gather(frames, middle[: self._decoded()])
             scale = self._scale_for(frames, y_pred["outputs"], training)
             p = self._likelihood(y_pred["outputs"], scale)
             p_inbetween = self._likelihood(y_pred["inbetween_outputs"], scale)
@@ -237,9 +259,10 @@ class TripletVAE(keras.Model):
                 distributions.gaussian(tf.gather(y_pred["mean"], i), tf.gather(y_pred["stddev"], i))
                 for i in (first, middle, second)
             )
-            kl = self._matching(
-                q0, q1, q2, x["t"], samples=self.matching_samples, seed=self._seed_of_step(1)
-            )
+            seed = self._seed_of_step(1)
+            if _replicas() > 1:
+                seed = tf.random.experimental.stateless_fold_in(seed, _replica())
+            kl = self._matching(q0, q1, q2, x["t"], samples=self.matching_samples, seed=seed)
             terms["matching_kl"] = tf.reduce_mean(kl)
             alpha = self._alpha_of_step() if training else tf.constant(self.alpha)
         with tf.name_scope("triplet_loss"):
@@ -256,10 +279,14 @@ class TripletVAE(keras.Model):
         return loss, {**terms, **diagnostics}
 
     def _scale_for(self, frames, outputs, training):
-        """The likelihood's scale: in training the batch's optimum, kept as a moving mean."""
+        """The likelihood's scale: in training the batch's optimum, kept as a moving mean.
+
+        The batch is that of all replicas.
+        """
         if not (self._calibrated and training):
             return tf.convert_to_tensor(self.scale)
         error = tf.stop_gradient(tf.reduce_mean((outputs - frames) ** 2))
+        error = tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.MEAN, error)
         scale = tf.sqrt(tf.maximum(error, 1e-6))
         self.scale.assign(0.99 * self.scale + 0.01 * scale)
         return scale
@@ -269,6 +296,19 @@ class TripletVAE(keras.Model):
             return tf.constant(self.alpha)
         progress = tf.cast(self._step(), tf.float32) / self.alpha_warmup_steps
         return self.alpha * tf.minimum(progress, 1.0)
+
+    def _decoded(self):
+        """How many triplets of this replica's batch are decoded."""
+        return self.inbetweens // _replicas()
+
+    def _draw(self, mean, stddev):
+        """One draw from every posterior: its rows of what a single device draws of the batch."""
+        seed, replicas = self._seed_of_step(0), _replicas()
+        if replicas == 1:
+            return distributions.gaussian(mean, stddev).sample(seed=seed)
+        count = tf.shape(mean)[0]
+        whole = (tf.tile(parameter, [replicas, 1]) for parameter in (mean, stddev))
+        return distributions.gaussian(*whole).sample(seed=seed)[_replica() * count :][:count]
 
     def _seed_of_step(self, use):
         """A stateless seed for each step and `use`: a resumed run draws the same numbers."""

@@ -1,10 +1,14 @@
 """Trains a model: `python -m tf_inbetween.train --flagfile=teapot.flags`.
 
 Builds the data set the first time, trains, keeps the best model by validation, evaluates it and
-draws the figures. The same command, started again, goes on where it was.
+draws the figures. The same command, started again, goes on where it was. On many machines, the
+same command on each, see docs/many_machines.md.
 """
 
+import contextlib
+import functools
 import shutil
+import tempfile
 import time
 from pathlib import Path
 
@@ -12,7 +16,7 @@ import keras
 import tensorflow as tf
 from absl import flags
 
-from tf_inbetween import command_line, run_directory
+from tf_inbetween import command_line, run_directory, strategies
 from tf_inbetween.callbacks import Progress, SaveProgress, StopOnBadNumbers, Summaries
 from tf_inbetween.checkpoints import Checkpoints, progress
 from tf_inbetween.config import InputError
@@ -29,13 +33,24 @@ def define_flags():
     command_line.define_config_flags()
     flags.DEFINE_integer("pairs", PAIRS, "Pairs of frames for each gap of the evaluation.", 1)
     flags.DEFINE_bool("evaluate", True, "Measure the model and draw its figures at the end.")
+    flags.DEFINE_enum(
+        "strategy",
+        "auto",
+        strategies.STRATEGIES,
+        "single: one device; mirrored: every GPU of this machine; multi_worker: the workers of "
+        "TF_CONFIG; auto: multi_worker if that is set, mirrored if there are several GPUs whose "
+        "number divides --clips_per_batch, else single.",
+    )
 
 
 def main():
     """Trains and evaluates what the flags describe."""
     began = time.monotonic()
     config = command_line.config_from_flags()
-    checkpoints = train(config, judged=FLAGS.evaluate)
+    strategy = strategies.choose(FLAGS.strategy, config.clips_per_batch)
+    checkpoints = train(config, judged=FLAGS.evaluate, strategy=strategy)
+    if not strategies.is_chief(strategy):
+        return
     if FLAGS.evaluate:
         result = evaluate(
             config.run_dir,
@@ -48,76 +63,117 @@ def main():
     print(f"TensorBoard: tensorboard --logdir {config.run_dir}/logs")
 
 
-def train(config, judged=False):
+def train(config, judged=False, strategy=None):
     """Trains the model of `config` into its run directory, from its last checkpoint if it has one.
 
-    Returns the final `Checkpoints`. Raises `InputError` for settings that do not fit the data or
-    the run directory, and when the loss becomes NaN or infinite; where the model is to be `judged`
-    afterwards, also for test clips on which `evaluate` would fail.
+    Args:
+        config: a `Config`.
+        judged: whether `evaluate` follows.
+        strategy: from `strategies.choose`; None for a single device.
+
+    Returns:
+        The final `Checkpoints`.
+
+    Raises:
+        InputError: for settings that do not fit the data or the run directory, and when the loss
+            becomes NaN or infinite; where the model is `judged`, also for test clips on which
+            `evaluate` would fail. On workers of a cluster also where they do not fit together.
     """
+    strategy = strategy or tf.distribute.get_strategy()
+    chief = strategies.is_chief(strategy)
+    say = print if chief else lambda line: None
+    distributed = strategies.is_distributed(strategy)
+    strategies.check_validation(strategy, config)
     run_directory.check(config)
     keras.utils.set_random_seed(config.seed)
     if config.deterministic:
         tf.config.experimental.enable_op_determinism()
-    model = build_model(config)
-    builder = prepare(config)
+    with strategy.scope():
+        model = build_model(config, strategy)
+    builder = strategies.chief_first(strategy, lambda: prepare(config))
     checkpoint_dir = Path(config.run_dir) / "checkpoints"
     start, _ = progress(checkpoint_dir)
-    training = batches(builder, "train", config, start_step=start)
-    validation = batches(builder, "validation", config, widen_gaps=False)
-    validation = validation.take(config.validation_steps)
+    strategies.check_agreement(strategy, config, start)
+    if strategies.describe(strategy):
+        print(f"strategy: {strategies.describe(strategy)}")
+
+    def validation_of(replicas, own):
+        found = batches(builder, "validation", config, widen_gaps=False, replicas=replicas, own=own)
+        found = found.take(config.validation_steps * len(own)).cache()
+        # Replicas that reach an end count steps without data.
+        return found.repeat() if distributed else found
+
+    training = strategies.inputs(
+        strategy, functools.partial(batches, builder, "train", config, start_step=start)
+    )
+    validation = strategies.inputs(strategy, validation_of)
+    batch = strategies.first_of(strategy, next(iter(validation)))
 
     if judged:
         fitting_gaps(outlines(builder, "test"), builder.info.metadata["gaps"])
 
     # What can be wrong with the settings has shown by now; from here on files are written.
-    run_dir = run_directory.start(config, model.encoder.dtype_policy.name)
-    print(f"run directory: {run_dir}")
-    checkpoints = Checkpoints(model, checkpoint_dir)
-    checkpoints.restore()
-    if start == config.steps:
-        run_directory.load_model(run_dir)
-        print(f"trained to step {start} already")
-        return checkpoints
-    if start:
-        print(f"resuming at step {start} of {config.steps}")
-    else:
-        shutil.rmtree(run_dir / "logs", ignore_errors=True)
+    with _folder(config, model, chief) as folder:
+        say(f"run directory: {folder}")
+        with strategy.scope():
+            checkpoints = Checkpoints(model, checkpoint_dir, save_to=folder / "checkpoints")
+        checkpoints.restore()
+        if start == config.steps:
+            run_directory.load_model(config.run_dir)
+            say(f"trained to step {start} already")
+            return checkpoints
+        if start:
+            say(f"resuming at step {start} of {config.steps}")
+        else:
+            shutil.rmtree(folder / "logs", ignore_errors=True)
 
-    (clip,) = read_clips(builder, "validation", [0])
-    bar = Progress(config.steps, start)
-    try:
-        model.fit(
-            training,
-            initial_epoch=start // config.steps_per_epoch,
-            epochs=config.steps // config.steps_per_epoch,
-            steps_per_epoch=config.steps_per_epoch,
-            validation_data=validation.cache(),
-            callbacks=[
-                StopOnBadNumbers(),
-                bar,
-                Summaries(
-                    run_dir / "logs",
-                    config,
-                    clip,
-                    builder.info.metadata["pose_names"],
-                    next(iter(validation)),
-                ),
-                SaveProgress(checkpoints, run_dir),
-            ],
-            shuffle=False,
-            verbose=0,
-        )
-    except tf.errors.InvalidArgumentError as error:
-        first_line = error.message.partition("\n")[0]
-        raise InputError(f"a batch could not be made: {first_line}") from error
-    finally:
-        bar.close()
+        (clip,) = read_clips(builder, "validation", [0])
+        pose_names = builder.info.metadata["pose_names"]
+        bar = Progress(config.steps, start, shown=chief)
+        try:
+            model.fit(
+                training,
+                initial_epoch=start // config.steps_per_epoch,
+                epochs=config.steps // config.steps_per_epoch,
+                steps_per_epoch=config.steps_per_epoch,
+                validation_data=validation,
+                validation_steps=config.validation_steps if distributed else None,
+                callbacks=[
+                    StopOnBadNumbers(),
+                    bar,
+                    Summaries(folder / "logs", config, clip, pose_names, batch),
+                    SaveProgress(checkpoints, folder),
+                ],
+                shuffle=False,
+                verbose=0,
+            )
+        except tf.errors.InvalidArgumentError as error:
+            first_line = error.message.partition("\n")[0]
+            raise InputError(f"a batch could not be made: {first_line}") from error
+        finally:
+            bar.close()
+        strategies.wait_for_all(strategy)
     return checkpoints
 
 
-def build_model(config):
-    """The compiled `TripletVAE` of `config`: Adam, a linear warm-up and a cosine decay."""
+@contextlib.contextmanager
+def _folder(config, model, chief):
+    """Yields where to write: the run directory, or for other workers one that is thrown away.
+
+    All of them have to save and draw, because some of what is read for it is summed over replicas.
+    """
+    if chief:
+        yield run_directory.start(config, model.encoder.dtype_policy.name)
+    else:
+        with tempfile.TemporaryDirectory() as folder:
+            yield Path(folder)
+
+
+def build_model(config, strategy=None):
+    """The compiled `TripletVAE` of `config`: Adam, a linear warm-up and a cosine decay.
+
+    `strategy`: the one in whose scope this is called; None for a single device.
+    """
     keras.config.set_dtype_policy(choose_precision(config.precision))
     try:
         model = TripletVAE.build_from(config)
@@ -133,7 +189,7 @@ def build_model(config):
     )
     # XLA made this network two to three times slower on a CPU.
     model.compile(
-        optimizer=keras.optimizers.Adam(schedule, global_clipnorm=config.clip_norm),
+        optimizer=strategies.adam(strategy, schedule, config.clip_norm),
         jit_compile=False,
         steps_per_execution=config.steps_per_execution,
     )

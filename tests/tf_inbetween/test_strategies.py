@@ -1,0 +1,277 @@
+"""Several replicas compute what one device computes, and a killed cluster goes on."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tf_inbetween import data, strategies, train
+from tf_inbetween.config import InputError
+
+ROOT = Path(__file__).parents[2]
+
+# The training command on the tests' own small data set, on two devices of a CPU if asked.
+TRAIN = """
+import sys
+import tensorflow as tf
+import tensorflow_datasets as tfds
+from tf_inbetween import command_line, train
+
+data = sys.argv.pop(1)
+if "--strategy=mirrored" in sys.argv:
+    (cpu,) = tf.config.list_physical_devices("CPU")
+    two = [tf.config.LogicalDeviceConfiguration()] * 2
+    tf.config.set_logical_device_configuration(cpu, two)
+train.prepare = lambda *_: tfds.builder_from_directory(data)
+train.define_flags()
+command_line.run(train.main)
+"""
+
+CHECKPOINTS = "checkpoints"
+
+
+def command(builder, config, strategy):
+    flags = []
+    for name, value in vars(config).items():
+        text = ",".join(map(str, value)) if isinstance(value, tuple) else value
+        flags.append(f"--{name}={text}")
+    script = [sys.executable, "-c", TRAIN, str(builder.data_dir)]
+    return [*script, "--noevaluate", f"--strategy={strategy}", *flags]
+
+
+def free_ports(count):
+    with_ports = [socket.create_server(("localhost", 0)) for _ in range(count)]
+    ports = [opened.getsockname()[1] for opened in with_ports]
+    for opened in with_ports:
+        opened.close()
+    return ports
+
+
+def start_workers(builder, config, count=2):
+    addresses = [f"localhost:{port}" for port in free_ports(count)]
+    workers = []
+    for index in range(count):
+        content = {
+            "cluster": {"worker": addresses},
+            "task": {"type": "worker", "index": index},
+        }
+        environment = {**os.environ, "TF_CONFIG": json.dumps(content), "CUDA_VISIBLE_DEVICES": ""}
+        workers.append(
+            subprocess.Popen(
+                command(builder, config, "auto"),
+                env=environment,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+            )
+        )
+    return workers
+
+
+def kill(workers):
+    for worker in workers:
+        if worker.poll() is None:
+            worker.kill()
+        worker.wait()
+        worker.stdout.close()
+
+
+def finish(workers, timeout=300):
+    try:
+        outputs = [worker.communicate(timeout=timeout)[0] for worker in workers]
+    finally:
+        kill(workers)
+    assert [worker.returncode for worker in workers] == [0] * len(workers), "\n".join(outputs)
+    return outputs
+
+
+def final_weights(config):
+    reader = tf.train.load_checkpoint(f"{config.run_dir}/{CHECKPOINTS}")
+    return {
+        name: reader.get_tensor(name)
+        for name in reader.get_variable_to_shape_map()
+        if name.startswith(("model/", "optimizer/"))
+    }
+
+
+def assert_close(found, expected, tolerance=1e-4):
+    """Weights and Adam's moments agree within `tolerance` of their variable's largest value."""
+    assert found.keys() == expected.keys()
+    assert len(found) > 20
+    for name, value in expected.items():
+        largest = np.max(np.abs(value))
+        np.testing.assert_allclose(found[name], value, atol=tolerance * largest, err_msg=name)
+
+
+@pytest.fixture
+def alone(builder, tiny_config, tmp_path, monkeypatch):
+    """What a single device makes of a batch of two clips; clipping is at work in every step."""
+    monkeypatch.setattr(train, "prepare", lambda *_: builder)
+    # So few steps that rounding has not yet grown.
+    config = tiny_config(run_dir=str(tmp_path / "alone"), clips_per_batch=2, clip_norm=1e3)
+    train.train(config)
+    return config
+
+
+def like(config, tmp_path, name):
+    return type(config)(**{**vars(config), "run_dir": str(tmp_path / name)})
+
+
+def test_two_workers_end_as_one_device_does(builder, alone, tmp_path):
+    config = like(alone, tmp_path, "two")
+    chief, other = finish(start_workers(builder, config))
+    assert "strategy: worker 0 of 2, 2 replicas" in chief
+    assert "run directory:" not in other
+    assert_close(final_weights(config), final_weights(alone))
+    files = sorted(path.name for path in Path(config.run_dir).iterdir())
+    assert files == [CHECKPOINTS, "environment.json", "flags.txt", "logs", "model.keras"]
+
+
+@pytest.mark.slow
+def test_two_devices_of_a_machine_end_as_one_does(builder, alone, tmp_path):
+    config = like(alone, tmp_path, "mirrored")
+    subprocess.run(command(builder, config, "mirrored"), check=True, capture_output=True)
+    assert_close(final_weights(config), final_weights(alone))
+
+
+@pytest.mark.slow
+def test_a_worker_is_killed_and_the_same_commands_go_on(builder, tiny_config, tmp_path):
+    config = tiny_config(clips_per_batch=2, steps=20)
+    whole = like(config, tmp_path, "whole")
+    finish(start_workers(builder, whole))
+    workers = start_workers(builder, config)
+    folder = Path(config.run_dir) / CHECKPOINTS
+    deadline = time.monotonic() + 300
+    try:
+        while not list(folder.glob("ckpt-*.index")):
+            assert time.monotonic() < deadline
+            assert all(worker.poll() is None for worker in workers)
+            time.sleep(0.05)
+        workers[1].send_signal(signal.SIGKILL)
+        # The survivor notices by itself, so that whatever runs the job can start it again.
+        survivor, _ = workers[0].communicate(timeout=300)
+    finally:
+        kill(workers)
+    assert workers[0].returncode == 1
+    last_line = survivor.strip().splitlines()[-1]
+    assert last_line.startswith("error: ")
+    saved = int(tf.train.latest_checkpoint(folder).rpartition("-")[2])
+    assert 0 < saved < 20
+    chief, _ = finish(start_workers(builder, config))
+    assert f"resuming at step {saved} of 20" in chief
+    assert_close(final_weights(config), final_weights(whole), tolerance=1e-3)
+
+
+@pytest.mark.parametrize("storage", ["memory", "stream"])
+def test_the_replicas_batches_make_up_the_whole_one(make_clips, tiny_config, storage):
+    clips = make_clips(train=[(length, True, 0.0) for length in (12, 13, 20, 24, 30)])
+    config = tiny_config(
+        storage=storage, clips_per_batch=4, frames_per_clip=8, min_gap=2.0, max_gap=6.0
+    )
+
+    def batches(count, **settings):
+        found = data.batches(clips, "train", config, start_step=2, **settings)
+        return list(found.take(count).as_numpy_iterator())
+
+    # Two workers of two replicas each, whose batches come in turn.
+    workers = [batches(6, replicas=4, own=own) for own in (range(2), range(2, 4))]
+    for step, whole in enumerate(batches(3)):
+        shares = [share for worker in workers for share in worker[2 * step : 2 * step + 2]]
+        np.testing.assert_array_equal(
+            np.concatenate([share["frames"] for share in shares]), whole["frames"]
+        )
+        for key, shifts in (("triplets", range(0, 32, 8)), ("t", [0] * 4)):
+            parts = [share[key] + shift for share, shift in zip(shares, shifts, strict=True)]
+            by_turns = np.stack(parts, axis=1).reshape(whole[key].shape)
+            np.testing.assert_array_equal(by_turns, whole[key])
+
+
+GOOD = '{"cluster": {"worker": ["a:1", "b:1"]}, "task": {"type": "worker", "index": 0}}'
+
+
+@pytest.mark.parametrize(
+    ("tf_config", "message"),
+    [
+        ("", "TF_CONFIG is not set"),
+        ("{", "TF_CONFIG: must be JSON such as"),
+        ("[]", "TF_CONFIG: must be JSON such as"),
+        (GOOD.replace('"task"', '"job"'), "TF_CONFIG: must be JSON such as"),
+        (GOOD.replace("0", "2"), 'TF_CONFIG: "task" is worker 2, which "cluster" does not name'),
+        (GOOD.replace('"worker": [', '"ps": ['), 'TF_CONFIG: "cluster" may name "worker" and'),
+        (GOOD, "--clips_per_batch=3: must be a multiple of the 2 replicas"),
+    ],
+)
+def test_a_wrong_cluster_is_one_clear_line(monkeypatch, tf_config, message):
+    monkeypatch.setenv("TF_CONFIG", tf_config)
+    with pytest.raises(InputError) as caught:
+        strategies.choose("multi_worker", 3)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("gpus", "expected"), [(0, "single"), (2, "mirrored"), (3, "single")])
+def test_auto_takes_gpus_that_divide_the_batch(monkeypatch, gpus, expected):
+    monkeypatch.delenv("TF_CONFIG", raising=False)
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda _: [None] * gpus)
+    assert strategies._automatic(4) == expected
+    monkeypatch.setenv("TF_CONFIG", GOOD)
+    assert strategies._automatic(4) == "multi_worker"
+
+
+def test_an_unknown_strategy_lists_the_valid_ones():
+    with pytest.raises(InputError, match="must be one of auto, single, mirrored, multi_worker"):
+        strategies.choose("tpu", 1)
+
+
+def test_replicas_do_not_count_validation_batches_twice(tiny_config):
+    config = tiny_config(validation_steps=3, steps_per_execution=2)
+    strategies.check_validation(None, config)
+    with pytest.raises(InputError, match="--validation_steps=3: must be a multiple of"):
+        strategies.check_validation(tf.distribute.MirroredStrategy(["CPU:0"]), config)
+
+
+@pytest.mark.parametrize(
+    ("seen", "message"),
+    [([[1, 2], [0, 0]], "started with different flags"), ([[1, 1], [0, 2]], r"steps \(0, 2\)")],
+)
+def test_workers_that_do_not_fit_together(tiny_config, monkeypatch, seen, message):
+    answers = iter(seen)
+    monkeypatch.setattr(strategies, "_of_all_workers", lambda *_: next(answers))
+    with pytest.raises(InputError, match=message):
+        strategies.check_agreement(None, tiny_config(), 0)
+
+
+def test_the_kubernetes_file_parses_and_its_shell_makes_a_cluster():
+    yaml = pytest.importorskip("yaml")
+    service, job = yaml.safe_load_all((ROOT / "docs/kubernetes.yaml").read_text())
+    assert service["spec"]["clusterIP"] == "None"
+    spec = job["spec"]
+    assert spec["completionMode"] == "Indexed"
+    assert spec["completions"] == spec["parallelism"]
+    pod = spec["template"]["spec"]
+    assert pod["subdomain"] == service["metadata"]["name"]
+    (container,) = pod["containers"]
+    values = {item["name"]: item["value"] for item in container["env"]}
+    assert values["WORKERS"] == str(spec["completions"])
+    script = container["command"][-1].replace("exec python", "echo $TF_CONFIG; : python")
+    result = subprocess.run(
+        ["bash", "-c", script],
+        env={**os.environ, **values, "JOB_COMPLETION_INDEX": "1"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    found = json.loads(result.stdout)
+    assert found["task"] == {"type": "worker", "index": 1}
+    name, subdomain = job["metadata"]["name"], pod["subdomain"]
+    assert found["cluster"]["worker"] == [
+        f"{name}-{index}.{subdomain}:2222" for index in range(spec["completions"])
+    ]

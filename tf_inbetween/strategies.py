@@ -1,0 +1,225 @@
+"""One training on many replicas: the GPUs of a machine, or workers on many machines.
+
+A replica takes whole clips of every batch, `clips_per_batch` divided by the number of replicas, and
+all of them together compute what a single device computes of the whole batch: the same clips,
+frames and latent noise, the mean of the gradients, clipped as one, and one calibrated scale. Only
+the order of additions differs, and the samples of --matching=mixture.
+
+Every worker runs the same command and differs by the environment variable TF_CONFIG alone:
+
+    {"cluster": {"worker": ["host0:2222", "host1:2222"]}, "task": {"type": "worker", "index": 0}}
+
+Worker 0, or the task of type "chief" if there is one, writes the run directory.
+"""
+
+import dataclasses
+import json
+import os
+import zlib
+
+import keras
+import tensorflow as tf
+
+from tf_inbetween.config import InputError
+
+STRATEGIES = ("auto", "single", "mirrored", "multi_worker")
+
+
+def choose(name, clips_per_batch):
+    """The `tf.distribute.Strategy` of a name. Call it before TensorFlow computes anything.
+
+    Args:
+        name: one of `STRATEGIES`. "auto" is "multi_worker" where TF_CONFIG is set, "mirrored" where
+            there are several GPUs whose number divides `clips_per_batch`, else "single".
+        clips_per_batch: of all replicas together.
+
+    Returns:
+        The strategy; of "single" TensorFlow's default one. "multi_worker" returns when all workers
+        are there.
+
+    Raises:
+        InputError: for an unknown name, a TF_CONFIG that is missing or wrong, or a number of
+            replicas that does not divide `clips_per_batch`.
+    """
+    if name not in STRATEGIES:
+        raise InputError(f"--strategy={name}: must be one of {', '.join(STRATEGIES)}")
+    if name == "auto":
+        name = _automatic(clips_per_batch)
+    if name == "single":
+        return tf.distribute.get_strategy()
+    if name == "mirrored":
+        devices = len(tf.config.list_logical_devices("GPU"))
+        devices = devices or len(tf.config.list_logical_devices("CPU"))
+        _check_divides(devices, clips_per_batch)
+        return tf.distribute.MirroredStrategy()
+    workers = _check_tf_config()
+    _check_divides(workers * max(len(tf.config.list_physical_devices("GPU")), 1), clips_per_batch)
+    return tf.distribute.MultiWorkerMirroredStrategy()
+
+
+def is_distributed(strategy):
+    """Whether a strategy, or None, is another than TensorFlow's default, a single device."""
+    kinds = (tf.distribute.MirroredStrategy, tf.distribute.MultiWorkerMirroredStrategy)
+    return isinstance(strategy, kinds)
+
+
+def is_chief(strategy):
+    """Whether this process writes the run directory."""
+    task_type, task_id = _task(strategy)
+    if task_type == "worker" and "chief" not in strategy.cluster_resolver.cluster_spec().jobs:
+        return task_id == 0
+    return task_type in ("chief", None)
+
+
+def inputs(strategy, make):
+    """The batches of every replica.
+
+    Args:
+        strategy: from `choose`.
+        make: a function of `replicas`, how many there are, and `own`, the range of those to feed
+            here, as `tf_inbetween.data.batches` takes them; returns a `tf.data.Dataset`.
+
+    Returns:
+        What `fit` takes: a distributed data set, or on a single device `make`'s own.
+    """
+    replicas = strategy.num_replicas_in_sync
+    if not is_distributed(strategy):
+        return make(replicas=1, own=range(1))
+
+    def of_worker(context):
+        count = replicas // context.num_input_pipelines
+        first = context.input_pipeline_id * count
+        return make(replicas=replicas, own=range(first, first + count))
+
+    return strategy.distribute_datasets_from_function(of_worker)
+
+
+def first_of(strategy, batch):
+    """The part of a batch, as iterating `inputs` yields it, of this process's first replica."""
+    return tf.nest.map_structure(lambda x: strategy.experimental_local_results(x)[0], batch)
+
+
+def chief_first(strategy, function):
+    """Calls `function` on the chief, then on the other workers; returns what it returned."""
+    if is_chief(strategy):
+        result = function()
+        wait_for_all(strategy)
+        return result
+    wait_for_all(strategy)
+    return function()
+
+
+def wait_for_all(strategy):
+    """Returns when every worker has come here; at the end, so that none goes before the others."""
+    _of_all_workers(strategy, 0)
+
+
+def check_validation(strategy, config):
+    """Raises `InputError` where replicas would count some batches of a validation twice."""
+    if is_distributed(strategy) and config.validation_steps % config.steps_per_execution:
+        raise InputError(
+            f"--validation_steps={config.validation_steps}: must be a multiple of "
+            f"--steps_per_execution={config.steps_per_execution} where several replicas train"
+        )
+
+
+def check_agreement(strategy, config, start):
+    """Raises `InputError` on every worker unless all have the same flags and the same first step.
+
+    Args:
+        strategy: from `choose`.
+        config: this worker's `Config`; folders may have other names on other workers.
+        start: the step of the checkpoint that this worker found.
+    """
+    folders = {"run_dir": "", "data_dir": ""}
+    flags = repr(dataclasses.replace(config, **folders))
+    if len(set(_of_all_workers(strategy, zlib.crc32(flags.encode())))) > 1:
+        raise InputError("the workers were started with different flags")
+    steps = _of_all_workers(strategy, start)
+    if len(set(steps)) > 1:
+        raise InputError(
+            f"--run_dir={config.run_dir}: the workers found checkpoints of different steps "
+            f"({', '.join(map(str, sorted(set(steps))))}); it must be a folder that all of them see"
+        )
+
+
+def describe(strategy):
+    """One line about a strategy, such as "worker 1 of 2, 2 replicas"; empty for a single device."""
+    if not is_distributed(strategy):
+        return ""
+    line = f"{strategy.num_replicas_in_sync} replicas"
+    if _task(strategy)[0]:
+        jobs = strategy.cluster_resolver.cluster_spec()
+        count = sum(jobs.num_tasks(job) for job in jobs.jobs)
+        line = f"{' '.join(map(str, _task(strategy)))} of {count}, {line}"
+    return line
+
+
+def adam(strategy, learning_rate, global_clipnorm):
+    """Adam that clips the gradient of the whole batch, however many replicas share it."""
+    kind = SynchronizedAdam if is_distributed(strategy) else keras.optimizers.Adam
+    return kind(learning_rate, global_clipnorm=global_clipnorm)
+
+
+@keras.saving.register_keras_serializable("tf_inbetween")
+class SynchronizedAdam(keras.optimizers.Adam):
+    """Adam that sums the replicas' gradients before it clips them; Keras sums the clipped ones."""
+
+    def _clip_gradients(self, grads):
+        context = tf.distribute.get_replica_context()
+        return super()._clip_gradients(context.all_reduce(tf.distribute.ReduceOp.SUM, grads))
+
+    def _all_reduce_sum_gradients(self, grads_and_vars):
+        return grads_and_vars  # They are summed already.
+
+
+def _automatic(clips_per_batch):
+    if os.environ.get("TF_CONFIG"):
+        return "multi_worker"
+    gpus = len(tf.config.list_physical_devices("GPU"))
+    return "mirrored" if gpus > 1 and clips_per_batch % gpus == 0 else "single"
+
+
+def _check_divides(replicas, clips_per_batch):
+    if clips_per_batch % replicas:
+        raise InputError(
+            f"--clips_per_batch={clips_per_batch}: must be a multiple of the {replicas} replicas"
+        )
+
+
+def _check_tf_config():
+    """The number of workers that TF_CONFIG names. Raises `InputError` where it is wrong."""
+    text = os.environ.get("TF_CONFIG")
+    if not text:
+        raise InputError("--strategy=multi_worker: the environment variable TF_CONFIG is not set")
+    try:
+        content = json.loads(text)
+        cluster, task = content["cluster"], content["task"]
+        kind, index = task["type"], int(task["index"])
+        counts = {job: len(list(addresses)) for job, addresses in cluster.items()}
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(
+            'TF_CONFIG: must be JSON such as {"cluster": {"worker": ["host0:2222", "host1:2222"]}, '
+            '"task": {"type": "worker", "index": 0}}'
+        ) from error
+    if not set(counts) <= {"chief", "worker"} or counts.get("chief", 1) != 1:
+        raise InputError('TF_CONFIG: "cluster" may name "worker" and at most one "chief"')
+    if not 0 <= index < counts.get(kind, 0):
+        raise InputError(f'TF_CONFIG: "task" is {kind} {index}, which "cluster" does not name')
+    return sum(counts.values())
+
+
+def _task(strategy):
+    """The type and number of this process's task; (None, None) outside of a cluster."""
+    if not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
+        return None, None
+    resolver = strategy.cluster_resolver
+    return resolver.task_type, resolver.task_id
+
+
+def _of_all_workers(strategy, number):
+    """A whole number of each replica, as seen by all: a list. Waits for all workers."""
+    if not is_distributed(strategy):
+        return [number]
+    own = strategy.run(lambda: tf.constant([number], tf.int64))
+    return strategy.gather(own, axis=0).numpy().tolist()
