@@ -75,9 +75,7 @@ def rivals(data, batch, network):
     model = PlainVAE(**network)
     model.compile(optimizer="adam")
     gate = Gate(
-        lambda gate: model.fit(
-            triplet, batch_size=batch, epochs=10**6, verbose=0, callbacks=[gate]
-        )
+        lambda gate: model.fit(triplet, batch_size=batch, epochs=10**6, verbose=0, callbacks=[gate])
     )
     worth = {"steps": 1, "frames": 3 * batch, "triplets": batch}
     return {"plain Keras fit": (gate.let_through, worth)}

@@ -113,7 +113,9 @@ def rivals(data, network, settings):
     """
     torch.manual_seed(0)
     with np.load(data) as saved:
-        frames, triplets, t = (torch.from_numpy(saved[name]) for name in ("frames", "triplets", "t"))
+        frames, triplets, t = (
+            torch.from_numpy(saved[name]) for name in ("frames", "triplets", "t")
+        )
     triplets = triplets.long()
     rows = {}
     for name, variant in VARIANTS.items():
