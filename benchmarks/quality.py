@@ -26,7 +26,7 @@ _COMPARISON = ROOT / "docs/results/teapot_1dof/comparison.json"
 
 
 def measure(turns, seconds, bar=BAR, steps=200, paper=_PAPER):
-    """Trains both to the bar. `turns` and `seconds` are not used: a turn is `steps` of teapot.flags.
+    """Trains both to the bar; a turn is `steps` of teapot.flags, whatever `turns` and `seconds`.
 
     The steps of the paper's program in a turn are those that take as long.
     """

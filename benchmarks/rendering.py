@@ -1,4 +1,4 @@
-"""Rendering: frames per second by scene, against trimesh's own ray casting for the same pictures."""
+"""Rendering: frames per second by scene, against trimesh for the same pictures."""
 
 import atexit
 import itertools

@@ -2,8 +2,8 @@
 
     python -m benchmarks.run --only=training,roof --turns=10
 
-Each part is measured, written into its entry of the JSON file and into its section of the page; what
-is there of other parts stays. docs/speed.md says what the rows mean.
+Each part is measured, written into its entry of the JSON file and into its section of the page;
+what is there of other parts stays. docs/speed.md says what the rows mean.
 """
 
 import json
