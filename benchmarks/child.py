@@ -3,9 +3,11 @@
 TensorFlow, PyTorch and OpenCV each bring pools of threads that get in each other's way inside one
 process. So a module with a function `rivals(**settings)` that returns {name: (run, facts)} is run
 by `python -m benchmarks.child MODULE SETTINGS`, and a `Child` asks it, one line of JSON for each
-turn, to do n steps of one of its rows.
+turn, to do n steps of one of its rows. This file imports no TensorFlow: PyTorch's compiler crashes
+beside it.
 """
 
+import contextlib
 import importlib
 import json
 import os
@@ -13,8 +15,6 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-
-from tf_inbetween.config import InputError
 
 
 class Child:
@@ -27,7 +27,7 @@ class Child:
     """
 
     def __init__(self, module, **settings):
-        """Starts `module`; raises `InputError` with one line where it cannot be set up."""
+        """Starts `module`; raises `RuntimeError` with one line where it cannot be set up."""
         root = str(Path(__file__).resolve().parent.parent)
         path = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
         self._process = subprocess.Popen(
@@ -42,7 +42,7 @@ class Child:
             self.facts = self._answer()["rows"]
         except RuntimeError as error:
             self.close()
-            raise InputError(f"{module}: {error}") from None
+            raise RuntimeError(f"{module}: {error}") from None
 
     def __enter__(self):
         """Returns the child."""
@@ -71,7 +71,8 @@ class Child:
 
     def close(self):
         """Ends the process: it stops by itself when nothing more can be asked."""
-        self._process.stdin.close()
+        with contextlib.suppress(BrokenPipeError):
+            self._process.stdin.close()
         try:
             self._process.wait(timeout=20)
         except subprocess.TimeoutExpired:

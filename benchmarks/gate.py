@@ -1,5 +1,6 @@
 """Keras' own `fit`, one turn at a time."""
 
+import queue
 import threading
 
 import keras
@@ -14,17 +15,15 @@ class Gate(keras.callbacks.Callback):
     def __init__(self, fit):
         """`fit`: a function that is given this callback and calls `model.fit` with it."""
         super().__init__()
-        self._allowed, self._done = threading.Semaphore(0), threading.Semaphore(0)
-        self._error = None
+        self._allowed, self._done = threading.Semaphore(0), queue.SimpleQueue()
         threading.Thread(target=self._run, args=(fit,), daemon=True).start()
 
     def let_through(self, count):
         """Waits for `count` calls of the training function. Raises what stopped `fit`."""
         self._allowed.release(count)
         for _ in range(count):
-            self._done.acquire()
-            if self._error:
-                raise self._error
+            if error := self._done.get():
+                raise error
 
     def on_train_batch_begin(self, batch, logs=None):
         """Waits until it is allowed."""
@@ -32,12 +31,11 @@ class Gate(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch, logs=None):
         """Says that one is done."""
-        self._done.release()
+        self._done.put(None)
 
     def _run(self, fit):
         try:
             fit(self)
-            self._error = RuntimeError("fit came to its end")
+            self._done.put(RuntimeError("fit came to its end"))
         except Exception as error:
-            self._error = error
-        self._done.release()
+            self._done.put(error)

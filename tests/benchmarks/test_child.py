@@ -1,11 +1,14 @@
+import subprocess
+import sys
 import time
+from pathlib import Path
 
 import pytest
 
 from benchmarks import child
 from benchmarks.child import Child
-from tf_inbetween.config import InputError
 
+ROOT = Path(__file__).parents[2]
 MODULE = "benchmarks_child_rivals"
 SOURCE = """
 import os, subprocess, time
@@ -51,8 +54,13 @@ def test_a_child_works_in_its_own_process_and_says_what_it_used(module):
 
 
 def test_what_cannot_be_set_up_is_one_line(module):
-    with pytest.raises(InputError, match=r"no package no_such.*pip install 'tf_inbetween\[bench"):
+    with pytest.raises(RuntimeError, match=r"no package no_such.*pip install 'tf_inbetween\[bench"):
         Child(module, seconds=1, fail=True)
+
+
+def test_a_child_has_no_tensorflow_unless_its_rivals_have(module):
+    line = "import sys, benchmarks.child; sys.exit('tensorflow' in sys.modules)"
+    subprocess.run([sys.executable, "-c", line], cwd=ROOT, check=True)
 
 
 def test_a_child_that_dies_is_an_error(module):
@@ -64,9 +72,6 @@ def test_a_child_that_dies_is_an_error(module):
 
 
 def test_the_time_of_processes_that_it_started_counts(tmp_path):
-    import subprocess
-    import sys
-
     busy = "import time\nend = time.process_time() + 0.3\nwhile time.process_time() < end: pass\n"
     before = child._cpu_seconds()
     process = subprocess.Popen(
