@@ -75,7 +75,9 @@ def fit(config, dataset):
     # Keras wants a whole number of calls in an epoch; this one never ends.
     forever = config.steps_per_execution * 10**6
     gate = Gate(
-        lambda gate: model.fit(dataset, steps_per_epoch=forever, verbose=0, callbacks=[gate])
+        lambda gate: model.fit(
+            dataset, steps_per_epoch=forever, shuffle=False, verbose=0, callbacks=[gate]
+        )
     )
     return gate.let_through, facts(config, config.steps_per_execution)
 
@@ -85,7 +87,7 @@ def part(config, data, backward):
     model = build_model(config)
     iterator = iter(prepared(data))
 
-    @tf.function
+    @tf.function(autograph=False)
     def call(batch):
         with tf.GradientTape() as tape:
             loss, _ = model.loss_and_terms(batch, model.call(batch, training=True), training=True)
@@ -164,7 +166,12 @@ def kind_of(event):
     TensorFlow gives to gradients, tells forward from backward.
     """
     place, colon, kind = event.rpartition(":")
-    if not colon or not kind.isidentifier() or kind in ("While", "StatelessWhile", "Run"):
+    if (
+        not colon
+        or "::" in event
+        or not kind.isidentifier()
+        or kind in ("While", "StatelessWhile", "Run")
+    ):
         return None
     if "Conv2D" in kind:
         return f"convolutions, {'backward' if 'gradient' in place.lower() else 'forward'}"

@@ -94,6 +94,7 @@ def _table(title, group):
         f"ms a {unit}",
         f"CPU ms a {unit}",
         f"{group['base']} is as fast, times (quartiles)",
+        "by CPU time",
         *(["memory, MiB"] if memory else []),
     ]
     yield f"| {' | '.join(columns)} |"
@@ -106,6 +107,7 @@ def _table(title, group):
             f"{1e3 / row['per_second']:.3g}",
             f"{row['cpu_ms']:.3g}",
             "1" if name == group["base"] else _value(row),
+            f"{row['cpu_ratio']:.3g}",
             *([f"{row['memory_mib']}"] if memory else []),
         ]
         yield f"| {' | '.join(cells)} |"

@@ -226,6 +226,7 @@ def test_the_settings_are_those_of_the_flag_files():
         ("IteratorGetNext:IteratorGetNext", "input pipeline"),
         ("likelihood/Square:Square", "activations, losses and other element-wise work"),
         ("EagerExecute", None),
+        ("ExecutorState::Process", None),
     ],
 )
 def test_operations_of_a_trace_have_a_kind(event, kind):
