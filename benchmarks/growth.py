@@ -168,9 +168,9 @@ def write_clips(folder, count):
     tfds.display_progress_bar(False)
     beside = folder.with_name(f"{folder.name}.building")
     builder = Turned(count, data_dir=beside)
-    builder.download_and_prepare(
-        download_config=tfds.download.DownloadConfig(num_shards=1, try_download_gcs=False)
-    )
+    config = tfds.download.DownloadConfig(num_shards=1, try_download_gcs=False)
+    with contextlib.redirect_stdout(io.StringIO()):  # TFDS says that it downloads.
+        builder.download_and_prepare(download_config=config)
     shutil.move(builder.data_dir, folder)
 
 
