@@ -16,6 +16,10 @@ import sys
 import time
 from pathlib import Path
 
+# OpenMP's threads, PyTorch's, by default wait for each other by spinning. Where anything else wants
+# one of the cores, that made PyTorch's steps nine times as slow (BUILD_NOTES.md).
+_QUIET = {"OMP_WAIT_POLICY": "PASSIVE", "TF_CPP_MIN_LOG_LEVEL": "2"}
+
 
 class Child:
     """A process with rivals; use it as a context manager.
@@ -35,7 +39,7 @@ class Child:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            env={"TF_CPP_MIN_LOG_LEVEL": "2", **os.environ, "PYTHONPATH": path},
+            env={**_QUIET, **os.environ, "PYTHONPATH": path},
         )
         self.values, self.memory_mib = {}, None
         try:
