@@ -1,0 +1,72 @@
+"""What is measured: the settings of teapot.flags, its batches, and the network at any size."""
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from tf_inbetween.config import Config
+from tf_inbetween.data import batches, load_clips, prepare
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def canonical_config(path=ROOT / "teapot.flags", **overrides):
+    """The `Config` of a flag file of this repository; `overrides` replace its fields."""
+    return Config(**{**_read_flags(Path(path)), **overrides})
+
+
+def batch_config(frames):
+    """teapot.flags with batches of so many frames, as many in-betweens and 8 times the triplets."""
+    return canonical_config(
+        frames_per_clip=frames, inbetweens_per_clip=frames, triplets_per_clip=8 * frames
+    )
+
+
+def save_batches(path, config, count=8):
+    """Writes the first batches of a training, and its clip, for rivals that read no TFDS.
+
+    The file is an .npz: "frames" [count, N, H, W, C] uint8, "triplets" [count, T, 3] int32, "t"
+    [count, T] float32, "clip" [K, H, W, C] uint8.
+    """
+    builder = prepare(config)
+    drawn = list(batches(builder, "train", config).take(count).as_numpy_iterator())
+    columns = {name: np.stack([batch[name] for batch in drawn]) for name in drawn[0]}
+    np.savez(path, clip=load_clips(builder, "train")[0].frames, **columns)
+
+
+def synthetic_batch(config, image_size):
+    """A batch of noise of any image size: speed does not depend on what frames show."""
+    rng = np.random.default_rng(0)
+    frames = config.clips_per_batch * config.frames_per_clip
+    triplets = config.clips_per_batch * config.triplets_per_clip
+    gap = 4
+    first = np.arange(triplets) % (frames - gap)
+    return {
+        "frames": tf.constant(
+            rng.integers(0, 256, (frames, image_size, image_size, config.channels), np.uint8)
+        ),
+        "triplets": tf.constant(np.stack([first, first + 1, first + gap], 1), tf.int32),
+        "t": tf.fill([triplets], 0.25),
+    }
+
+
+def _read_flags(path):
+    defaults = {field.name: field.default for field in dataclasses.fields(Config)}
+    values = {}
+    for line in path.read_text().splitlines():
+        name, _, text = line.removeprefix("--").partition("=")
+        if name == "flagfile":
+            values |= _read_flags(ROOT / text)
+        elif line.startswith("--"):
+            values[name] = _parse(text, defaults[name])
+    return values
+
+
+def _parse(text, like):
+    if isinstance(like, bool):
+        return text.lower() in ("true", "1")
+    if isinstance(like, tuple):
+        return tuple(int(item) for item in text.split(","))
+    return type(like)(text)

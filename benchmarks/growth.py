@@ -1,0 +1,207 @@
+"""Growth: step time and memory as the clips and as the pictures grow.
+
+The clips are the teapot's turn in 36 frames, each from another angle on; they are written once to a
+temporary folder. The 100,000 streamed clips are one file of 1,000 that stands there a hundred times
+under as many names (hard links), so reading them is faster than from a disk that has not yet cached
+them.
+"""
+
+import contextlib
+import dataclasses
+import io
+import json
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import PIL.Image
+import tensorflow as tf
+import tensorflow_datasets as tfds
+
+from benchmarks import keras_ours
+from benchmarks.canonical import canonical_config, synthetic_batch
+from benchmarks.child import Child
+from benchmarks.turns import take_turns
+from tf_inbetween.data import batches, load_clips, prepare
+from tf_inbetween.models import TripletVAE
+from tf_inbetween.networks import ConvDecoder, ConvEncoder
+from tf_inbetween.train import build_model
+
+IN_MEMORY, STREAMED, IMAGE_SIZES = (1, 10, 100, 1000), 100_000, (64, 128, 256)
+_FRAMES = 36
+
+
+def measure(turns, seconds, in_memory=IN_MEMORY, streamed=STREAMED, image_sizes=IMAGE_SIZES):
+    """`fit` on ever more clips, and steps on ever larger pictures; memory of each process."""
+    with tempfile.TemporaryDirectory() as folder:
+        settings = {}
+        for count in in_memory:
+            write_clips(Path(folder) / str(count), count)
+            settings[f"{count:,} clips in memory"] = {
+                "folder": str(Path(folder) / str(count)),
+                "storage": "memory",
+            }
+        most = max(in_memory)
+        repeated = Path(folder) / "streamed"
+        repeat_file(Path(folder) / str(most), repeated, max(streamed // most, 1))
+        for where, count in ((Path(folder) / str(most), most), (repeated, streamed)):
+            settings[f"{count:,} clips streamed"] = {"folder": str(where), "storage": "stream"}
+        clips = _turns(settings, turns, seconds)
+    sizes = {f"{size} x {size}": {"image_size": size} for size in image_sizes}
+    return {
+        "groups": {
+            "fit on ever more clips of 36 frames": clips,
+            "steps on ever larger pictures": _turns(sizes, turns, seconds),
+        },
+        "findings": {},
+    }
+
+
+def _turns(settings, turns, seconds):
+    with contextlib.ExitStack() as stack:
+        children = {
+            name: stack.enter_context(Child("benchmarks.growth", **given))
+            for name, given in settings.items()
+        }
+        runs = {name: child.runs("step")["step"] for name, child in children.items()}
+        steps = {name: child.facts["step"]["steps"] for name, child in children.items()}
+        found = take_turns(runs, turns, seconds, steps)
+        for name, row in found["rows"].items():
+            row["memory_mib"] = children[name].memory_mib
+    return {"unit": "step", **found}
+
+
+def rivals(folder=None, storage=None, image_size=None):
+    """The row "step": `fit` on the clips of a folder, or steps on pictures of a size."""
+    config = canonical_config()
+    if config.deterministic:
+        tf.config.experimental.enable_op_determinism()
+    if image_size:
+        return {"step": steps_of_size(config, image_size)}
+    config = dataclasses.replace(config, storage=storage)
+    builder = tfds.builder_from_directory(folder)
+    return {"step": keras_ours.fit(config, batches(builder, "train", config))}
+
+
+def steps_of_size(config, image_size):
+    """Steps of the canonical network at any size: the same widths, so the dense layers grow."""
+    batch = synthetic_batch(config, image_size)
+    dataset = tf.data.Dataset.from_tensors(batch).repeat()
+    if image_size == config.image_size:
+        return keras_ours.train_steps(config, dataset)
+    model = build_model(config)
+    optimizer = model.optimizer
+    with _policy(model.encoder.dtype_policy):
+        encoder = ConvEncoder(config.latent_dim, config.widths, config.hidden)
+        decoder = ConvDecoder(image_size, config.channels, config.widths, config.hidden)
+    encoder.build((None, image_size, image_size, config.channels))
+    decoder.build((None, config.latent_dim))
+    larger = TripletVAE(encoder, decoder, **model._settings)
+    larger.built = True
+    larger.compile(
+        optimizer=optimizer.from_config(optimizer.get_config()),
+        jit_compile=False,
+        steps_per_execution=config.steps_per_execution,
+    )
+    larger.make_train_function()
+    iterator = iter(dataset)
+
+    def run(calls):
+        for _ in range(calls):
+            logs = larger.train_function(iterator)
+        logs["loss"].numpy()
+
+    return run, keras_ours.facts(config, config.steps_per_execution)
+
+
+class Turned(tfds.core.GeneratorBasedBuilder):
+    """Clips of the teapot's turn, each from another angle on."""
+
+    VERSION = tfds.core.Version("1.0.0")
+    url_infos = None
+
+    def __init__(self, clips, **kwargs):
+        """`clips`: how many, in the split train."""
+        self._count = clips
+        super().__init__(**kwargs)
+
+    def _info(self):
+        frame = tfds.features.Image(shape=(64, 64, 3), encoding_format="png")
+        features = {
+            "clip": tfds.features.Text(),
+            "frames": tfds.features.Sequence(frame),
+            "pose": tfds.features.Tensor(shape=(None, 1), dtype=np.float32),
+            "closed": np.bool_,
+            "pace": np.float32,
+        }
+        return tfds.core.DatasetInfo(
+            builder=self,
+            features=tfds.features.FeaturesDict(features),
+            disable_shuffling=True,
+        )
+
+    def _split_generators(self, _):
+        return {"train": self._generate_examples()}
+
+    def _generate_examples(self):
+        frames = load_clips(prepare(canonical_config()), "train")[0].frames
+        files = [_png(frame) for frame in frames]
+        stride = len(files) // _FRAMES
+        for number in range(self._count):
+            places = [(number + i * stride) % len(files) for i in range(_FRAMES)]
+            yield (
+                number,
+                {
+                    "clip": str(number),
+                    "frames": [io.BytesIO(files[place]) for place in places],
+                    "pose": np.float32(places)[:, None],
+                    "closed": True,
+                    "pace": 360 / _FRAMES,
+                },
+            )
+
+
+def write_clips(folder, count):
+    """Writes so many clips in TFDS's format into `folder`, in one file."""
+    tfds.display_progress_bar(False)
+    beside = folder.with_name(f"{folder.name}.building")
+    builder = Turned(count, data_dir=beside)
+    config = tfds.download.DownloadConfig(num_shards=1, try_download_gcs=False)
+    with contextlib.redirect_stdout(io.StringIO()):  # TFDS says that it downloads.
+        builder.download_and_prepare(download_config=config)
+    shutil.move(builder.data_dir, folder)
+
+
+def repeat_file(folder, repeated, times):
+    """Makes a data set of `times` names for the one file of the data set in `folder`."""
+    repeated.mkdir()
+    shutil.copy(folder / "features.json", repeated)
+    info = json.loads((folder / "dataset_info.json").read_text())
+    (split,) = info["splits"]
+    split["shardLengths"] *= times
+    split["numBytes"] = str(int(split["numBytes"]) * times)
+    (repeated / "dataset_info.json").write_text(json.dumps(info))
+    (file,) = folder.glob("*.tfrecord-*")
+    for number in range(times):
+        name = f"{file.name.partition('.tfrecord-')[0]}.tfrecord-{number:05}-of-{times:05}"
+        os.link(file, repeated / name)
+
+
+@contextlib.contextmanager
+def _policy(policy):
+    import keras
+
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(policy)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+def _png(frame):
+    with io.BytesIO() as file:
+        PIL.Image.fromarray(frame).save(file, "PNG")
+        return file.getvalue()

@@ -1,0 +1,52 @@
+"""The input pipeline: how fast it is alone, and what of a training step is spent on it."""
+
+import numpy as np
+
+from benchmarks import keras_ours
+from benchmarks.canonical import canonical_config
+from benchmarks.child import Child
+from benchmarks.turns import take_turns
+
+STORAGES = ("memory", "stream")
+
+
+def measure(turns, seconds):
+    """The pipeline alone from memory and from disk, and the wait inside training steps."""
+    config = canonical_config()
+    frames = config.clips_per_batch * config.frames_per_clip
+    found, waited = {}, {}
+    with Child("benchmarks.input_pipeline") as alone:
+        found["the pipeline alone"] = {
+            "unit": "frame",
+            **take_turns(alone.runs(), turns, seconds, dict.fromkeys(STORAGES, frames)),
+        }
+    for storage in STORAGES:
+        with Child(
+            "benchmarks.keras_ours", rows=["waits"], overrides={"storage": storage}
+        ) as child:
+            child.run("waits", 5)
+            steps = max(round(seconds * 10), 5)
+            shares = []
+            for _ in range(turns):
+                child.run("waits", steps)
+                shares.append(child.values["waits"])
+            waited[f"share of a step spent waiting for its batch, {storage}"] = {
+                "ratio": round(float(np.median(shares)), 4),
+                "quartiles": [round(float(q), 4) for q in np.quantile(shares, [0.25, 0.75])],
+            }
+    return {"groups": found, "findings": waited}
+
+
+def rivals():
+    """Batches of teapot.flags, drawn and thrown away; from memory and from disk."""
+    return {storage: (_drawing(storage), {}) for storage in STORAGES}
+
+
+def _drawing(storage):
+    iterator = iter(keras_ours.pipeline(canonical_config(storage=storage)))
+
+    def run(steps):
+        for _ in range(steps):
+            next(iterator)
+
+    return run

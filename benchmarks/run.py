@@ -1,0 +1,140 @@
+"""How fast it is: `python -m benchmarks.run`, on a machine that does little else.
+
+    python -m benchmarks.run --only=training,roof --turns=10
+
+Each part is measured, written into its entry of the JSON file and into its section of the page;
+what is there of other parts stays. docs/speed.md says what the rows mean.
+"""
+
+import json
+import os
+from pathlib import Path
+
+from absl import flags
+
+from benchmarks import growth, input_pipeline, latency, quality, rendering, roof, training
+from tf_inbetween import command_line
+from tf_inbetween.config import InputError, lookup
+from tf_inbetween.files import check_section, write_json, write_section
+from tf_inbetween.run_directory import environment
+
+FLAGS = flags.FLAGS
+
+PARTS = {
+    "training": training.measure,
+    "roof": roof.measure,
+    "input": input_pipeline.measure,
+    "latency": latency.measure,
+    "rendering": rendering.measure,
+    "growth": growth.measure,
+    "quality": quality.measure,
+}
+_DEFAULT = [part for part in PARTS if part != "quality"]
+
+
+def define_flags():
+    """Defines the flags of this command."""
+    flags.DEFINE_list("only", _DEFAULT, f"Which parts to measure: {', '.join(PARTS)}.")
+    flags.DEFINE_integer("turns", 8, "Of every row.", lower_bound=1)
+    flags.DEFINE_float("seconds", 1.5, "Of a turn, about.", lower_bound=0.01)
+    flags.DEFINE_string("output", "docs/results/speed.json", "The JSON file to write.")
+    flags.DEFINE_multi_string("page", ["docs/speed.md"], "A Markdown page with the sections.")
+
+
+def main():
+    """Measures the parts that the flags name."""
+    measure(FLAGS.only, FLAGS.turns, FLAGS.seconds, FLAGS.output, FLAGS.page)
+
+
+def measure(parts, turns, seconds, output, pages):
+    """Measures parts one after another; writes each when it is done."""
+    parts = {part: lookup(PARTS, part, "part of --only") for part in parts}
+    for page in pages:
+        for part in parts:
+            check_section(page, part)
+    results = _read(output)
+    for part, function in parts.items():
+        print(f"measuring: {part}", flush=True)
+        load = os.getloadavg()[0]
+        found = function(turns, seconds)
+        results[part] = {
+            "turns": turns,
+            "seconds": seconds,
+            "load_before": round(load, 2),
+            "environment": environment(),
+            **found,
+        }
+        text = markdown(results[part])
+        write_json(output, results)
+        for page in pages:
+            write_section(page, part, text)
+        print(text)
+    print(f"wrote {', '.join([output, *pages])}")
+
+
+def markdown(found):
+    """What was found of one part: its tables, then its findings."""
+    lines = [line for title, group in found["groups"].items() for line in _table(title, group)]
+    lines += [f"- {what}: {_value(value)}" for what, value in found["findings"].items()]
+    hardware = found["environment"]["hardware"]
+    lines += [
+        "",
+        f"{hardware['cores']} cores of {hardware['processor']}, TensorFlow "
+        f"{found['environment']['packages']['tensorflow']}, {found['turns']} turns of "
+        f"{found['seconds']:g} s; load of the machine before: {found['load_before']:g}.",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _table(title, group):
+    unit, memory = group["unit"], "memory_mib" in next(iter(group["rows"].values()))
+    columns = [
+        title,
+        f"{unit}s/s (quartiles)",
+        f"ms a {unit}",
+        f"CPU ms a {unit}",
+        f"{group['base']} is as fast, times (quartiles)",
+        "by CPU time",
+        *(["memory, MiB"] if memory else []),
+    ]
+    yield f"| {' | '.join(columns)} |"
+    yield f"|{' --- |' * len(columns)}"
+    for name, row in group["rows"].items():
+        low, high = row["quartiles"]
+        cells = [
+            name,
+            f"{row['per_second']:g} ({low:g} to {high:g})",
+            f"{1e3 / row['per_second']:.3g}",
+            f"{row['cpu_ms']:.3g}",
+            "1" if name == group["base"] else _value(row),
+            f"{row['cpu_ratio']:.3g}",
+            *([f"{row['memory_mib']}"] if memory else []),
+        ]
+        yield f"| {' | '.join(cells)} |"
+    yield ""
+    for name, why in group["failed"].items():
+        yield f"Left out: {name} ({why})."
+    yield f"The host took {group['steal_share']:.1%} of the cores for others meanwhile."
+    yield ""
+
+
+def _value(value):
+    if isinstance(value, dict):
+        low, high = value.get("ratio_quartiles") or value["quartiles"]
+        return f"{value['ratio']:.3g} ({low:.3g} to {high:.3g})"
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _read(path):
+    """The results so far; none where there is no file."""
+    if not Path(path).exists():
+        return {}
+    try:
+        return json.loads(Path(path).read_text())
+    except ValueError as error:
+        raise InputError(f"--output={path}: is no JSON: {error}") from None
+
+
+if __name__ == "__main__":
+    define_flags()
+    command_line.run(main, on_interrupt="the parts measured before are written")

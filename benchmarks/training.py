@@ -1,0 +1,123 @@
+"""Training: steps against the same step in PyTorch, and `fit` against programs of the paper."""
+
+import contextlib
+import tempfile
+from pathlib import Path
+
+from benchmarks.canonical import batch_config, canonical_config, save_batches
+from benchmarks.child import Child
+from benchmarks.keras_ours import PRECISIONS
+from benchmarks.turns import take_turns
+from tf_inbetween.config import InputError
+from tf_inbetween.data import frame_shape
+from tf_inbetween.train import choose_precision
+
+BATCHES = (32, 128)
+
+
+def measure(turns, seconds, batches=BATCHES):
+    """Both comparisons at each batch size: {"groups", "findings"}."""
+    groups, findings = {}, {}
+    for batch in batches:
+        with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as children:
+            config = batch_config(batch)
+            data = str(Path(folder) / "batches.npz")
+            save_batches(data, config)
+            ours, twins, papers, plain = (
+                children.enter_context(child) for child in _children(config, batch, data)
+            )
+            same = f"the same step, {batch} frames a batch"
+            groups[same] = _turns([ours, twins], f"step, {_precision(config)}", turns, seconds)
+            programs = f"whole programs, {batch} frames or triplets a batch"
+            groups[programs] = _turns([ours, papers, plain], "fit", turns, seconds)
+        best = fastest(groups[same], "PyTorch")
+        findings[f"{same}: tf_inbetween against the fastest of PyTorch ({best})"] = _ratio(
+            groups[same], best
+        )
+        for what in ("PyTorch, the paper", "plain Keras fit"):
+            with contextlib.suppress(InputError):
+                best = fastest(groups[programs], what)
+                findings[f"{programs}: triplets a second against {best}"] = _ratio(
+                    groups[programs], best
+                )
+    return {"groups": groups, "findings": findings}
+
+
+def fastest(group, prefix):
+    """The name of the fastest row whose name begins so, by its ratio to the base."""
+    ratios = {name: row["ratio"] for name, row in group["rows"].items() if name.startswith(prefix)}
+    if not ratios:
+        raise InputError(f"no row {prefix} ran: {'; '.join(group['failed'].values())}")
+    return min(ratios, key=ratios.get)
+
+
+def network_of(config):
+    """The arguments of `benchmarks.torch_twin.Network`."""
+    size, _, channels = frame_shape(config)
+    return {
+        "image_size": size,
+        "channels": channels,
+        "widths": list(config.widths),
+        "hidden": config.hidden,
+        "latent_dim": config.latent_dim,
+    }
+
+
+def paper_settings(pace=1.0):
+    """What flags/teapot_paper.flags says of the paper's training; gaps in frames of `pace`."""
+    config = canonical_config(Path(__file__).resolve().parent.parent / "flags/teapot_paper.flags")
+    names = ("alpha", "alpha_warmup_steps", "learning_rate", "learning_rate_warmup_steps")
+    settings = {name: getattr(config, name) for name in (*names, "steps", "clip_norm")}
+    gaps = {name: round(getattr(config, name) / pace) for name in ("min_gap", "max_gap")}
+    return {**settings, **gaps}
+
+
+def _children(config, batch, data):
+    """One process for each program; a part that fails to start ends the measurement."""
+    fields = ("frames_per_clip", "inbetweens_per_clip", "triplets_per_clip")
+    overrides = {name: getattr(config, name) for name in fields}
+    rows = [*(f"step, {precision}" for precision in PRECISIONS), "fit"]
+    yield Child("benchmarks.keras_ours", rows=rows, overrides=overrides, data=data)
+    settings = {
+        name: getattr(config, name)
+        for name in ("alpha", "prior_weight", "inbetween_weight", "learning_rate", "clip_norm")
+    }
+    settings["inbetweens"] = config.clips_per_batch * config.inbetweens_per_clip
+    network = network_of(config)
+    yield Child("benchmarks.torch_twin", data=data, network=network, settings=settings)
+    yield Child(
+        "benchmarks.torch_paper",
+        data=data,
+        batch=batch,
+        network=network,
+        settings=paper_settings(),
+    )
+    yield Child("benchmarks.keras_plain", data=data, batch=batch, network=network)
+
+
+def _turns(children, base, turns, seconds):
+    """The rows of some processes, the base first; of the first process its steps or its fit."""
+    ours, *others = children
+    kind = base.partition(",")[0]
+    names = [base, *(name for name in ours.facts if name.startswith(kind) and name != base)]
+    runs, triplets = ours.runs(*names), {name: ours.facts[name]["triplets"] for name in names}
+    for child in others:
+        runs |= child.runs()
+        triplets |= {name: facts["triplets"] for name, facts in child.facts.items()}
+    named = {name: f"tf_inbetween, {name}" if name in names else name for name in runs}
+    found = take_turns(
+        {named[name]: run for name, run in runs.items()},
+        turns,
+        seconds,
+        {named[name]: count for name, count in triplets.items()},
+    )
+    return {"unit": "triplet", **found}
+
+
+def _precision(config):
+    return choose_precision(config.precision)
+
+
+def _ratio(group, name):
+    row = group["rows"][name]
+    return {"ratio": row["ratio"], "quartiles": row["ratio_quartiles"]}

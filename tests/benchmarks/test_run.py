@@ -1,0 +1,98 @@
+import json
+import time
+
+import pytest
+
+from benchmarks import growth, quality, run
+from benchmarks.turns import take_turns
+from tf_inbetween.config import InputError
+from tf_inbetween.data import batches
+
+SECTIONS = "".join(f"<!-- {part} -->\n<!-- /{part} -->\n" for part in run.PARTS)
+
+
+def found(turns, seconds):
+    def run(steps):
+        time.sleep(0.001 * steps)
+        return 0.01 * steps
+
+    rows = take_turns({"one": run, "two": run}, turns, seconds)
+    return {
+        "groups": {"speed of nothing": {"unit": "step", **rows}},
+        "findings": {"one against two": {"ratio": 1.5, "quartiles": [1.4, 1.6]}, "steps": 3},
+    }
+
+
+def test_parts_are_written_one_by_one_and_the_others_stay(tmp_path, monkeypatch):
+    output, page = tmp_path / "speed.json", tmp_path / "speed.md"
+    page.write_text(SECTIONS)
+    monkeypatch.setitem(run.PARTS, "roof", found)
+    monkeypatch.setitem(run.PARTS, "input", found)
+    run.measure(["roof"], 1, 0.001, str(output), [str(page)])
+    run.measure(["input"], 2, 0.001, str(output), [str(page)])
+    results = json.loads(output.read_text())
+    assert [results[part]["turns"] for part in ("roof", "input")] == [1, 2]
+    assert page.read_text().count("| one | ") == 2
+    assert page.read_text().count("- one against two: 1.5 (1.4 to 1.6)") == 2
+    assert results["roof"]["environment"]["packages"]["tensorflow"]
+
+
+def test_bad_input_is_one_line_before_anything_is_measured(tmp_path):
+    page = tmp_path / "speed.md"
+    page.write_text("nothing")
+    with pytest.raises(InputError, match="unknown part of --only 'speed'"):
+        run.measure(["speed"], 1, 1, "", [])
+    with pytest.raises(InputError, match="has no lines <!-- roof -->"):
+        run.measure(["roof"], 1, 1, "", [str(page)])
+    page.write_text(SECTIONS)
+    with pytest.raises(InputError, match="is no JSON"):
+        run.measure(["roof"], 1, 1, str(page), [str(page)])
+
+
+def test_the_page_has_a_section_for_every_part():
+    from benchmarks.canonical import ROOT
+    from tf_inbetween.files import check_section
+
+    for part in run.PARTS:
+        check_section(ROOT / "docs" / "speed.md", part)
+
+
+class FakeChild:
+    """A program whose error falls with its steps, on a fake clock."""
+
+    def __init__(self, clock, seconds, steps_to_bar):
+        self.facts = {"train": {"steps": 10}, "judge": {}}
+        self.values, self._clock = {}, clock
+        self._seconds, self._needed, self._done = seconds, steps_to_bar, 0
+
+    def run(self, name, calls):
+        if name == "judge":
+            self._clock[0] += 1000.0
+            self.values["judge"] = self._needed / max(self._done, 1)
+        else:
+            self._done += 10 * calls
+            self._clock[0] += self._seconds * calls
+
+
+@pytest.mark.parametrize(("needed", "reached"), [(2000, True), (10**6, False)])
+def test_a_race_times_steps_alone_and_ends(needed, reached):
+    clock = [0.0]
+    programs = {"ours": FakeChild(clock, 1.0, 1000), "theirs": FakeChild(clock, 1.0, needed)}
+    result = quality.race(programs, 1.0, 3000, 200, clock=lambda: clock[0])
+    assert result["ours"]["reached"]
+    assert result["ours"]["seconds"] == pytest.approx(100, abs=1)
+    assert result["theirs"]["reached"] == reached
+    assert result["theirs"]["seconds"] == pytest.approx(200 if reached else 500, rel=0.1)
+
+
+def test_one_file_stands_for_many(builder, tmp_path, tiny_config, monkeypatch):
+    import tensorflow_datasets as tfds
+
+    monkeypatch.setattr(growth, "prepare", lambda _: builder)
+    growth.write_clips(tmp_path / "few", 3)
+    growth.repeat_file(tmp_path / "few", tmp_path / "many", 4)
+    many = tfds.builder_from_directory(tmp_path / "many")
+    assert many.info.splits["train"].num_examples == 12
+    config = tiny_config(storage="stream")
+    batch = next(iter(batches(many, "train", config)))
+    assert batch["frames"].shape == (12, 64, 64, 3)
