@@ -1,10 +1,13 @@
 """The commands of docs/own_clips.md run word for word, on few frames and with few steps."""
 
+import json
 import re
 
 import PIL.Image
 import pytest
 from page_commands import ROOT, commands, run_all
+
+from tf_inbetween import compare
 
 PAGE = ROOT / "docs" / "own_clips.md"
 
@@ -22,3 +25,9 @@ def test_every_command_of_the_page_runs(tmp_path):
         assert strip.size == (11 * 64, 64)
     for picture in re.findall(r"!\[.*?\]\((.*?)\)", PAGE.read_text()):
         assert (tmp_path / "docs" / picture).exists(), f"no command of the page makes {picture}"
+
+
+def test_the_page_has_the_table_of_the_results():
+    results = json.loads((ROOT / "docs/results/own_clips/comparison.json").read_text())
+    gaps = [f"{gap} frames" for gap in (8, 16, 32, 60)]
+    assert f"<!-- comparison -->\n{compare.markdown_table(results, gaps)}" in PAGE.read_text()
