@@ -76,7 +76,7 @@ class StoreSettings:
             raise ValueError(f"--name={self.name}: only letters, digits, '_', '-' and '.'")
         if scenes.is_variant(self.name):
             raise ValueError(
-                f"--name={self.name}: begins as names of rendered scenes do; choose another"
+                f"--name={self.name}: is a rendered scene's, or begins like one; choose another"
             )
         if self.image_size not in IMAGE_SIZES:
             raise ValueError(f"unknown image size {self.image_size!r}; valid: {IMAGE_SIZES}")
