@@ -72,3 +72,12 @@ def write_animation(path, frames, milliseconds=50):
     more = {"lossless": True} if path.suffix == ".webp" else {}
     first.save(path, save_all=True, append_images=rest, duration=milliseconds, loop=0, **more)
     return path
+
+
+def everything(folder):
+    """The bytes of every file below a folder, by its path there."""
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }

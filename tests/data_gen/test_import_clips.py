@@ -16,7 +16,7 @@ import PIL.Image
 import pytest
 import tensorflow as tf
 import tensorflow_datasets as tfds
-from footage_files import moving_square, write_animation, write_folder, write_video
+from footage_files import everything, moving_square, write_animation, write_folder, write_video
 
 import data_gen
 from data_gen import builder, imported
@@ -27,14 +27,6 @@ SPLITS = ("train", "validation", "test")
 
 def settings(**more):
     return imported.Settings(**{"name": "my_clips", "frames_per_clip": 8, **more})
-
-
-def everything(folder):
-    return {
-        str(path.relative_to(folder)): path.read_bytes()
-        for path in sorted(folder.rglob("*"))
-        if path.is_file()
-    }
 
 
 @pytest.fixture(scope="module")

@@ -15,6 +15,7 @@ import numpy as np
 import PIL.Image
 import pytest
 import tensorflow_datasets as tfds
+from footage_files import everything
 
 from data_gen import builder, import_clips, imported, tfds_sources
 from data_gen.tfds_sources import SOURCES
@@ -118,14 +119,6 @@ def prepare(name, data_dir, examples=None):
     """Writes a small data set as it is after a download."""
     with generating(name, examples or (pictures_of if name in SWEEPS else videos_of)) as cls:
         cls(data_dir=data_dir).download_and_prepare()
-
-
-def everything(folder):
-    return {
-        str(path.relative_to(folder)): path.read_bytes()
-        for path in sorted(folder.rglob("*"))
-        if path.is_file()
-    }
 
 
 @pytest.fixture(scope="module")
