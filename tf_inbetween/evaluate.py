@@ -304,12 +304,12 @@ def path(model, clip, gap):
     frames = to_float(clip.frames).numpy()
     starts = next(iter(spread([clip], gap, PATH_POINTS).values()))
     t = np.linspace(0, 1, PATH_POINTS)
-    distances, unevenness = [], []
-    for start in starts:
-        drawn = model.path(frames[start], frames[(start + gap) % len(frames)], t)
-        distances.append(metrics.mean_distance(drawn, frames))
-        unevenness.append(metrics.smoothness(drawn, frames, clip.closed))
-    return {"mean_distance": float(np.mean(distances)), "smoothness": float(np.mean(unevenness))}
+    paths = [model.path(frames[i], frames[(i + gap) % len(frames)], t).numpy() for i in starts]
+    unevenness = [metrics.smoothness(drawn, frames, clip.closed) for drawn in paths]
+    return {
+        "mean_distance": metrics.mean_distance(np.concatenate(paths), frames),
+        "smoothness": float(np.mean(unevenness)),
+    }
 
 
 def latent_method(model):

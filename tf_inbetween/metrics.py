@@ -67,8 +67,8 @@ def mean_distance(path, clip):
     Berthelot, Raffel, Roy, Goodfellow, "Understanding and Improving Interpolation in Autoencoders
     via an Adversarial Regularizer", 2018, section 4. Averaged over the path; 0 is best.
     """
-    unit = _normalised(path) @ _normalised(clip).T
-    return float(np.mean(1.0 - unit.max(axis=1)))
+    cosines = tf.matmul(_normalised(path), _normalised(clip), transpose_b=True).numpy()
+    return float(np.mean(1.0 - cosines.max(axis=1)))
 
 
 def smoothness(path, clip, closed):
