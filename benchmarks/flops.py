@@ -31,10 +31,11 @@ def forward(network, shape):
 def training_step(model, config):
     """Operations of one optimizer step: forward, and twice as much backward.
 
-    The gradient with respect to the frames themselves is not computed, so it does not count.
+    The gradient with respect to the frames themselves is not computed, so it does not count. The
+    frames have the size that `model` draws, which may differ from the config's.
     """
     frames = config.clips_per_batch * config.frames_per_clip
-    shape = (config.image_size, config.image_size, config.channels)
+    shape = (model.decoder.image_size, model.decoder.image_size, config.channels)
     first = model.encoder.trunk[0]
     without = _of_layer(first, (1, *shape), first.compute_output_shape((1, *shape)))
     encoding = 3 * forward(model.encoder, shape) - without

@@ -87,12 +87,15 @@ def rivals(folder=None, storage=None, image_size=None):
 
 def steps_of_size(config, image_size):
     """Steps of the canonical network at any size: the same widths, so the dense layers grow."""
-    batch = synthetic_batch(config, image_size)
-    dataset = tf.data.Dataset.from_tensors(batch).repeat()
-    if image_size == config.image_size:
-        return keras_ours.train_steps(config, dataset)
+    dataset = tf.data.Dataset.from_tensors(synthetic_batch(config, image_size)).repeat()
+    return keras_ours.train_steps(config, dataset, model_of_size(config, image_size))
+
+
+def model_of_size(config, image_size):
+    """The compiled model of `config` for pictures of any size, built past --image_size."""
     model = build_model(config)
-    optimizer = model.optimizer
+    if image_size == config.image_size:
+        return model
     with _policy(model.encoder.dtype_policy):
         encoder = ConvEncoder(config.latent_dim, config.widths, config.hidden)
         decoder = ConvDecoder(image_size, config.channels, config.widths, config.hidden)
@@ -101,19 +104,11 @@ def steps_of_size(config, image_size):
     larger = TripletVAE(encoder, decoder, **model._settings)
     larger.built = True
     larger.compile(
-        optimizer=optimizer.from_config(optimizer.get_config()),
+        optimizer=model.optimizer.from_config(model.optimizer.get_config()),
         jit_compile=False,
         steps_per_execution=config.steps_per_execution,
     )
-    larger.make_train_function()
-    iterator = iter(dataset)
-
-    def run(calls):
-        for _ in range(calls):
-            logs = larger.train_function(iterator)
-        logs["loss"].numpy()
-
-    return run, keras_ours.facts(config, config.steps_per_execution)
+    return larger
 
 
 class Turned(tfds.core.GeneratorBasedBuilder):

@@ -55,9 +55,12 @@ def pipeline(config):
     return batches(prepare(config), "train", config)
 
 
-def train_steps(config, dataset):
-    """Whole steps, as many a call as --steps_per_execution, without the loop of `fit`."""
-    model = build_model(config)
+def train_steps(config, dataset, model=None):
+    """Whole steps, as many a call as --steps_per_execution, without the loop of `fit`.
+
+    `model`: compiled; None for that of `config`.
+    """
+    model = build_model(config) if model is None else model
     model.make_train_function()
     iterator = iter(dataset)
 

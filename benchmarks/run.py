@@ -12,7 +12,16 @@ from pathlib import Path
 
 from absl import flags
 
-from benchmarks import growth, input_pipeline, latency, quality, rendering, roof, training
+from benchmarks import (
+    cost,
+    growth,
+    input_pipeline,
+    latency,
+    quality,
+    rendering,
+    roof,
+    training,
+)
 from tf_inbetween import command_line
 from tf_inbetween.config import InputError, lookup
 from tf_inbetween.files import check_section, write_json, write_section
@@ -27,6 +36,7 @@ PARTS = {
     "latency": latency.measure,
     "rendering": rendering.measure,
     "growth": growth.measure,
+    "cost": cost.measure,
     "quality": quality.measure,
 }
 _DEFAULT = [part for part in PARTS if part != "quality"]
@@ -73,8 +83,9 @@ def measure(parts, turns, seconds, output, pages):
 
 
 def markdown(found):
-    """What was found of one part: its tables, then its findings."""
+    """What was found of one part: its groups, its other tables, then its findings."""
     lines = [line for title, group in found["groups"].items() for line in _table(title, group)]
+    lines += [line for rows in found.get("tables", []) for line in _plain_table(rows)]
     lines += [f"- {what}: {_value(value)}" for what, value in found["findings"].items()]
     hardware = found["environment"]["hardware"]
     lines += [
@@ -115,6 +126,15 @@ def _table(title, group):
     for name, why in group["failed"].items():
         yield f"Left out: {name} ({why})."
     yield f"The host took {group['steal_share']:.1%} of the cores for others meanwhile."
+    yield ""
+
+
+def _plain_table(rows):
+    """Rows {column: cell}, all with the same columns."""
+    yield f"| {' | '.join(rows[0])} |"
+    yield f"|{' --- |' * len(rows[0])}"
+    for row in rows:
+        yield f"| {' | '.join(row.values())} |"
     yield ""
 
 
