@@ -49,19 +49,21 @@ def define_flags():
     flags.DEFINE_float("seconds", 1.5, "Of a turn, about.", lower_bound=0.01)
     flags.DEFINE_string("output", "docs/results/speed.json", "The JSON file to write.")
     flags.DEFINE_multi_string("page", ["docs/speed.md"], "A Markdown page with the sections.")
+    flags.DEFINE_string("summary", "README.md", "A page whose section speed gets all ratios.")
 
 
 def main():
     """Measures the parts that the flags name."""
-    measure(FLAGS.only, FLAGS.turns, FLAGS.seconds, FLAGS.output, FLAGS.page)
+    measure(FLAGS.only, FLAGS.turns, FLAGS.seconds, FLAGS.output, FLAGS.page, FLAGS.summary)
 
 
-def measure(parts, turns, seconds, output, pages):
+def measure(parts, turns, seconds, output, pages, summary_page):
     """Measures parts one after another; writes each when it is done."""
     parts = {part: lookup(PARTS, part, "part of --only") for part in parts}
     for page in pages:
         for part in parts:
             check_section(page, part)
+    check_section(summary_page, "speed")
     results = _read(output)
     for part, function in parts.items():
         print(f"measuring: {part}", flush=True)
@@ -78,8 +80,9 @@ def measure(parts, turns, seconds, output, pages):
         write_json(output, results)
         for page in pages:
             write_section(page, part, text)
+        write_section(summary_page, "speed", summary(results))
         print(text)
-    print(f"wrote {', '.join([output, *pages])}")
+    print(f"wrote {', '.join([output, *pages, summary_page])}")
 
 
 def markdown(found):
@@ -95,6 +98,17 @@ def markdown(found):
         f"{found['seconds']:g} s; load of the machine before: {found['load_before']:g}.",
     ]
     return "\n".join(lines) + "\n"
+
+
+def summary(results):
+    """The ratios that all parts found, as one table."""
+    rows = [
+        f"| {what} | {_value(value)} |"
+        for part in PARTS
+        for what, value in results.get(part, {}).get("findings", {}).items()
+        if isinstance(value, dict)
+    ]
+    return "\n".join(["| | times (quartiles) |", "| --- | --- |", *rows]) + "\n"
 
 
 def _table(title, group):

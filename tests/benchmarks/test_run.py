@@ -24,29 +24,37 @@ def found(turns, seconds):
 
 
 def test_parts_are_written_one_by_one_and_the_others_stay(tmp_path, monkeypatch):
-    output, page = tmp_path / "speed.json", tmp_path / "speed.md"
+    output, page, readme = (tmp_path / name for name in ("speed.json", "speed.md", "README.md"))
     page.write_text(SECTIONS)
+    readme.write_text("before\n<!-- speed -->\nold\n<!-- /speed -->\nafter\n")
     monkeypatch.setitem(run.PARTS, "roof", found)
     monkeypatch.setitem(run.PARTS, "input", found)
-    run.measure(["roof"], 1, 0.001, str(output), [str(page)])
-    run.measure(["input"], 2, 0.001, str(output), [str(page)])
+    run.measure(["roof"], 1, 0.001, str(output), [str(page)], str(readme))
+    run.measure(["input"], 2, 0.001, str(output), [str(page)], str(readme))
     results = json.loads(output.read_text())
     assert [results[part]["turns"] for part in ("roof", "input")] == [1, 2]
     assert page.read_text().count("| one | ") == 2
     assert page.read_text().count("- one against two: 1.5 (1.4 to 1.6)") == 2
     assert results["roof"]["environment"]["packages"]["tensorflow"]
+    said = readme.read_text()
+    assert said.startswith("before\n<!-- speed -->\n| | times (quartiles) |\n")
+    assert said.count("| one against two | 1.5 (1.4 to 1.6) |") == 2
+    assert "steps" not in said and "old" not in said and said.endswith("<!-- /speed -->\nafter\n")
 
 
 def test_bad_input_is_one_line_before_anything_is_measured(tmp_path):
     page = tmp_path / "speed.md"
     page.write_text("nothing")
     with pytest.raises(InputError, match="unknown part of --only 'speed'"):
-        run.measure(["speed"], 1, 1, "", [])
+        run.measure(["speed"], 1, 1, "", [], str(page))
     with pytest.raises(InputError, match="has no lines <!-- roof -->"):
-        run.measure(["roof"], 1, 1, "", [str(page)])
+        run.measure(["roof"], 1, 1, "", [str(page)], str(page))
     page.write_text(SECTIONS)
+    with pytest.raises(InputError, match="has no lines <!-- speed -->"):
+        run.measure(["roof"], 1, 1, "", [str(page)], str(page))
+    page.write_text(f"{SECTIONS}<!-- speed -->\n<!-- /speed -->\n")
     with pytest.raises(InputError, match="is no JSON"):
-        run.measure(["roof"], 1, 1, str(page), [str(page)])
+        run.measure(["roof"], 1, 1, str(page), [str(page)], str(page))
 
 
 def test_the_page_has_a_section_for_every_part():
@@ -55,6 +63,7 @@ def test_the_page_has_a_section_for_every_part():
 
     for part in run.PARTS:
         check_section(ROOT / "docs" / "speed.md", part)
+    check_section(ROOT / "README.md", "speed")
 
 
 class FakeChild:
