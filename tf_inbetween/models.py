@@ -230,13 +230,28 @@ class TripletVAE(keras.Model):
     def _maybe_symbolic_build(self, iterator=None, data_batch=None):
         """Nothing to do, as for `build`; Keras would average a batch, a dict, over the workers."""
 
-    def compute_metrics(self, x, y, y_pred, sample_weight=None):
-        """As in Keras, for workers of a cluster too."""
-        metrics = super().compute_metrics(x, y, y_pred, sample_weight)
-        if isinstance(tf.distribute.get_strategy(), tf.distribute.MultiWorkerMirroredStrategy):
-            # Keras takes their mean over axis 0, which a scalar has not (keras issue 20585).
-            return {name: value[tf.newaxis] for name, value in metrics.items()}
-        return metrics
+    def _make_function(self, step_function):
+        """As in Keras; replicas run all of their steps, of data without end.
+
+        Keras runs several steps in conditions, in which replicas fail (as in keras issue 19246),
+        and takes the mean of workers' metrics over axis 0, which a scalar has not (20585).
+        """
+        strategy = self.distribute_strategy
+        if strategy.num_replicas_in_sync == 1:
+            return super()._make_function(step_function)
+        step = tf.function(lambda batch: strategy.run(step_function, args=(batch,)))
+
+        @tf.function
+        def steps(iterator):
+            for _ in tf.range(self.steps_per_execution - 1):
+                step(next(iterator))
+            metrics = step(next(iterator))
+            return {
+                name: strategy.reduce(tf.distribute.ReduceOp.MEAN, value, axis=None)
+                for name, value in metrics.items()
+            }
+
+        return steps
 
     def loss_and_terms(self, x, y_pred, training):
         """The loss of a batch, and its terms and diagnostics by name, not yet averaged."""

@@ -54,6 +54,7 @@ def choose(name, clips_per_batch):
         return tf.distribute.MirroredStrategy()
     workers = _check_tf_config()
     _check_divides(workers * max(len(tf.config.list_physical_devices("GPU")), 1), clips_per_batch)
+    print(f"waiting until all {workers} workers are there", flush=True)
     return tf.distribute.MultiWorkerMirroredStrategy()
 
 

@@ -49,18 +49,19 @@ def main():
     config = command_line.config_from_flags()
     strategy = strategies.choose(FLAGS.strategy, config.clips_per_batch)
     checkpoints = train(config, judged=FLAGS.evaluate, strategy=strategy)
-    if not strategies.is_chief(strategy):
-        return
-    if FLAGS.evaluate:
-        result = evaluate(
-            config.run_dir,
-            pairs=FLAGS.pairs,
-        )
-        if checkpoints.restored_step == 0:
-            result["total_seconds"] = round(time.monotonic() - began, 1)
-            write_json(Path(config.run_dir) / "metrics.json", result)
-            print(f"took {result['total_seconds'] / 60:.1f} minutes, the data set included")
-    print(f"TensorBoard: tensorboard --logdir {config.run_dir}/logs")
+    if strategies.is_chief(strategy):
+        if FLAGS.evaluate:
+            result = evaluate(
+                config.run_dir,
+                pairs=FLAGS.pairs,
+            )
+            if checkpoints.restored_step == 0:
+                result["total_seconds"] = round(time.monotonic() - began, 1)
+                write_json(Path(config.run_dir) / "metrics.json", result)
+                print(f"took {result['total_seconds'] / 60:.1f} minutes, the data set included")
+        print(f"TensorBoard: tensorboard --logdir {config.run_dir}/logs")
+    # A worker that has ended would be missing if the chief had to start again.
+    strategies.wait_for_all(strategy)
 
 
 def train(config, judged=False, strategy=None):
@@ -152,7 +153,6 @@ def train(config, judged=False, strategy=None):
             raise InputError(f"a batch could not be made: {first_line}") from error
         finally:
             bar.close()
-        strategies.wait_for_all(strategy)
     return checkpoints
 
 

@@ -1,5 +1,6 @@
 """Several replicas compute what one device computes, and a killed cluster goes on."""
 
+import dataclasses
 import json
 import os
 import signal
@@ -23,14 +24,14 @@ TRAIN = """
 import sys
 import tensorflow as tf
 import tensorflow_datasets as tfds
-from tf_inbetween import command_line, train
+from tf_inbetween import command_line, evaluate, train
 
 data = sys.argv.pop(1)
 if "--strategy=mirrored" in sys.argv:
     (cpu,) = tf.config.list_physical_devices("CPU")
     two = [tf.config.LogicalDeviceConfiguration()] * 2
     tf.config.set_logical_device_configuration(cpu, two)
-train.prepare = lambda *_: tfds.builder_from_directory(data)
+train.prepare = evaluate.prepare = lambda *_: tfds.builder_from_directory(data)
 train.define_flags()
 command_line.run(train.main)
 """
@@ -38,13 +39,13 @@ command_line.run(train.main)
 CHECKPOINTS = "checkpoints"
 
 
-def command(builder, config, strategy):
-    flags = []
+def command(builder, config, strategy, *more):
+    flags = list(more or ["--noevaluate"])
     for name, value in vars(config).items():
         text = ",".join(map(str, value)) if isinstance(value, tuple) else value
         flags.append(f"--{name}={text}")
     script = [sys.executable, "-c", TRAIN, str(builder.data_dir)]
-    return [*script, "--noevaluate", f"--strategy={strategy}", *flags]
+    return [*script, f"--strategy={strategy}", *flags]
 
 
 def free_ports(count):
@@ -55,7 +56,7 @@ def free_ports(count):
     return ports
 
 
-def start_workers(builder, config, count=2):
+def start_workers(builder, config, *more, count=2):
     addresses = [f"localhost:{port}" for port in free_ports(count)]
     workers = []
     for index in range(count):
@@ -66,7 +67,7 @@ def start_workers(builder, config, count=2):
         environment = {**os.environ, "TF_CONFIG": json.dumps(content), "CUDA_VISIBLE_DEVICES": ""}
         workers.append(
             subprocess.Popen(
-                command(builder, config, "auto"),
+                command(builder, config, "auto", *more),
                 env=environment,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
@@ -121,30 +122,46 @@ def alone(builder, tiny_config, tmp_path, monkeypatch):
     return config
 
 
-def like(config, tmp_path, name):
-    return type(config)(**{**vars(config), "run_dir": str(tmp_path / name)})
+def like(config, tmp_path, name, **changes):
+    return dataclasses.replace(config, run_dir=str(tmp_path / name), **changes)
+
+
+# As by default, but for the number: several steps in one call of a graph.
+TWO_STEPS = {"steps_per_execution": 2, "validation_steps": 2}
 
 
 def test_two_workers_end_as_one_device_does(builder, alone, tmp_path):
-    config = like(alone, tmp_path, "two")
-    chief, other = finish(start_workers(builder, config))
+    config = like(alone, tmp_path, "two", **TWO_STEPS)
+    chief, other = finish(start_workers(builder, config, "--pairs=2"))
+    assert "waiting until all 2 workers are there" in other
     assert "strategy: worker 0 of 2, 2 replicas" in chief
     assert "run directory:" not in other
+    assert "| 6/6 [" in chief
     assert_close(final_weights(config), final_weights(alone))
-    files = sorted(path.name for path in Path(config.run_dir).iterdir())
-    assert files == [CHECKPOINTS, "environment.json", "flags.txt", "logs", "model.keras"]
+    files = {path.name for path in Path(config.run_dir).iterdir()}
+    of_training = {CHECKPOINTS, "environment.json", "flags.txt", "logs", "model.keras"}
+    assert files == of_training | {"metrics.json", "figures"}
+
+
+@pytest.mark.slow
+def test_two_workers_train_in_bfloat16(builder, tiny_config):
+    config = tiny_config(clips_per_batch=2, precision="mixed_bfloat16")
+    finish(start_workers(builder, config))
+    for name, value in final_weights(config).items():
+        assert np.all(np.isfinite(value)), name
 
 
 @pytest.mark.slow
 def test_two_devices_of_a_machine_end_as_one_does(builder, alone, tmp_path):
-    config = like(alone, tmp_path, "mirrored")
+    config = like(alone, tmp_path, "mirrored", **TWO_STEPS)
     subprocess.run(command(builder, config, "mirrored"), check=True, capture_output=True)
     assert_close(final_weights(config), final_weights(alone))
 
 
 @pytest.mark.slow
-def test_a_worker_is_killed_and_the_same_commands_go_on(builder, tiny_config, tmp_path):
-    config = tiny_config(clips_per_batch=2, steps=20)
+@pytest.mark.parametrize("killed", [0, 1])
+def test_a_worker_is_killed_and_the_same_commands_go_on(builder, tiny_config, tmp_path, killed):
+    config = tiny_config(clips_per_batch=2, steps=20, **TWO_STEPS)
     whole = like(config, tmp_path, "whole")
     finish(start_workers(builder, whole))
     workers = start_workers(builder, config)
@@ -155,13 +172,14 @@ def test_a_worker_is_killed_and_the_same_commands_go_on(builder, tiny_config, tm
             assert time.monotonic() < deadline
             assert all(worker.poll() is None for worker in workers)
             time.sleep(0.05)
-        workers[1].send_signal(signal.SIGKILL)
+        workers[killed].send_signal(signal.SIGKILL)
         # The survivor notices by itself, so that whatever runs the job can start it again.
-        survivor, _ = workers[0].communicate(timeout=300)
+        survivor = workers[1 - killed]
+        output, _ = survivor.communicate(timeout=300)
     finally:
         kill(workers)
-    assert workers[0].returncode == 1
-    last_line = survivor.strip().splitlines()[-1]
+    assert survivor.returncode == 1
+    last_line = output.strip().splitlines()[-1]
     assert last_line.startswith("error: ")
     saved = int(tf.train.latest_checkpoint(folder).rpartition("-")[2])
     assert 0 < saved < 20
