@@ -131,12 +131,22 @@ class TripletVAE(keras.Model):
 
     def encode(self, frames):
         """The posteriors q(z|x) of frames [N, H, W, C] in [0, 1]: a distribution, event [Z]."""
-        return distributions.gaussian(*_on_any_batch(self.encoder, frames))
+        return distributions.gaussian(*self._encoded(frames))
 
     def decode(self, latents):
         """The means of p(x|z) for latents [N, Z]: frames [N, H, W, C], clipped to [0, 1]."""
-        p = self._likelihood(_on_any_batch(self.decoder, latents), self.scale)
+        p = self._likelihood(self._outputs(latents), self.scale)
         return tf.clip_by_value(p.mean(), 0.0, 1.0)
+
+    # As graphs they take a tenth of the time for a few frames. One is traced for the first batch
+    # size and one for all others.
+    @tf.function(reduce_retracing=True, autograph=False)
+    def _encoded(self, frames):
+        return _on_any_batch(self.encoder, frames)
+
+    @tf.function(reduce_retracing=True, autograph=False)
+    def _outputs(self, latents):
+        return _on_any_batch(self.decoder, latents)
 
     def reconstruct(self, frames):
         """Frames [N, H, W, C] in [0, 1] through the posterior mean and back."""

@@ -56,7 +56,9 @@ def test_two_runs_with_one_seed_end_equal_and_another_seed_does_not(tiny_config,
     assert any(not np.array_equal(a[name], c[name]) for name in a)
 
 
-@pytest.mark.parametrize("step", [1, 3, 5])
+@pytest.mark.parametrize(
+    "step", [pytest.param(1, marks=pytest.mark.slow), 3, pytest.param(5, marks=pytest.mark.slow)]
+)
 def test_an_interrupted_run_resumes_and_ends_equal(tiny_config, tmp_path, monkeypatch, step):
     whole = tiny_config(run_dir=str(tmp_path / "whole"))
     broken = tiny_config(run_dir=str(tmp_path / "broken"))
