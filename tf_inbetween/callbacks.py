@@ -82,7 +82,12 @@ class StopOnBadNumbers(keras.callbacks.Callback):
 
 
 class SaveProgress(keras.callbacks.Callback):
-    """After each epoch: the best model by validation loss, and a checkpoint."""
+    """After each epoch: the model with the least validation error so far, and a checkpoint.
+
+    The error is the MSE of reconstructions and that of in-betweens, weighted as in the loss. Not
+    the loss itself: as the scale of a calibrated likelihood shrinks, the losses of two epochs
+    cannot be compared.
+    """
 
     def __init__(self, checkpoints, run_dir):
         """`checkpoints`: a `tf_inbetween.checkpoints.Checkpoints`."""
@@ -95,10 +100,12 @@ class SaveProgress(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         """Saves."""
-        if logs["val_loss"] < float(self._checkpoints.best.numpy()):
+        weight = self.model.inbetween_weight
+        error = logs["val_reconstruction_mse"] + weight * logs["val_inbetween_mse"]
+        if error < float(self._checkpoints.least_error.numpy()):
             with written_whole(self._path) as beside:
                 self.model.save(beside, include_optimizer=False)
-            self._checkpoints.best.assign(logs["val_loss"])
+            self._checkpoints.least_error.assign(error)
         now = time.monotonic()
         self._checkpoints.seconds.assign_add(now - self._since)
         self._since = now

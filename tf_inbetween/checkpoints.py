@@ -10,10 +10,10 @@ _KEEP = 2
 
 
 class Checkpoints:
-    """The model, its optimizer, the best validation loss and the seconds spent, in one file.
+    """The model, its optimizer, the least validation error and the seconds spent, in one file.
 
     Attributes:
-        best: the lowest validation loss so far.
+        least_error: of the validations so far, as `callbacks.SaveProgress` has it.
         seconds: the training time so far.
         restored_step: the step that `restore` went back to; 0 if it found nothing.
     """
@@ -27,12 +27,15 @@ class Checkpoints:
         model.optimizer.build(model.trainable_variables)
         self._model, self._directory = model, Path(directory)
         self._save_to = Path(save_to or directory)
-        self.best = tf.Variable(float("inf"), dtype=tf.float64)
+        self.least_error = tf.Variable(float("inf"), dtype=tf.float64)
         self.seconds = tf.Variable(0.0, dtype=tf.float64)
         self.restored_step = 0
         self._manager = None
         self._checkpoint = tf.train.Checkpoint(
-            model=model, optimizer=model.optimizer, best=self.best, seconds=self.seconds
+            model=model,
+            optimizer=model.optimizer,
+            least_error=self.least_error,
+            seconds=self.seconds,
         )
 
     def restore(self):

@@ -1,0 +1,32 @@
+"""Which epoch's weights are kept."""
+
+import types
+
+import keras
+import pytest
+import tensorflow as tf
+
+from tf_inbetween.callbacks import SaveProgress
+
+
+@pytest.mark.parametrize(("weight", "kept"), [(2.0, [0, 2]), (0.0, [0, 1, 2])])
+def test_the_weights_of_the_least_error_are_kept_whatever_the_loss(tmp_path, weight, kept):
+    checkpoints = types.SimpleNamespace(
+        least_error=tf.Variable(float("inf"), dtype=tf.float64),
+        seconds=tf.Variable(0.0, dtype=tf.float64),
+        save=lambda: None,
+    )
+    model = keras.Sequential([keras.layers.Dense(1)])
+    model.build((None, 1))
+    model.inbetween_weight = weight
+    callback = SaveProgress(checkpoints, tmp_path)
+    callback.set_model(model)
+    callback.on_train_begin()
+    # (loss, MSE of reconstructions, MSE of in-betweens) of each validation
+    epochs = [(-5.0, 0.010, 0.020), (-6.0, 0.009, 0.021), (-4.0, 0.006, 0.018), (-9.0, 0.007, 0.03)]
+    for epoch, (loss, reconstruction, inbetween) in enumerate(epochs):
+        model.layers[0].bias.assign([float(epoch)])
+        logs = {"val_loss": loss, "val_reconstruction_mse": reconstruction}
+        callback.on_epoch_end(epoch, {**logs, "val_inbetween_mse": inbetween})
+        saved = keras.saving.load_model(tmp_path / "model.keras").layers[0].bias.numpy()
+        assert saved == [max(e for e in kept if e <= epoch)]
