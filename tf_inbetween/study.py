@@ -49,7 +49,7 @@ def define_flags():
     flags.DEFINE_string("results_dir", "docs/results", "The folder to write the page to.")
     flags.DEFINE_list("seeds", ["0", "1", "2"], "Seeds of every row of a table.")
     flags.DEFINE_integer("steps", 3000, "Steps of a training whose flags do not say.", 1)
-    flags.DEFINE_integer("pairs", 200, "Pairs of frames for each gap of an evaluation.", 1)
+    flags.DEFINE_integer("pairs", 200, "Pairs for each gap of an evaluation to be done.", 1)
     flags.DEFINE_list("only", [], "Questions to run, by name; empty: all.")
     flags.DEFINE_bool("run", True, "Train and evaluate; else only write the page.")
     flags.DEFINE_bool("dry_run", False, "Say what is done and what is left, and write nothing.")
@@ -251,7 +251,7 @@ class Outlook:
         # The winner of a sweep has been trained with the first seed already.
         more = [candidate_jobs(best, settings)[0] for best in undecided for _ in settings.seeds[1:]]
         self.steps = sum(job.config.steps for job in [*trainings, *more])
-        self.steps_done = sum(min(job.step(), job.config.steps) for job in trainings)
+        self.steps_done = sum(job.step() for job in trainings)
         self.hours = self._hours([*trainings, *more], len(trainings))
 
     def count(self, state):
@@ -279,7 +279,7 @@ class Outlook:
         rates = {}
         for job in done:
             for key in (job.run.arguments[0], None):
-                rates.setdefault(key, []).append(job.train_seconds() / job.config.steps)
+                rates.setdefault(key, []).append(job.metrics()["train_seconds"] / job.config.steps)
         evaluating = [seconds for job in done for seconds in job.evaluation_seconds()] or [0.0]
         seconds = np.mean(evaluating) * (self.runs - self.count(DONE))
         for number, job in enumerate(trainings):

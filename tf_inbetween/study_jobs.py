@@ -4,6 +4,9 @@ A job is one training and its evaluation on one split. In the folder of the runs
 
     NAME,seed=0/      its run directory
     NAME,seed=0.log   what its commands printed, each with a last line that says how long it took
+
+A run directory takes some 120 MB, two thirds of which are its checkpoints; those of a job that is
+done may be deleted.
 """
 
 import dataclasses
@@ -15,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from tf_inbetween import run_directory
-from tf_inbetween.checkpoints import latest, progress
+from tf_inbetween.checkpoints import latest
 from tf_inbetween.command_line import config_of
 from tf_inbetween.config import InputError
 from tf_inbetween.evaluate import path_of_metrics
@@ -88,12 +91,15 @@ class Job:
         return config_of(self.training[2:])
 
     def step(self):
-        """The step of its last checkpoint; 0 if it has none that can be read."""
+        """The step that its training has come to: that of its last checkpoint, or the last."""
+        if self._measured() is not None:
+            return self.config.steps
         try:
             path = latest(self.run_dir / "checkpoints")
         except InputError:
             return 0
-        return 0 if path is None else int(path.rpartition("-")[2])
+        step = 0 if path is None else int(path.rpartition("-")[2])
+        return min(step, self.config.steps)
 
     def state(self):
         """One of `DONE`, `TRAINED`, `CUT_OFF` and `MISSING`.
@@ -104,9 +110,9 @@ class Job:
         run_directory.check(self.config)
         if not (self.run_dir / "flags.txt").exists():
             return MISSING
-        if self.step() < self.config.steps:
-            return CUT_OFF
-        return TRAINED if self._measured() is None else DONE
+        if self._measured() is not None:
+            return DONE
+        return TRAINED if self.step() == self.config.steps else CUT_OFF
 
     def metrics(self):
         """What its evaluation found, as in metrics.json; None unless it is done."""
@@ -118,13 +124,9 @@ class Job:
     def _measured(self):
         try:
             found = json.loads(path_of_metrics(self.run_dir, self.split).read_text())
-        except (OSError, ValueError):
-            return None
-        return found if found["steps"] == self.config.steps else None
-
-    def train_seconds(self):
-        """How long the training of a run that is done took, in all its parts."""
-        return progress(self.run_dir / "checkpoints")[1]
+            return found if found["steps"] == self.config.steps else None
+        except (OSError, ValueError, KeyError, TypeError):
+            return None  # Missing or damaged; it is measured again.
 
     def say_how_long(self, arguments, code, seconds):
         """Adds the last line of a command to the log."""

@@ -31,6 +31,12 @@ from tf_inbetween.study_runs import Best
 
 MEASURES = {"hit_rate": "hit rate", "timing_error": "timing error", "mse": "MSE x 1e4"}
 
+# Of the reconstruction of test frames: what metrics.json calls it -> head, factor, digits.
+RECONSTRUCTION = {
+    "mse": ("reconstruction, MSE x 1e4", 1e4, 2),
+    "elbo": ("ELBO, nats a frame", 1, 0),
+}
+
 _PIXEL = ("optical_flow", "crossfade", "nearest_frame")
 _ELSEWHERE = ("run_dir", "data_dir", "storage", "memory_limit_mb", "seed")
 _COMMAND = ".venv/bin/python -m tf_inbetween.study --flagfile=flags/study.flags"
@@ -251,24 +257,21 @@ def markdown_table(question, rows):
         question: whose gaps and measures are shown.
         rows: `Row`s with something measured.
     """
-    brief = question.measures == ("hit_rate",)
+    more = {} if question.measures == ("hit_rate",) else RECONSTRUCTION
     labels = _gaps(question, rows)
-    heads = ["", "seeds", *labels]
-    if not brief:
-        heads += ["reconstruction, MSE x 1e4", "ELBO, nats a frame"]
+    heads = ["", "seeds", *labels, *(head for head, _, _ in more.values())]
     lines = ["| " + " | ".join(heads) + " |", "|" + " --- |" * len(heads)]
     for row in rows:
         cells = [row.label, str(len(row.found))]
         cells += [_cell(question, row.found, "latent", label) for label in labels]
-        if not brief:
-            parts = [metrics["reconstruction"]["test"] for metrics in row.found]
-            cells.append(_spread([1e4 * part["mse"] for part in parts], 2))
-            cells.append(_spread([part["elbo"] for part in parts], 0))
+        parts = [metrics["reconstruction"]["test"] for metrics in row.found]
+        for name, (_, factor, digits) in more.items():
+            cells.append(_spread([factor * part[name] for part in parts], digits))
         lines.append("| " + " | ".join(cells) + " |")
     for name in _PIXEL:
         if all(name in measured["methods"] for measured in rows[0].found[0]["inbetween"]):
             cells = [_cell(question, rows[0].found[:1], name, label) for label in labels]
-            cells = [figures.LABELS[name], "", *cells, *[""] * (0 if brief else 2)]
+            cells = [figures.LABELS[name], "", *cells, *[""] * len(more)]
             lines.append("| " + " | ".join(cells) + " |")
     return lines
 

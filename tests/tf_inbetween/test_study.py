@@ -150,10 +150,11 @@ def test_a_study_interrupted_and_failing_runs_everything_once(
     assert "seed=1: FAILED: error: step 1: loss became NaN\n" in capsys.readouterr().out
     assert "**Missing (1):** alpha 5, seed 1." in (tmp_path / "results/README.md").read_text()
 
-    # The rest, once; then nothing.
+    # The rest, once; then nothing, also without the checkpoints.
     del spoils[:], ran[:]
     study.study(questions, settings)
     assert ran == [("train", f"{five},seed=1", None), ("evaluate", f"{five},seed=1", "test")]
+    shutil.rmtree(tmp_path / "runs" / f"{five},seed=1" / "checkpoints")
     del ran[:]
     study.study(questions, settings)
     assert ran == []
