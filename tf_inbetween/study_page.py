@@ -29,7 +29,11 @@ from tf_inbetween.models import to_float
 from tf_inbetween.study_jobs import choose, jobs_known_at_first, jobs_of_the_chosen, row_jobs
 from tf_inbetween.study_runs import Best
 
-MEASURES = {"hit_rate": "hit rate", "timing_error": "timing error", "mse": "MSE x 1e4"}
+MEASURES = {
+    "hit_rate": "hit rate",
+    "timing_error": "timing error (degrees, or frames where there is no °)",
+    "mse": "MSE x 1e4",
+}
 
 # Of the reconstruction of test frames: what metrics.json calls it -> head, factor, digits.
 RECONSTRUCTION = {
@@ -228,7 +232,10 @@ def _commands(rows):
 
 
 def _tables(question, rows):
-    """The tables of a question, one for each scene, and what its choices were made by."""
+    """The tables of a question, one for each scene, and what its choices were made by.
+
+    The opening has no such second table: the section that its row comes from shows it.
+    """
     scenes = _by_scene(rows)
     if not scenes:
         return ["None of its runs is there yet.", ""]
@@ -238,7 +245,7 @@ def _tables(question, rows):
         if len(scenes) > 1:
             lines += [f"`{scene}`:", ""]
         lines += [*markdown_table(question, present), ""]
-    return lines + _choices(rows)
+    return lines + (_choices(rows) if question.title else [])
 
 
 def _by_scene(rows):
