@@ -15,33 +15,54 @@ FLAGS = flags.FLAGS
 flags.disclaim_key_flags()  # --help lists the config's flags under the command that defines them.
 
 
-def define_config_flags():
-    """Defines one flag per field of `Config`."""
+def define_config_flags(flag_values=FLAGS):
+    """Defines one flag per field of `Config`, in absl's `FLAGS` or in other `FlagValues`."""
     for field in dataclasses.fields(Config):
         name, default, text = field.name, field.default, field.metadata["help"]
+        to = {"flag_values": flag_values}
         if field.metadata["choices"] and isinstance(default, str):
-            flags.DEFINE_enum(name, default, field.metadata["choices"], text)
+            flags.DEFINE_enum(name, default, field.metadata["choices"], text, **to)
         elif isinstance(default, bool):
-            flags.DEFINE_bool(name, default, text)
+            flags.DEFINE_bool(name, default, text, **to)
         elif isinstance(default, int):
-            flags.DEFINE_integer(name, default, text)
+            flags.DEFINE_integer(name, default, text, **to)
         elif isinstance(default, float):
-            flags.DEFINE_float(name, default, text)
+            flags.DEFINE_float(name, default, text, **to)
         elif isinstance(default, tuple):
-            flags.DEFINE_list(name, [str(value) for value in default], text)
+            flags.DEFINE_list(name, [str(value) for value in default], text, **to)
         else:
-            flags.DEFINE_string(name, default, text)
+            flags.DEFINE_string(name, default, text, **to)
 
 
-def config_from_flags():
-    """The `Config` that the parsed flags describe."""
-    values = {field.name: getattr(FLAGS, field.name) for field in dataclasses.fields(Config)}
+def config_from_flags(flag_values=FLAGS):
+    """The `Config` that parsed flags describe."""
+    values = {field.name: getattr(flag_values, field.name) for field in dataclasses.fields(Config)}
     try:
         values["widths"] = tuple(int(width) for width in values["widths"])
     except ValueError:
         given = ",".join(values["widths"])
         raise InputError(f"--widths={given}: must be whole numbers, such as 32,64,128") from None
     return Config(**values)
+
+
+def config_of(arguments):
+    """The `Config` of a training's command line, without running it.
+
+    Args:
+        arguments: such as ["--flagfile=teapot.flags", "--alpha=5"]; flags of `Config` alone.
+
+    Raises:
+        InputError: for a flag that is unknown or wrong, or a flag file that cannot be read.
+    """
+    flag_values = flags.FlagValues()
+    define_config_flags(flag_values)
+    try:
+        flag_values(["train", *arguments])
+    except flags.CantOpenFlagFileError as error:
+        raise InputError(f"--flagfile={_line(error.__context__)}") from error
+    except (flags.Error, ValueError) as error:
+        raise InputError(_line(error).removeprefix("flag ")) from error
+    return config_from_flags(flag_values)
 
 
 def run(main, on_interrupt=""):

@@ -36,7 +36,7 @@ def labelled_grid(path, rows, row_labels, column_labels=()):
             if i == 0 and j < len(column_labels):
                 axis.set_title(column_labels[j], fontsize=8)
         axes[i][0].set_ylabel(row_labels[i], fontsize=8, rotation=0, ha="right", va="center")
-    _save(figure, path)
+    save(figure, path)
 
 
 def latent_pca(path, means, colours, colour_label, closed):
@@ -63,7 +63,7 @@ def latent_pca(path, means, colours, colour_label, closed):
         solid.scatter(*points.T, **marks)
         solid.set_title(f"third component: {share[2]:.0%}", fontsize=9)
     figure.colorbar(drawn, ax=figure.axes, label=colour_label, shrink=0.8)
-    _save(figure, path)
+    save(figure, path)
 
 
 def error_by_gap(path, rows):
@@ -86,7 +86,7 @@ def error_by_gap(path, rows):
             axis.set_yscale("symlog")
             axis.set_ylim(bottom=0)
     figure.axes[0].legend(fontsize=8)
-    _save(figure, path)
+    save(figure, path)
 
 
 def draw_all(folder, model, methods, builder, clip, result):
@@ -174,6 +174,7 @@ def _show(axis, frame):
         axis.imshow(frame, interpolation="nearest")
 
 
-def _save(figure, path):
+def save(figure, path):
+    """Writes a matplotlib figure as a PNG, whole or not at all."""
     with written_whole(path) as beside:
         figure.savefig(beside, dpi=_DPI)

@@ -160,6 +160,8 @@ def test_a_wrong_training_command_ends_in_one_clear_line(fork, arguments, messag
     [
         ("tf_inbetween.inbetween", [], "error: missing --run_dir, --output"),
         ("tf_inbetween.compare", ["--output=out"], "error: missing --run_dir"),
+        ("tf_inbetween.study", ["--only=a,b"], "error: --only=a,b: must be among opening,paper,"),
+        ("tf_inbetween.study", ["--seeds=a"], "error: --seeds=a: must be different whole numbers"),
         ("tf_inbetween.inbetween", ["--frames=0"], "error: --frames=0: 0 is not an integer in"),
         ("data_gen.build", ["--workers=-1"], "error: --workers=-1: -1 is not a non-negative"),
         ("data_gen.build", ["--seen=x"], "error: Unknown command line flag 'seen'. Did you mean"),

@@ -1,0 +1,458 @@
+"""The study: every run once, whatever happens on the way, and a page that says what is there."""
+
+import dataclasses
+import fcntl
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import tensorflow as tf
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.plugins.hparams import plugin_data_pb2
+
+from tf_inbetween import evaluate, run_directory, study, study_page, train
+from tf_inbetween.command_line import config_of
+from tf_inbetween.config import InputError
+from tf_inbetween.study_jobs import Job, Settings, candidate_jobs, choose, jobs_known_at_first
+from tf_inbetween.study_runs import QUESTIONS, Best, Question, Run, sweep
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def tiny_flags(tmp_path, tiny_settings):
+    """A flag file of a tiny training."""
+    values = {**tiny_settings, "steps": 2, "alpha_warmup_steps": 0}
+    lines = [
+        f"--{name}={','.join(map(str, value)) if isinstance(value, tuple) else value}\n"
+        for name, value in values.items()
+    ]
+    path = tmp_path / "tiny.flags"
+    path.write_text("".join(lines))
+    return f"--flagfile={path}"
+
+
+@pytest.fixture
+def settings(tmp_path):
+    return Settings(str(tmp_path / "runs"), str(tmp_path / "results"), (0, 1), steps=2, pairs=2)
+
+
+@pytest.fixture
+def questions(tiny_flags):
+    """A table of two runs, and a choice between the same two."""
+    alphas = sweep(tiny_flags, "alpha", (0, 5))
+    return (
+        Question("opening", "", "In ten seconds:", alphas, measures=("hit_rate",)),
+        Question(
+            "alpha", "How much?", "All.", alphas, gaps=(), pictures=tuple(study_page.PICTURES)
+        ),
+        Question("best", "Which?", "One.", (Best("the best", alphas),), pictures=()),
+    )
+
+
+@pytest.fixture
+def in_process(tiny_flags, tiny_data, tmp_path, monkeypatch):
+    """In place of the study's commands: each copies its part of one run that is trained here.
+
+    Returns the list of what was run, and a list of functions of the same that may raise.
+    """
+    monkeypatch.setattr(study_page, "prepare", lambda *_: tiny_data)
+    trained = tmp_path / "trained"
+    train.train(config_of([tiny_flags, f"--run_dir={trained}"]))
+    found = evaluate.evaluate(trained, pairs=2)
+    ran, spoils = [], []
+
+    def call(arguments, job, lock, look):
+        what = arguments[1].removeprefix("tf_inbetween.")
+        ran.append((what, job.name, job.split if what == "evaluate" else None))
+        for spoil in spoils:
+            spoil(*ran[-1])
+        if what == "train":
+            assert arguments[-1] == "--noevaluate"
+            run_directory.start(config_of(arguments[2:-1]), "float32")
+            own = ("flags.txt", "environment.json", "metrics.json", "figures")
+            ignore = shutil.ignore_patterns(*own)
+            shutil.copytree(trained, job.run_dir, ignore=ignore, dirs_exist_ok=True)
+        else:
+            assert arguments == job.evaluation
+            path = evaluate.path_of_metrics(job.run_dir, job.split)
+            path.write_text(json.dumps({**found, "split": job.split}))
+            shutil.copytree(trained / "figures", job.run_dir / "figures", dirs_exist_ok=True)
+        look()
+
+    monkeypatch.setattr(study, "call", call)
+    return ran, spoils
+
+
+def test_a_study_interrupted_and_failing_runs_everything_once(
+    in_process, questions, settings, tmp_path, capsys
+):
+    ran, spoils = in_process
+    zero, five = (run.name for run in questions[0].rows)
+
+    # Interrupted in the evaluation of the second run.
+    def interrupt(what, name, split):
+        if (what, name) == ("evaluate", f"{zero},seed=1"):
+            raise KeyboardInterrupt
+
+    spoils.append(interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        study.study(questions, settings)
+    assert ran == [
+        ("train", f"{zero},seed=0", None),
+        ("evaluate", f"{zero},seed=0", "test"),
+        ("train", f"{zero},seed=1", None),
+        ("evaluate", f"{zero},seed=1", "test"),
+    ]
+    capsys.readouterr()
+
+    # What is there makes a partial page, which says what is missing, and what a person concludes.
+    conclusion = tmp_path / "results" / "conclusions" / "alpha.md"
+    conclusion.parent.mkdir(parents=True)
+    conclusion.write_text("Nobody knows.\n\nNot even on two seeds.\n")
+    study.study(questions, settings, run=False)
+    page = (tmp_path / "results" / "README.md").read_text()
+    assert "\n\nNobody knows.\n\nNot even on two seeds.\n\n" in page
+    assert conclusion.read_text() == "Nobody knows.\n\nNot even on two seeds.\n"
+    assert "**Missing (3):** alpha 0, seed 1; alpha 5, seed 0; alpha 5, seed 1." in page
+    assert "None of its runs is there yet." in page
+    study.study(questions, settings, dry_run=True)
+    said = capsys.readouterr().out
+    assert "opening: 4 runs: 1 done, 1 to be evaluated, 0 cut off, 2 missing; 4 of 8 st" in said
+    assert f"    to be evaluated  {zero},seed=1 (test)\n" in said
+    assert "best: 4 runs: 0 done, 1 to be evaluated, 0 cut off, 1 missing, 2 yet to be ch" in said
+
+    # One fails; the others are run, what was trained is only evaluated, and the page is written.
+    def fail(what, name, split):
+        if name == f"{five},seed=1":
+            raise RuntimeError("error: step 1: loss became NaN")
+
+    spoils[:] = [fail]
+    del ran[:]
+    failed = rf"^1 of the runs failed: {re.escape(five)},seed=1; each has its \.log in "
+    with pytest.raises(RuntimeError, match=failed):
+        study.study(questions, settings)
+    assert ran == [
+        ("evaluate", f"{zero},seed=1", "test"),
+        ("train", f"{five},seed=0", None),
+        ("evaluate", f"{five},seed=0", "test"),
+        ("train", f"{five},seed=1", None),
+        ("evaluate", f"{zero},seed=0", "validation"),
+        ("evaluate", f"{five},seed=0", "validation"),
+    ]
+    assert "seed=1: FAILED: error: step 1: loss became NaN\n" in capsys.readouterr().out
+    assert "**Missing (1):** alpha 5, seed 1." in (tmp_path / "results/README.md").read_text()
+
+    # The rest, once; then nothing, also without the checkpoints.
+    del spoils[:], ran[:]
+    study.study(questions, settings)
+    assert ran == [("train", f"{five},seed=1", None), ("evaluate", f"{five},seed=1", "test")]
+    shutil.rmtree(tmp_path / "runs" / f"{five},seed=1" / "checkpoints")
+    del ran[:]
+    study.study(questions, settings)
+    assert ran == []
+    check_whole(tmp_path / "results", questions)
+    check_hparams(tmp_path / "runs" / "hparams", [zero, five])
+
+    # Other flags in the same folders are refused, run by run, and the page stays.
+    with pytest.raises(RuntimeError, match=r"^4 of the runs failed"):
+        study.study(questions, dataclasses.replace(settings, steps=4), ["opening"])
+    assert ran == []
+    check_whole(tmp_path / "results", questions)
+
+
+def check_whole(results, questions):
+    """The page has every section, number and picture, and nothing is missing."""
+    page = (results / "README.md").read_text()
+    assert "Missing" not in page
+    for question in questions:
+        assert f"--only={question.name}\n" in page
+    for name in ("opening", "best"):
+        assert f"(No conclusion is written yet: conclusions/{name}.md.)" in page
+    pictures = re.findall(r"!\[.*?\]\((.*?)\)", page)
+    assert {Path(name).name for name in pictures} == {
+        "opening.png",
+        *("alpha.png", "alpha_path.png", "alpha_reconstruction.png", "alpha_trade_off.png"),
+        *("alpha_latent_pca_0.png", "alpha_latent_pca_1.png"),
+    }
+    for name in pictures:
+        assert (results / name).stat().st_size > 1000
+    assert {str(path.relative_to(results)) for path in results.rglob("*.*")} == {
+        "README.md",
+        "study.json",
+        "conclusions/alpha.md",
+        *pictures,
+    }
+    found = json.loads((results / "study.json").read_text())
+    (best,) = found["questions"]["best"]["rows"]
+    assert best["choice"]["chosen"] in ("alpha 0", "alpha 5")
+    assert best["label"] == f"the best: {best['choice']['chosen']}"
+    assert best["choice"]["scores"].keys() == {"alpha 0", "alpha 5"}
+    assert len(best["runs"]) == 2
+    for run in best["runs"].values():
+        assert run["metrics"]["split"] == "test"
+
+
+def check_hparams(folder, names):
+    """The event files hold a trial for each run, with its flags and what was measured."""
+    for name in names:
+        for seed in (0, 1):
+            events = EventAccumulator(str(folder / f"{name},seed={seed}")).Reload()
+            content = events.SummaryMetadata("_hparams_/session_start_info").plugin_data.content
+            start = plugin_data_pb2.HParamsPluginData.FromString(content).session_start_info
+            assert start.group_name == f"{name},seed={seed}"
+            alpha = float(re.search(r"alpha=(\d)", name)[1])
+            values = {key: value.number_value for key, value in start.hparams.items()}
+            assert values == {"alpha": alpha, "seed": seed}
+            (mse,) = events.Tensors("mse/60°")
+            assert mse.step == 2
+            assert 0 < tf.make_ndarray(mse.tensor_proto) < 1
+
+
+def test_without_any_run_there_is_no_page(settings, questions, capsys):
+    study.study(questions, settings, run=False)
+    assert capsys.readouterr().out == "no row of any table has a run yet: no page is written\n"
+    assert not Path(settings.results_dir).exists()
+
+
+def measured(hit_rate, mse, steps=2):
+    latent = {"hit_rate": hit_rate, "timing_error": 4.0, "timing_error_degrees": 2.0, "mse": mse}
+    flow = {**latent, "hit_rate": 0.25}
+    return {
+        "steps": steps,
+        "scene": "teapot_1dof",
+        "reconstruction": {"test": {"mse": 2 * mse, "elbo": 1e9 * mse}},
+        "inbetween": [
+            {
+                "gap": gap,
+                "gap_label": f"{gap}°",
+                "t": t,
+                "methods": {"latent": latent, "optical_flow": flow},
+            }
+            for gap in (20, 60)
+            for t in (0.25, 0.5)
+        ],
+    }
+
+
+def test_a_table_has_means_and_ranges(settings, questions):
+    job = Job(questions[0].rows[0], 0, "test", settings)
+    found = [measured(0.9, 1e-4), measured(1.0, 2e-4), measured(0.8, 3e-4)]
+    rows = [
+        study_page.Row("three", "teapot_1dof", [job] * 3, found, [], None),
+        study_page.Row("one", "teapot_1dof", [job], found[:1], [], None),
+    ]
+    brief = dataclasses.replace(questions[0], gaps=("60°",))
+    assert study_page.markdown_table(brief, rows) == [
+        "|  | seeds | 60° |",
+        "| --- | --- | --- |",
+        "| three | 3 | 0.90 [0.80, 1.00] |",
+        "| one | 1 | 0.90 |",
+        "| optical flow |  | 0.25 |",
+    ]
+    lines = study_page.markdown_table(questions[1], rows)
+    assert lines[0] == "|  | seeds | 20° | 60° | reconstruction, MSE x 1e4 | ELBO, nats a frame |"
+    cell = "0.90 [0.80, 1.00]<br>2.00° [2.00°, 2.00°]<br>2.00 [1.00, 3.00]"
+    assert lines[2] == (
+        f"| three | 3 | {cell} | {cell} | 4.00 [2.00, 6.00] | 200000 [100000, 300000] |"
+    )
+    assert len({line.count("|") for line in lines}) == 1
+
+
+@pytest.mark.parametrize(
+    ("scores", "expected"),
+    [
+        ({0: (0.5, 2e-4), 1: (0.6, 9e-4)}, "alpha 1"),  # by the hit rate
+        ({0: (0.5, 2e-4), 1: (0.5, 1e-4)}, "alpha 1"),  # among equals by the MSE
+        ({0: (0.5, 2e-4)}, "alpha 0"),  # of those that are there
+        ({}, None),
+    ],
+)
+def test_the_choice_is_by_the_validation_split(scores, expected, settings, monkeypatch):
+    best = Best("best", sweep("--flagfile=x.flags", "alpha", (0, 1)))
+    by_label = {f"alpha {alpha}": measured(*score) for alpha, score in scores.items()}
+
+    def metrics(job):
+        assert (job.split, job.seed) == ("validation", settings.seeds[0])
+        return by_label.get(job.run.label)
+
+    monkeypatch.setattr(Job, "metrics", metrics)
+    found = choose(best, settings)
+    assert (found["run"] and found["run"].label) == expected
+    assert found["missing"] == [f"alpha {alpha}" for alpha in (0, 1) if alpha not in scores]
+
+
+def test_a_command_that_fails_says_its_last_line(settings, questions):
+    job = Job(questions[0].rows[0], 0, "test", settings)
+    looked = []
+    with study.only_one(settings.runs_dir) as lock:
+        study.call(["-c", "print('fine')"], job, lock, lambda: looked.append(1))
+        with pytest.raises(RuntimeError, match=r"^error: no \(exit code 1; .*seed=0\.log\)$"):
+            study.call(["-c", "import sys; sys.exit('error: no')"], job, lock, lambda: None)
+    assert looked
+    pattern = r"fine\nstudy: -c print\('fine'\): exit code 0 after \d+\.\d s\nerror: no\n"
+    assert re.match(pattern, job.log.read_text())
+    assert job.evaluation_seconds() == []
+    job.say_how_long(job.evaluation, 0, 41.25)
+    job.say_how_long(job.evaluation, 1, 3.0)
+    job.say_how_long(job.training, 0, 5.0)
+    assert job.evaluation_seconds() == [41.2]
+
+
+def test_what_a_killed_study_left_running_is_waited_for(tmp_path):
+    with study.only_one(tmp_path) as lock:
+        left = subprocess.Popen(
+            [sys.executable, "-c", "input()"], stdin=subprocess.PIPE, pass_fds=[lock]
+        )
+    with open(tmp_path / ".lock") as file, pytest.raises(BlockingIOError):
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    left.communicate(b"\n")
+    with study.only_one(tmp_path):
+        pass
+
+
+def test_wrong_settings_are_one_line(settings, questions, tiny_flags):
+    with pytest.raises(InputError, match=r"^--only=alpha,beta: must be among opening,alpha,best$"):
+        study.study(questions, settings, ["alpha", "beta"])
+    for seeds in ([], ["0", "0"], ["a"]):
+        with pytest.raises(InputError, match=r"^--seeds=.*: must be different whole numbers$"):
+            study._seeds(seeds)
+    for flags, message in (
+        (f"{tiny_flags} --alhpa=1", "Unknown command line flag 'alhpa'"),
+        (f"{tiny_flags} --steps=3", "--steps=3: must be a multiple of --steps_per_epoch=2"),
+        ("--flagfile=nowhere.flags", "--flagfile=nowhere.flags: No such file"),
+    ):
+        wrong = (Question("q", "Q", "?", (Run("a run", flags),)),)
+        with pytest.raises(InputError, match=f"^the run 'a run': {message}"):
+            study.study(wrong, settings)
+    assert not Path(settings.runs_dir).exists()
+
+
+def test_the_questions_of_the_study(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    settings = Settings("runs", "results")
+    names = [question.name for question in QUESTIONS]
+    assert len(set(names)) == len(names)
+    seen = {}
+    for job in jobs_known_at_first(QUESTIONS, settings):
+        assert "/" not in job.name
+        config = dataclasses.replace(job.config, run_dir="")
+        assert seen.setdefault(config, job.name) == job.name, "one training under two names"
+    for question in QUESTIONS:
+        assert set(question.measures) <= set(study_page.MEASURES)
+        assert set(question.pictures) <= set(study_page.PICTURES)
+        labels = {}
+        for row in question.rows:
+            jobs = candidate_jobs if isinstance(row, Best) else study_page.row_jobs
+            scene = jobs(row, settings)[0].config.scene
+            assert row.label not in labels.setdefault(scene, []), "two rows of one name"
+            labels[scene].append(row.label)
+
+
+# The command, on questions of the test's own.
+STUDY = """
+import signal, sys
+from tf_inbetween import command_line, study
+from tf_inbetween.study_runs import Question, Run
+
+tiny = sys.argv.pop(1)
+study.QUESTIONS = (
+    Question("first", "First", "?", (Run("short", f"{tiny} --alpha=1"),)),
+    Question("second", "Second", "?", (
+        Run("impossible", f"{tiny} --scene=kettle"),
+        Run("long", f"{tiny} --steps=40"),
+    )),
+)
+study._POLL = 0.1
+study.define_flags()
+signal.signal(signal.SIGTERM, study._stop)
+command_line.run(study.main)
+"""
+
+
+@pytest.mark.slow
+def test_a_killed_study_ends_as_if_it_had_not_been(tiny_flags, tmp_path):
+    tiny = f"{tiny_flags} --scene=linked_arm_2clips --min_gap=2 --max_gap=32"
+    command = [sys.executable, "-c", STUDY, tiny, "--seeds=0", "--steps=2", "--pairs=2"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "TFDS_DATA_DIR": str(tmp_path / "tfds")}
+    settings = Settings(str(tmp_path / "runs/study"), "", (0,), 2, 2)
+    short, long = (
+        Job(Run("", f"{tiny} {flag}"), 0, "test", settings) for flag in ("--alpha=1", "--steps=40")
+    )
+
+    def start():
+        return subprocess.Popen(
+            command,
+            cwd=tmp_path,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+
+    def wait_for(process, step):
+        while long.step() < step:
+            assert process.poll() is None, process.communicate()[0]
+            time.sleep(0.05)
+
+    # Everything is killed at once, as when the power fails.
+    process = start()
+    wait_for(process, 2)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    done = {path: path.stat().st_mtime_ns for path in files(short.run_dir)}
+    assert any(path.name == "metrics.json" for path in done)
+    cut_at = long.step()
+    assert cut_at < 40
+
+    # Then the study alone: what it runs goes on, and is waited for.
+    process = start()
+    wait_for(process, cut_at + 2)
+    process.kill()
+    process.communicate()
+    process = start()
+    said, _ = process.communicate(timeout=600)
+    assert process.returncode == 1, said
+    assert "waiting for a study, or for what a killed one left running" in said
+    assert "1 of the runs failed: tiny,max_gap=32,min_gap=2,scene=kettle,seed=0" in said
+    assert "unknown scene 'kettle'" in said
+    log = long.log.read_text()
+    assert log.count("resuming at step") == 1
+    assert re.search(rf"resuming at step {cut_at} of 40", log)
+    assert long.state() == "done"
+    assert long.log.read_text().count("evaluate --run_dir") == 1
+
+    # Done is done: only what failed is tried again.
+    before = {path: path.stat().st_mtime_ns for path in files(long.run_dir)}
+    process = start()
+    said, _ = process.communicate(timeout=600)
+    assert process.returncode == 1, said
+    for times in (done, before):
+        assert {path: path.stat().st_mtime_ns for path in times} == times
+    page = (tmp_path / "docs/results/README.md").read_text()
+    assert "| short | 1 |" in page
+    assert "| long | 1 |" in page
+    assert "**Missing (1):** impossible, seed 0." in page
+
+    # Stopped by a signal that can be caught, it stops what it runs.
+    shutil.rmtree(long.run_dir)
+    process = start()
+    wait_for(process, 2)
+    process.terminate()
+    said, _ = process.communicate(timeout=600)
+    assert process.returncode == 1
+    assert said.splitlines()[-1].startswith("interrupted")
+    with study.only_one(settings.runs_dir):
+        assert long.state() == "cut off"
+
+
+def files(folder):
+    return [path for path in folder.rglob("*") if path.is_file()]

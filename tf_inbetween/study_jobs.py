@@ -1,0 +1,216 @@
+"""The jobs of the study: which runs, seeds and splits there are, and how far each has come.
+
+A job is one training and its evaluation on one split. In the folder of the runs it has
+
+    NAME,seed=0/      its run directory
+    NAME,seed=0.log   what its commands printed, each with a last line that says how long it took
+
+A run directory takes some 120 MB, two thirds of which are its checkpoints; those of a job that is
+done may be deleted.
+"""
+
+import dataclasses
+import functools
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+
+from tf_inbetween import run_directory
+from tf_inbetween.checkpoints import latest
+from tf_inbetween.command_line import config_of
+from tf_inbetween.config import InputError
+from tf_inbetween.evaluate import path_of_metrics
+from tf_inbetween.study_runs import Best, Run
+
+DONE, TRAINED, CUT_OFF, MISSING = "done", "to be evaluated", "cut off", "missing"
+_TOOK = "study: {command}: exit code {code} after {seconds:.1f} s"
+_TOOK_PATTERN = re.compile(r"^study: .*tf_inbetween\.(\w+).*: exit code (-?\d+) after ([\d.]+) s$")
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """What holds for all of the study.
+
+    Attributes:
+        runs_dir: folder of the run directories.
+        results_dir: folder of the page.
+        seeds: of every row; the runs that a `Best` chooses among have the first.
+        steps: of a training whose flags do not say.
+        pairs: of frames for each gap of an evaluation.
+    """
+
+    runs_dir: str
+    results_dir: str
+    seeds: tuple[int, ...] = (0, 1, 2)
+    steps: int = 3000
+    pairs: int = 200
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """One training and its evaluation on one split."""
+
+    run: Run
+    seed: int
+    split: str
+    settings: Settings
+
+    @property
+    def name(self):
+        """What the run directory is called; the same for two splits."""
+        return f"{self.run.name},seed={self.seed}"
+
+    @property
+    def run_dir(self):
+        """The run directory."""
+        return Path(self.settings.runs_dir) / self.name
+
+    @property
+    def log(self):
+        """The file that its commands print to."""
+        return Path(self.settings.runs_dir) / f"{self.name}.log"
+
+    @property
+    def training(self):
+        """The arguments of `python` that train it."""
+        flagfile, *more = self.run.arguments
+        flags = [flagfile, f"--steps={self.settings.steps}", *more, f"--seed={self.seed}"]
+        return ["-m", "tf_inbetween.train", *flags, f"--run_dir={self.run_dir}"]
+
+    @property
+    def evaluation(self):
+        """The arguments of `python` that evaluate it."""
+        flags = [f"--split={self.split}", f"--pairs={self.settings.pairs}"]
+        return ["-m", "tf_inbetween.evaluate", f"--run_dir={self.run_dir}", *flags]
+
+    @functools.cached_property
+    def config(self):
+        """The `Config` of its training. Raises `InputError` for flags that are wrong."""
+        return config_of(self.training[2:])
+
+    def step(self):
+        """The step that its training has come to: that of its last checkpoint, or the last."""
+        if self._measured() is not None:
+            return self.config.steps
+        try:
+            path = latest(self.run_dir / "checkpoints")
+        except InputError:
+            return 0
+        step = 0 if path is None else int(path.rpartition("-")[2])
+        return min(step, self.config.steps)
+
+    def state(self):
+        """One of `DONE`, `TRAINED`, `CUT_OFF` and `MISSING`.
+
+        Raises:
+            InputError: if the run directory holds a run with other flags, or something else.
+        """
+        run_directory.check(self.config)
+        if not (self.run_dir / "flags.txt").exists():
+            return MISSING
+        if self._measured() is not None:
+            return DONE
+        return TRAINED if self.step() == self.config.steps else CUT_OFF
+
+    def metrics(self):
+        """What its evaluation found, as in metrics.json; None unless it is done."""
+        try:
+            return self._measured() if self.state() == DONE else None
+        except InputError:
+            return None
+
+    def _measured(self):
+        try:
+            found = json.loads(path_of_metrics(self.run_dir, self.split).read_text())
+            return found if found["steps"] == self.config.steps else None
+        except (OSError, ValueError, KeyError, TypeError):
+            return None  # Missing or damaged; it is measured again.
+
+    def say_how_long(self, arguments, code, seconds):
+        """Adds the last line of a command to the log."""
+        line = _TOOK.format(command=" ".join(arguments), code=code, seconds=seconds)
+        with open(self.log, "a") as log:
+            log.write(f"{line}\n")
+
+    def evaluation_seconds(self):
+        """How long each evaluation of the run took, by its log."""
+        try:
+            lines = self.log.read_text(errors="replace").splitlines()
+        except OSError:
+            return []
+        found = filter(None, map(_TOOK_PATTERN.match, lines))
+        return [
+            float(seconds)
+            for what, code, seconds in (m.groups() for m in found)
+            if what == "evaluate" and code == "0"
+        ]
+
+
+def row_jobs(run, settings):
+    """The jobs of a row of a table: `run` with every seed, judged on test clips."""
+    return [Job(run, seed, "test", settings) for seed in settings.seeds]
+
+
+def candidate_jobs(best, settings):
+    """The jobs that a `Best` chooses by: each of its runs with the first seed, on validation."""
+    return [Job(run, settings.seeds[0], "validation", settings) for run in best.among]
+
+
+def jobs_known_at_first(questions, settings):
+    """All jobs but those of the runs that are yet to be chosen; each once, in order."""
+    found = []
+    for question in questions:
+        for row in question.rows:
+            jobs = candidate_jobs if isinstance(row, Best) else row_jobs
+            found += jobs(row, settings)
+    return list(dict.fromkeys(found))
+
+
+def jobs_of_the_chosen(questions, settings, leave_out=()):
+    """The jobs of the runs that the `Best` rows choose, as far as there is anything to choose.
+
+    `leave_out`: `Best`s that are not asked.
+    """
+    chosen = [choose(best, settings)["run"] for best in _sweeps(questions) if best not in leave_out]
+    jobs = [job for run in chosen if run for job in row_jobs(run, settings)]
+    return list(dict.fromkeys(jobs))
+
+
+def sweeps_undecided(questions, settings):
+    """The `Best`s of which not all runs have been evaluated."""
+    return [best for best in _sweeps(questions) if choose(best, settings)["missing"]]
+
+
+def _sweeps(questions):
+    """The `Best`s of some questions, each choice once."""
+    rows = [row for question in questions for row in question.rows if isinstance(row, Best)]
+    return list({row.among: row for row in rows}.values())
+
+
+def choose(best, settings):
+    """Which run of a `Best` does best on the validation split.
+
+    That is the one with the largest hit rate, mean over all gaps and t; among equals, with the
+    smallest MSE of in-betweens, mean over the same.
+
+    Returns:
+        {"run": the `Run`, or None if none is evaluated yet, "scores": {label: {"hit_rate": …,
+        "mse": …}}, "missing": the labels of those that are not evaluated}.
+    """
+    scores, missing, runs = {}, [], {}
+    for job in candidate_jobs(best, settings):
+        found = job.metrics()
+        if found is None:
+            missing.append(job.run.label)
+            continue
+        runs[job.run.label] = job.run
+        rows = [row["methods"]["latent"] for row in found["inbetween"]]
+        scores[job.run.label] = {
+            name: float(np.mean([row[name] for row in rows])) for name in ("hit_rate", "mse")
+        }
+    first = min(
+        scores, key=lambda label: (-scores[label]["hit_rate"], scores[label]["mse"]), default=None
+    )
+    return {"run": runs.get(first), "scores": scores, "missing": missing}

@@ -1,0 +1,179 @@
+"""What the study trains and asks: one table of questions, to be read from top to bottom.
+
+A question is a section of the results page. Its rows are runs: each a training with every seed of
+the study, judged on test clips. A row may also be the `Best` of several runs: those are trained
+with the first seed and judged on the validation split alone, and the one that wins there becomes
+the row. A run that stands in several questions is trained once.
+
+To add a question, add it to `QUESTIONS`; to add a row, add a `Run`. Its flags are those of
+`python -m tf_inbetween.train`, a flag file first.
+"""
+
+import dataclasses
+from pathlib import Path
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """One training, but for its seed.
+
+    Attributes:
+        label: what tables and pictures call it.
+        flags: of `tf_inbetween.train`, parted by blanks, a --flagfile first. --seed and --run_dir
+            are the study's to give, and so is --steps where they do not say it.
+    """
+
+    label: str
+    flags: str
+
+    @property
+    def arguments(self):
+        """The flags as a list."""
+        return self.flags.split()
+
+    @property
+    def name(self):
+        """What its folders are called: two runs with the same flags are one."""
+        given = dict(flag.removeprefix("--").partition("=")[::2] for flag in self.arguments)
+        start = Path(given.pop("flagfile", "defaults")).stem
+        return ",".join([start, *(f"{name}={value}" for name, value in sorted(given.items()))])
+
+
+@dataclasses.dataclass(frozen=True)
+class Best:
+    """The run that does best on the validation split: `label` is the row's, `among` the runs."""
+
+    label: str
+    among: tuple[Run, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Question:
+    """A section of the page.
+
+    Attributes:
+        name: for --only, and for files.
+        title: of the section; none for the one that opens the page.
+        asks: one paragraph: what is compared, and what is the same for all rows.
+        rows: `Run`s and `Best`s, one row of the table each.
+        gaps: labels of the gaps that the table and the pictures show; () for all.
+        measures: what a cell of the table says, see `study_page.MEASURES`.
+        pictures: which ones, see `study_page.PICTURES`.
+    """
+
+    name: str
+    title: str
+    asks: str
+    rows: tuple
+    gaps: tuple[str, ...] = ("20°", "60°", "120°", "8 frames", "16 frames", "32 frames")
+    measures: tuple[str, ...] = ("hit_rate", "timing_error", "mse")
+    pictures: tuple[str, ...] = ("inbetween",)
+
+
+def sweep(flags, name, values):
+    """One `Run` for each value of a flag."""
+    return tuple(Run(f"{name} {value:g}", f"{flags} --{name}={value:g}") for value in values)
+
+
+MATCHINGS = ("averaged", "mean_latent", "moment_matched", "mixture", "upper_bound")
+ALPHAS = (0.1, 1, 10, 100, 1000, 10000)
+
+# The paper's loss and nothing else. In-betweens are decoded to be watched, not to be learned from.
+PAPER_1DOF = "--flagfile=flags/teapot_alpha0.flags"
+PAPER_2DOF = "--flagfile=flags/teapot_2dof.flags --inbetween_weight=0 --inbetweens_per_clip=1"
+PAPER_6DOF = "--flagfile=flags/teapot_6dof.flags --inbetween_weight=0 --inbetweens_per_clip=1"
+PAPER_OBJECTS = "--flagfile=flags/objects.flags --inbetween_weight=0 --inbetweens_per_clip=1"
+
+# What the slides have: the middle frame alone, and a decoder of independent Bernoullis.
+SLIDES = "--t=half --likelihood=bernoulli"
+
+PLAIN = Run("plain VAE (alpha 0)", f"{PAPER_1DOF} --matching=averaged --alpha=0")
+PAPER_BEST = Best(
+    "the paper's loss, best alpha", sweep(f"{PAPER_1DOF} --matching=averaged", "alpha", ALPHAS)
+)
+OURS = Run("and the in-between likelihood", "--flagfile=teapot.flags")
+
+QUESTIONS = (
+    Question(
+        name="opening",
+        title="",
+        asks="Two frames of a turning teapot that the model never saw, so many degrees apart. "
+        "The share of in-betweens that show the right moment, to 5 % of the gap:",
+        rows=(PLAIN, PAPER_BEST, OURS),
+        measures=("hit_rate",),
+    ),
+    Question(
+        name="paper",
+        title="The paper, one to one",
+        asks="The paper's loss alone, with its alphas: one, two and six degrees of freedom, and "
+        "several objects. Bernoulli likelihood, the middle frame only (t = 1/2), the KL read as "
+        "`averaged`; trained on gaps of 20° to 120°, or of 8 to 32 frames.",
+        rows=(
+            *sweep(f"{PAPER_1DOF} {SLIDES}", "alpha", (0, 5, 100)),
+            *sweep(f"{PAPER_2DOF} {SLIDES}", "alpha", (0, 10)),
+            *sweep(f"{PAPER_6DOF} {SLIDES}", "alpha", (100,)),
+            *sweep(f"{PAPER_OBJECTS} {SLIDES}", "alpha", (100,)),
+        ),
+        pictures=("inbetween", "reconstruction", "path", "latent_pca"),
+    ),
+    Question(
+        name="matching",
+        title="Which reading of the KL? One degree of freedom",
+        asks="The five readings of KL(q(x1) || (q(x0) + q(x2))/2), the paper's loss alone, each "
+        "with the alpha that does best for it on the validation split.",
+        rows=tuple(
+            Best(name, sweep(f"{PAPER_1DOF} --matching={name}", "alpha", ALPHAS))
+            for name in MATCHINGS
+        ),
+    ),
+    Question(
+        name="matching_2dof",
+        title="Which reading of the KL? Two degrees of freedom",
+        asks="The same on two degrees of freedom.",
+        rows=tuple(
+            Best(name, sweep(f"{PAPER_2DOF} --matching={name}", "alpha", ALPHAS))
+            for name in MATCHINGS
+        ),
+    ),
+    Question(
+        name="alpha",
+        title="How much alpha?",
+        asks="The paper's loss alone, with the likelihood whose scale follows the error "
+        "(calibrated) and with one of a fixed scale (0.02).",
+        rows=tuple(
+            Run(
+                f"{likelihood}, alpha {alpha:g}",
+                f"{PAPER_1DOF} --matching=averaged{flag} --alpha={alpha:g}",
+            )
+            for likelihood, flag in (("calibrated", ""), ("fixed", " --likelihood=normal"))
+            for alpha in (0, *ALPHAS)
+        ),
+        pictures=("trade_off",),
+    ),
+    Question(
+        name="inbetween_likelihood",
+        title="How far does the paper's loss alone carry?",
+        asks="The paper's loss alone, with the alpha that does best on the validation split, "
+        "against the same with the in-between likelihood, against that without any matching, and "
+        "against a plain VAE; the same steps for all, but for the row that says otherwise.",
+        rows=(
+            PLAIN,
+            PAPER_BEST,
+            Run(
+                "the paper's loss, alpha 10000, gaps to 60°, 5,000 steps",
+                "--flagfile=flags/teapot_paper.flags --steps=5000",
+            ),
+            OURS,
+            Run("the in-between likelihood alone", "--flagfile=teapot.flags --alpha=0"),
+            Run("plain VAE (alpha 0)", f"{PAPER_2DOF} --matching=averaged --alpha=0"),
+            Best(
+                "the paper's loss, best alpha",
+                sweep(f"{PAPER_2DOF} --matching=averaged", "alpha", ALPHAS),
+            ),
+            Run("and the in-between likelihood", "--flagfile=flags/teapot_2dof.flags"),
+            Run("the in-between likelihood alone", "--flagfile=flags/teapot_2dof.flags --alpha=0"),
+        ),
+        gaps=(),
+        pictures=("inbetween", "path"),
+    ),
+)
