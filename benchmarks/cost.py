@@ -7,7 +7,6 @@ what is neither measured nor counted is in `GIVEN`.
 
 import atexit
 import itertools
-import json
 import re
 
 import numpy as np
@@ -90,7 +89,6 @@ def measure(turns, seconds, image_size=IMAGE_SIZE, pictures=PICTURES):
             f"counted, {size}: two frames encoded, one decoded",
         ),
         **GIVEN,
-        **share_of_the_roof(),
     }
     values = arithmetic({name: value for name, (value, _) in inputs.items()})
     return {
@@ -108,20 +106,6 @@ def measure(turns, seconds, image_size=IMAGE_SIZE, pictures=PICTURES):
         "values": values,
         "findings": {},
     }
-
-
-def share_of_the_roof(path=ROOT / "docs/results/speed.json"):
-    """In place of the share that `GIVEN` assumes, that of a CPU's roof, once it is measured.
-
-    Args:
-        path: the JSON file of `benchmarks.run`, in which the part "roof" has it.
-    """
-    found = json.loads(path.read_text()) if path.exists() else {}
-    for name, share in found.get("roof", {}).get("findings", {}).items():
-        if "the precision in use" in name:
-            origin = f"assumed; it is a CPU's {name}, measured at 64 x 64 (The roof)"
-            return {"share of that peak": (share["ratio"], origin)}
-    return {}
 
 
 def arithmetic(inputs):

@@ -8,7 +8,6 @@ from benchmarks.canonical import batch_config, canonical_config, save_batches
 from benchmarks.child import Child
 from benchmarks.keras_ours import PRECISIONS
 from benchmarks.turns import take_turns
-from tf_inbetween.config import InputError
 from tf_inbetween.data import frame_shape
 from tf_inbetween.train import choose_precision
 
@@ -17,7 +16,7 @@ BATCHES = (32, 128)
 
 def measure(turns, seconds, batches=BATCHES):
     """Both comparisons at each batch size: {"groups", "findings"}."""
-    groups, findings = {}, {}
+    groups = {}
     for batch in batches:
         with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as children:
             config = batch_config(batch)
@@ -26,29 +25,32 @@ def measure(turns, seconds, batches=BATCHES):
             ours, twins, papers, plain = (
                 children.enter_context(child) for child in _children(config, batch, data)
             )
+            step = f"step, {_precision(config)}"
             same = f"the same step, {batch} frames a batch"
-            groups[same] = _turns([ours, twins], f"step, {_precision(config)}", turns, seconds)
+            groups[same] = _turns([ours, twins], step, turns, seconds)
             programs = f"whole programs, {batch} frames or triplets a batch"
             groups[programs] = _turns([ours, papers, plain], "fit", turns, seconds)
-        best = fastest(groups[same], "PyTorch")
-        findings[f"{same}: tf_inbetween against the fastest of PyTorch ({best})"] = _ratio(
-            groups[same], best
-        )
-        for what in ("PyTorch, the paper", "plain Keras fit"):
-            with contextlib.suppress(InputError):
-                best = fastest(groups[programs], what)
-                findings[f"{programs}: triplets a second against {best}"] = _ratio(
-                    groups[programs], best
-                )
-    return {"groups": groups, "findings": findings}
+    return {"groups": groups, "findings": ratios(groups)}
 
 
-def fastest(group, prefix):
-    """The name of the fastest row whose name begins so, by its ratio to the base."""
-    ratios = {name: row["ratio"] for name, row in group["rows"].items() if name.startswith(prefix)}
-    if not ratios:
-        raise InputError(f"no row {prefix} ran: {'; '.join(group['failed'].values())}")
-    return min(ratios, key=ratios.get)
+def ratios(groups):
+    """What the groups of `measure` say of the fastest rivals: {what: {"ratio", "quartiles"}}."""
+    found = {}
+    for title, group in groups.items():
+        for rival, kind in (("PyTorch", ""), ("PyTorch", "float32"), ("plain Keras", "")):
+            rows = {
+                name: row
+                for name, row in group["rows"].items()
+                if name.startswith(rival) and kind in name
+            }
+            if rows:
+                best = min(rows, key=lambda name: rows[name]["ratio"])
+                of = f"the fastest of {rival}, {kind}" if kind else f"the fastest of {rival}"
+                found[f"{title}: {group['base']} against {of} ({best})"] = {
+                    "ratio": rows[best]["ratio"],
+                    "quartiles": rows[best]["ratio_quartiles"],
+                }
+    return found
 
 
 def network_of(config):
@@ -116,8 +118,3 @@ def _turns(children, base, turns, seconds):
 
 def _precision(config):
     return choose_precision(config.precision)
-
-
-def _ratio(group, name):
-    row = group["rows"][name]
-    return {"ratio": row["ratio"], "quartiles": row["ratio_quartiles"]}

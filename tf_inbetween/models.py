@@ -138,8 +138,8 @@ class TripletVAE(keras.Model):
         p = self._likelihood(self._outputs(latents), self.scale)
         return tf.clip_by_value(p.mean(), 0.0, 1.0)
 
-    # As graphs they take a tenth of the time for a few frames. One is traced for the first batch
-    # size and one for all others.
+    # As graphs they take half of the time for a few frames. One is traced for the first batch size
+    # and one for all others.
     @tf.function(reduce_retracing=True, autograph=False)
     def _encoded(self, frames):
         return _on_any_batch(self.encoder, frames)

@@ -4,7 +4,7 @@ import json
 import pytest
 import tensorflow as tf
 
-from benchmarks import cost, flops, growth, roof, run
+from benchmarks import cost, flops, growth, run
 from benchmarks.canonical import ROOT, canonical_config
 from data_gen.render import Renderer
 from tf_inbetween.train import build_model
@@ -53,19 +53,6 @@ def test_the_arithmetic_is_right_and_is_what_is_written_out():
         assert float(row["makes"].replace(",", "")) == pytest.approx(result, rel=1e-3)
 
 
-def test_the_share_is_that_of_the_roof_once_it_is_measured(tmp_path):
-    path = tmp_path / "speed.json"
-    assert cost.share_of_the_roof(path) == {}
-    rows = {
-        f"product, {kind}, 1024 x 1024": {"ratio": ratio, "ratio_quartiles": [ratio, ratio]}
-        for kind, ratio in (("float32", 0.9), ("bfloat16", 0.3))
-    }
-    path.write_text(
-        json.dumps({"roof": {"findings": roof.shares({"rows": rows}, "mixed_bfloat16")}})
-    )
-    assert cost.share_of_the_roof(path)["share of that peak"][0] == 0.3
-
-
 def test_a_larger_model_has_the_operations_of_one_of_that_size():
     config, larger = (canonical_config(image_size=size, widths=(4, 8)) for size in (64, 128))
     made = flops.training_step(growth.model_of_size(config, 128), config)
@@ -85,10 +72,11 @@ def test_a_build_s_files_hold_the_rendered_frames():
 def test_the_section_is_written_with_its_inputs_measured(tmp_path, monkeypatch):
     small = functools.partial(cost.measure, image_size=64, pictures=2)
     monkeypatch.setitem(run.PARTS, "cost", small)
-    monkeypatch.setattr(cost, "share_of_the_roof", dict)
     output, page = tmp_path / "speed.json", tmp_path / "speed.md"
     page.write_text("before\n<!-- cost -->\n<!-- /cost -->\nafter\n")
-    run.measure(["cost"], 1, 0.01, str(output), [str(page)])
+    readme = tmp_path / "README.md"
+    readme.write_text("<!-- speed -->\n<!-- /speed -->\n")
+    run.measure(["cost"], 1, 0.01, str(output), [str(page)], str(readme))
 
     values = json.loads(output.read_text())["cost"]["values"]
     config = canonical_config(ROOT / cost.FLAG_FILE)

@@ -9,7 +9,7 @@ from benchmarks import flops, keras_ours, keras_plain, rendering, trimesh_render
 from benchmarks.canonical import ROOT, batch_config, canonical_config, synthetic_batch
 from benchmarks.child import Child
 from benchmarks.gate import Gate
-from benchmarks.training import fastest, network_of, paper_settings
+from benchmarks.training import network_of, paper_settings, ratios
 from data_gen.render import Renderer
 from tf_inbetween import distributions
 from tf_inbetween.models import TripletVAE, to_float
@@ -233,9 +233,14 @@ def test_operations_of_a_trace_have_a_kind(event, kind):
     assert keras_ours.kind_of(event) == kind
 
 
-def test_the_fastest_is_that_with_the_smallest_ratio():
-    rows = {"PyTorch, a": {"ratio": 2.0}, "PyTorch, b": {"ratio": 1.5}, "other": {"ratio": 0.1}}
-    assert fastest({"rows": rows, "failed": {}}, "PyTorch") == "PyTorch, b"
+def test_the_fastest_rival_is_that_with_the_smallest_ratio():
+    ratio_of = {"step": 1.0, "PyTorch, float32": 2.0, "PyTorch, bfloat16": 1.5, "PyTorch, b": 1.7}
+    rows = {name: {"ratio": r, "ratio_quartiles": [r, r]} for name, r in ratio_of.items()}
+    found = ratios({"the same": {"base": "step", "rows": rows}})
+    assert {what: value["ratio"] for what, value in found.items()} == {
+        "the same: step against the fastest of PyTorch (PyTorch, bfloat16)": 1.5,
+        "the same: step against the fastest of PyTorch, float32 (PyTorch, float32)": 2.0,
+    }
 
 
 def test_synthetic_batches_fit_the_model(small):
