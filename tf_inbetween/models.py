@@ -131,21 +131,21 @@ class TripletVAE(keras.Model):
 
     def encode(self, frames):
         """The posteriors q(z|x) of frames [N, H, W, C] in [0, 1]: a distribution, event [Z]."""
-        return distributions.gaussian(*self._encoded(frames))
+        return distributions.gaussian(*self._run_encoder(frames))
 
     def decode(self, latents):
         """The means of p(x|z) for latents [N, Z]: frames [N, H, W, C], clipped to [0, 1]."""
-        p = self._likelihood(self._outputs(latents), self.scale)
+        p = self._likelihood(self._run_decoder(latents), self.scale)
         return tf.clip_by_value(p.mean(), 0.0, 1.0)
 
     # As graphs they take half of the time for a few frames. One is traced for the first batch size
     # and one for all others.
     @tf.function(reduce_retracing=True, autograph=False)
-    def _encoded(self, frames):
+    def _run_encoder(self, frames):
         return _on_any_batch(self.encoder, frames)
 
     @tf.function(reduce_retracing=True, autograph=False)
-    def _outputs(self, latents):
+    def _run_decoder(self, latents):
         return _on_any_batch(self.decoder, latents)
 
     def reconstruct(self, frames):
@@ -198,7 +198,7 @@ class TripletVAE(keras.Model):
         `seed`: a stateless seed, [2].
         """
         q = self.encode(frames)
-        p = self._likelihood(self.decoder(q.sample(seed=seed)), self.scale)
+        p = self._likelihood(self._run_decoder(q.sample(seed=seed)), self.scale)
         return p.log_prob(frames) - tfd.kl_divergence(q, distributions.prior(q))
 
     # ---- training -------------------------------------------------------------------------------

@@ -51,10 +51,7 @@ def main():
     checkpoints = train(config, judged=FLAGS.evaluate, strategy=strategy)
     if strategies.is_chief(strategy):
         if FLAGS.evaluate:
-            result = evaluate(
-                config.run_dir,
-                pairs=FLAGS.pairs,
-            )
+            result = evaluate(config.run_dir, pairs=FLAGS.pairs)
             if checkpoints.restored_step == 0:
                 result["total_seconds"] = round(time.monotonic() - began, 1)
                 write_json(Path(config.run_dir) / "metrics.json", result)
