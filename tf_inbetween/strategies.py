@@ -17,7 +17,6 @@ import json
 import os
 import zlib
 
-import keras
 import tensorflow as tf
 
 from tf_inbetween.config import InputError
@@ -154,24 +153,6 @@ def describe(strategy):
         count = sum(jobs.num_tasks(job) for job in jobs.jobs)
         line = f"{' '.join(map(str, _task(strategy)))} of {count}, {line}"
     return line
-
-
-def adam(strategy, learning_rate, global_clipnorm):
-    """Adam that clips the gradient of the whole batch, however many replicas share it."""
-    kind = SynchronizedAdam if is_distributed(strategy) else keras.optimizers.Adam
-    return kind(learning_rate, global_clipnorm=global_clipnorm)
-
-
-@keras.saving.register_keras_serializable("tf_inbetween")
-class SynchronizedAdam(keras.optimizers.Adam):
-    """Adam that sums the replicas' gradients before it clips them; Keras sums the clipped ones."""
-
-    def _clip_gradients(self, grads):
-        context = tf.distribute.get_replica_context()
-        return super()._clip_gradients(context.all_reduce(tf.distribute.ReduceOp.SUM, grads))
-
-    def _all_reduce_sum_gradients(self, grads_and_vars):
-        return grads_and_vars  # They are summed already.
 
 
 def _automatic(clips_per_batch):

@@ -16,7 +16,7 @@ import keras
 import tensorflow as tf
 from absl import flags
 
-from tf_inbetween import command_line, run_directory, strategies
+from tf_inbetween import command_line, optimizers, run_directory, strategies
 from tf_inbetween.callbacks import Progress, SaveProgress, StopOnBadNumbers, Summaries
 from tf_inbetween.checkpoints import Checkpoints, progress
 from tf_inbetween.config import InputError
@@ -167,7 +167,7 @@ def _folder(config, model, chief):
 
 
 def build_model(config, strategy=None):
-    """The compiled `TripletVAE` of `config`: Adam, a linear warm-up and a cosine decay.
+    """The compiled `TripletVAE` of `config`: its optimizer, a linear warm-up and a cosine decay.
 
     `strategy`: the one in whose scope this is called; None for a single device.
     """
@@ -186,7 +186,9 @@ def build_model(config, strategy=None):
     )
     # XLA made this network two to three times slower on a CPU.
     model.compile(
-        optimizer=strategies.adam(strategy, schedule, config.clip_norm),
+        optimizer=optimizers.build(
+            config.optimizer, schedule, config.clip_norm, strategies.is_distributed(strategy)
+        ),
         jit_compile=False,
         steps_per_execution=config.steps_per_execution,
     )
