@@ -178,11 +178,11 @@ def kind_of(event):
         return None
     if "Conv2D" in kind:
         return f"convolutions, {'backward' if 'gradient' in place.lower() else 'forward'}"
+    if any(name in place.lower() for name in ("adam", "muon")) or kind.startswith("Assign"):
+        return "optimizer and metrics"
     for name, types in _KINDS.items():
         if any(word in kind for word in types):
             return name
-    if "adam" in place.lower() or kind.startswith("Assign"):
-        return "optimizer and metrics"
     return "activations, losses and other element-wise work"
 
 
@@ -199,6 +199,9 @@ def _with_precision(precision):
 ROWS = {
     "step": lambda config, data: train_steps(config, prepared(data)),
     **{f"step, {precision}": _with_precision(precision) for precision in PRECISIONS},
+    "step, Muon": lambda config, data: train_steps(
+        dataclasses.replace(config, optimizer="muon"), prepared(data)
+    ),
     "step, one a call": lambda config, data: train_steps(
         dataclasses.replace(config, steps_per_execution=1), prepared(data)
     ),

@@ -1,10 +1,17 @@
 """Training: steps against the same step in PyTorch, and `fit` against programs of the paper."""
 
 import contextlib
+import dataclasses
 import tempfile
 from pathlib import Path
 
-from benchmarks.canonical import batch_config, canonical_config, save_batches
+from benchmarks.canonical import (
+    ADAM_LEARNING_RATE,
+    ROOT,
+    batch_config,
+    canonical_config,
+    save_batches,
+)
 from benchmarks.child import Child
 from benchmarks.keras_ours import PRECISIONS
 from benchmarks.turns import take_turns
@@ -66,8 +73,11 @@ def network_of(config):
 
 
 def paper_settings(pace=1.0):
-    """What flags/teapot_paper.flags says of the paper's training; gaps in frames of `pace`."""
-    config = canonical_config(Path(__file__).resolve().parent.parent / "flags/teapot_paper.flags")
+    """What flags/teapot_paper.flags says of the paper's training; gaps in frames of `pace`.
+
+    The learning rate is Adam's.
+    """
+    config = canonical_config(ROOT / "flags/teapot_paper.flags", learning_rate=ADAM_LEARNING_RATE)
     names = ("alpha", "alpha_warmup_steps", "learning_rate", "learning_rate_warmup_steps")
     settings = {name: getattr(config, name) for name in (*names, "steps", "clip_norm")}
     gaps = {name: round(getattr(config, name) / pace) for name in ("min_gap", "max_gap")}
@@ -76,9 +86,12 @@ def paper_settings(pace=1.0):
 
 def _children(config, batch, data):
     """One process for each program; a part that fails to start ends the measurement."""
-    fields = ("frames_per_clip", "inbetweens_per_clip", "triplets_per_clip")
-    overrides = {name: getattr(config, name) for name in fields}
-    rows = [*(f"step, {precision}" for precision in PRECISIONS), "fit"]
+    overrides = {
+        field.name: getattr(config, field.name)
+        for field in dataclasses.fields(config)
+        if getattr(config, field.name) != getattr(canonical_config(), field.name)
+    }
+    rows = [*(f"step, {precision}" for precision in PRECISIONS), "step, Muon", "fit"]
     yield Child("benchmarks.keras_ours", rows=rows, overrides=overrides, data=data)
     settings = {
         name: getattr(config, name)

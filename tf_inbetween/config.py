@@ -71,8 +71,10 @@ class Config:
     steps: int = _setting(4000, "Optimizer steps.")
     steps_per_epoch: int = _setting(200, "Steps between validations and checkpoints.")
     validation_steps: int = _setting(10, "Batches of one validation.")
-    optimizer: str = _setting("muon", "muon, or adam: quicker a step, and twice as many steps.")
-    learning_rate: float = _setting(2e-3, "Peak learning rate of the optimizer.")
+    optimizer: str = _setting(
+        "muon", "muon; or adam, which wants --learning_rate=2e-3 and more steps."
+    )
+    learning_rate: float = _setting(5e-3, "Peak learning rate of the optimizer.")
     clip_norm: float = _setting(
         3e5, "Gradients (of the loss in nats) of a larger global norm are scaled down to it."
     )

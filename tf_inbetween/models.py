@@ -158,10 +158,14 @@ class TripletVAE(keras.Model):
         The two posterior means are joined by a straight line; t = 0 reconstructs `first` and t = 1
         `second`. With several times for each pair, t [N, K], the frames are [N, K, H, W, C].
         """
-        z0, z2 = tf.split(self.encode(tf.concat([first, second], axis=0)).mean(), 2)
-        t = tf.convert_to_tensor(t)
+        first, second, t = (tf.cast(x, tf.float32) for x in (first, second, t))
         if t.shape.rank == 1:
-            return self.decode(interpolation.lerp(z0, z2, t))
+            return self._run_inbetween(first, second, t[:, tf.newaxis])[:, 0]
+        return self._run_inbetween(first, second, t)
+
+    @tf.function(reduce_retracing=True, autograph=False)
+    def _run_inbetween(self, first, second, t):
+        z0, z2 = tf.split(self.encode(tf.concat([first, second], axis=0)).mean(), 2)
         z_t = interpolation.lerp(tf.expand_dims(z0, 1), tf.expand_dims(z2, 1), t)
         frames = self.decode(tf.reshape(z_t, [-1, z_t.shape[-1]]))
         return tf.reshape(frames, tf.concat([tf.shape(t), tf.shape(frames)[1:]], axis=0))

@@ -19,7 +19,11 @@ def found(turns, seconds):
     rows = take_turns({"one": run, "two": run}, turns, seconds)
     return {
         "groups": {"speed of nothing": {"unit": "step", **rows}},
-        "findings": {"one against two": {"ratio": 1.5, "quartiles": [1.4, 1.6]}, "steps": 3},
+        "findings": {
+            "a: the renderer against trimesh": {"ratio": 1.5, "quartiles": [1.4, 1.6]},
+            "linked_arm: the renderer against trimesh": {"ratio": 2.5, "quartiles": [2, 3]},
+            "steps": 3,
+        },
     }
 
 
@@ -34,11 +38,12 @@ def test_parts_are_written_one_by_one_and_the_others_stay(tmp_path, monkeypatch)
     results = json.loads(output.read_text())
     assert [results[part]["turns"] for part in ("roof", "input")] == [1, 2]
     assert page.read_text().count("| one | ") == 2
-    assert page.read_text().count("- one against two: 1.5 (1.4 to 1.6)") == 2
+    assert page.read_text().count("- a: the renderer against trimesh: 1.5 (1.4 to 1.6)") == 2
     assert results["roof"]["environment"]["packages"]["tensorflow"]
     said = readme.read_text()
     assert said.startswith("before\n<!-- speed -->\n| | times (quartiles) |\n")
-    assert said.count("| one against two | 1.5 (1.4 to 1.6) |") == 2
+    assert said.count("| frames of linked_arm rendered, against trimesh | 2.5 (2 to 3) |") == 2
+    assert "1.5" not in said
     assert "steps" not in said
     assert "old" not in said
     assert said.endswith("<!-- /speed -->\nafter\n")
@@ -66,6 +71,24 @@ def test_the_page_has_a_section_for_every_part():
     for part in run.PARTS:
         check_section(ROOT / "docs" / "speed.md", part)
     check_section(ROOT / "README.md", "speed")
+
+
+def test_the_summary_has_its_headlines_of_the_results_and_nothing_else():
+    from benchmarks.canonical import ROOT
+
+    results = json.loads((ROOT / "docs/results/speed.json").read_text())
+    found = run.summary(results)
+    for head in (
+        "| a training step of 32 frames, against the fastest float32 of PyTorch |",
+        "| a training step of 128 frames, against the fastest of PyTorch (",
+        "| triplets of `fit`, 32 frames a batch, against the plainest Keras `fit` |",
+        "| share of the float32 roof that a step reaches |",
+        "| 1 frame between two of 64 pixels, against DIS",
+        "| frames of linked_arm rendered, against trimesh |",
+    ):
+        assert found.count(head) >= 1
+    assert len(found.splitlines()) < 24
+    assert found in (ROOT / "README.md").read_text()
 
 
 class FakeChild:
