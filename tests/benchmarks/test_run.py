@@ -117,6 +117,8 @@ def test_a_race_times_steps_alone_and_ends(needed, reached):
     assert result["ours"]["seconds"] == pytest.approx(100, abs=1)
     assert result["theirs"]["reached"] == reached
     assert result["theirs"]["seconds"] == pytest.approx(200 if reached else 500, rel=0.1)
+    share = quality._share(result)
+    assert share == pytest.approx(0.5, abs=0.05) if reached else share.startswith("less than 0.2 ")
 
 
 def test_one_file_stands_for_many(builder, tmp_path, tiny_config, monkeypatch):
