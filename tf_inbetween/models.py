@@ -295,6 +295,7 @@ class TripletVAE(TripletModel):
 
         A straight line, bent by the `curve` if there is one; z0 at t = 0 and z2 at t = 1.
         """
+        t = tf.convert_to_tensor(t)
         z_t = interpolation.lerp(z0, z2, t)
         return z_t if self.curve is None else z_t + self.curve(z0, z2, t)
 

@@ -96,10 +96,10 @@ def test_matching_and_sagitta_are_asked_of_the_curve(tiny_config):
     """Where q1 lies on the curve, and is as wide as both ends on average, there is nothing left."""
     model = train.build_model(tiny_config(path="curved"))
     bent(model.curve)
-    batch = {**batch_for(tiny_config()), "triplets": tf.constant([[0, 1, 2]]), "t": [0.3]}
+    batch = {**batch_for(tiny_config()), "triplets": tf.constant([[0, 1, 2]]), "t": T[:1]}
     outputs = model.call(batch)
     z0, z2 = tf.constant([[0.1, -2.0, 1.0]]), tf.constant([[1.0, 0.5, -0.7]])
-    mean = tf.concat([z0, model.join(z0, z2, [0.3]), z2, tf.zeros([3, 3])], axis=0)
+    mean = tf.concat([z0, model.join(z0, z2, T[:1]), z2, tf.zeros([3, 3])], axis=0)
     ours = {**outputs, "mean": mean, "stddev": tf.fill([6, 3], 0.5)}
     _, shown = model.loss_and_terms(batch, ours, False)
     np.testing.assert_allclose(shown["matching_kl"], 0, atol=1e-5)
