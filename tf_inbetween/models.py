@@ -69,6 +69,7 @@ class TripletModel(keras.Model):
 
     def __init__(self, likelihood, normal_scale, inbetween_weight, inbetweens, **kwargs):
         super().__init__(**kwargs)
+        self.autocast = False  # Or Keras would round the batch's t to bfloat16; networks cast.
         self._settings = {}
         self._set(
             likelihood=likelihood,

@@ -43,6 +43,17 @@ def bent(curve):
     return curve
 
 
+@pytest.mark.parametrize("network", ["conv", "pixel_unet"])
+def test_times_are_not_rounded_to_bfloat16(tiny_config, network):
+    """It has 8 bits: 0.2 would be 0.2002."""
+    model = train.build_model(tiny_config(network=network, precision="mixed_bfloat16"))
+    seen = []
+    model.call = lambda batch, training=False: seen.append(batch["t"]) or batch["t"]
+    model(batch_for(tiny_config()))
+    assert seen[0].dtype == tf.float32
+    assert seen[0][3] == np.float32(0.2)
+
+
 # ---- the curve ----------------------------------------------------------------------------------
 
 
