@@ -215,6 +215,11 @@ def _model_name(model_dir):
 
 def _load(run_dir):
     config, model = run_directory.load_config(run_dir), run_directory.load_model(run_dir)
+    if not model.has_latents:
+        raise InputError(
+            f"--run_dir={run_dir}: a run with --network={config.network} has no latents, and the "
+            "signatures of a SavedModel need them; it cannot be exported"
+        )
     return config, model, usual_error(run_dir, model)
 
 

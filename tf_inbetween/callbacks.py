@@ -51,7 +51,8 @@ class Progress(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         """Shows the validation errors."""
         shown = ("val_loss", "val_reconstruction_mse", "val_inbetween_mse")
-        self._bar.set_postfix({name: f"{logs[name]:.4g}" for name in shown}, refresh=False)
+        found = {name: f"{logs[name]:.4g}" for name in shown if name in logs}
+        self._bar.set_postfix(found, refresh=False)
 
     def close(self):
         """Ends the bar's line, also after an error."""
@@ -84,9 +85,9 @@ class StopOnBadNumbers(keras.callbacks.Callback):
 class SaveProgress(keras.callbacks.Callback):
     """After each epoch: the model with the least validation error so far, and a checkpoint.
 
-    The error is the MSE of reconstructions and that of in-betweens, weighted as in the loss. Not
-    the loss itself: as the scale of a calibrated likelihood shrinks, the losses of two epochs
-    cannot be compared.
+    The error is the MSE of reconstructions, where the model makes any, and that of in-betweens,
+    weighted as in the loss. Not the loss itself: as the scale of a calibrated likelihood shrinks,
+    the losses of two epochs cannot be compared.
     """
 
     def __init__(self, checkpoints, run_dir):
@@ -101,7 +102,7 @@ class SaveProgress(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         """Saves."""
         weight = self.model.inbetween_weight
-        error = logs["val_reconstruction_mse"] + weight * logs["val_inbetween_mse"]
+        error = logs.get("val_reconstruction_mse", 0.0) + weight * logs["val_inbetween_mse"]
         if error < float(self._checkpoints.least_error.numpy()):
             with written_whole(self._path) as beside:
                 self.model.save(beside, include_optimizer=False)
@@ -115,7 +116,8 @@ class SaveProgress(keras.callbacks.Callback):
 class Summaries(keras.callbacks.Callback):
     """TensorBoard: scalars, strips of frames, latent histograms, HParams, graph, Projector.
 
-    The horizontal axis of every chart is the optimizer step.
+    The horizontal axis of every chart is the optimizer step. A model without latents has no
+    reconstructions, histograms and Projector.
     """
 
     def __init__(self, log_dir, config, clip, pose_names, batch):
@@ -149,7 +151,8 @@ class Summaries(keras.callbacks.Callback):
             tf.summary.trace_on(graph=True)
             step(self._batch)
             tf.summary.trace_export("triplet_loss", step=0)
-        self._start_projector()
+        if self.model.has_latents:
+            self._start_projector()
 
     def on_epoch_end(self, epoch, logs=None):
         """Writes the scalars, the strips and the histograms."""
@@ -165,20 +168,21 @@ class Summaries(keras.callbacks.Callback):
                 for tag, value in scalars.items():
                     tf.summary.scalar(tag, value)
         with self._writers["validation"].as_default(step):
-            frames = to_float(self._frames[:: max(len(self._frames) // 64, 1)])
-            q = self.model.encode(frames)
-            tf.summary.histogram("latent_mean", q.mean())
-            tf.summary.histogram("latent_stddev", q.stddev())
             rows = "Top: the truth. Bottom: drawn by the model."
-            for tag, strip in (
-                ("reconstruction", self._reconstructions()),
-                ("inbetween", self._inbetweens()),
-            ):
+            strips = {"inbetween": self._inbetweens()}
+            if self.model.has_latents:
+                frames = to_float(self._frames[:: max(len(self._frames) // 64, 1)])
+                q = self.model.encode(frames)
+                tf.summary.histogram("latent_mean", q.mean())
+                tf.summary.histogram("latent_stddev", q.stddev())
+                strips["reconstruction"] = self._reconstructions()
+            for tag, strip in strips.items():
                 tf.summary.image(tag, strip[tf.newaxis], description=rows)
         for writer in self._writers.values():
             writer.flush()
-        self._latent_means.assign(self.model.encode(to_float(self._projected)).mean())
-        self._projector.save()
+        if self.model.has_latents:
+            self._latent_means.assign(self.model.encode(to_float(self._projected)).mean())
+            self._projector.save()
 
     def on_train_end(self, logs=None):
         """Closes the files."""

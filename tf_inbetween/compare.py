@@ -22,6 +22,7 @@ from tf_inbetween import baselines, command_line, evaluate, figures, run_directo
 from tf_inbetween.config import Config, InputError
 from tf_inbetween.data import outlines, prepare, read_clips
 from tf_inbetween.files import check_section, write_json, write_section
+from tf_inbetween.networks import PIXEL_NETWORKS
 
 FLAGS = flags.FLAGS
 
@@ -136,7 +137,9 @@ def names_of(configs):
 
 def _terms(config):
     terms = []
-    if config.alpha:
+    if config.model != "vae" or config.network in PIXEL_NETWORKS:
+        terms.append(config.model if config.model != "vae" else config.network)
+    elif config.alpha:
         terms.append(f"alpha {config.alpha:g} ({config.matching})")
     if config.inbetween_weight:
         terms.append(f"in-between likelihood {config.inbetween_weight:g}")
@@ -203,8 +206,7 @@ def markdown_table(results, gaps):
         lines.append("| " + " | ".join(cells) + " |")
     empty = [""] * len(measured)
     errors = [
-        f"{1e4 * result['reconstruction'][result['split']]['mse']:.2f}"
-        for result in results.values()
+        _scaled(result["reconstruction"][result["split"]]["mse"]) for result in results.values()
     ]
     lines.append("| reconstruction, MSE x 1e4 | | " + " | ".join([*errors, *empty]) + " |")
     for what, key in (("training", "train_seconds"), ("whole command", "total_seconds")):
@@ -221,6 +223,10 @@ def _cell(found):
     timing = found.get("timing_error_degrees")
     timing = f"{found['timing_error']:.2f} frames" if timing is None else f"{timing:.2f}°"
     return f"{found['hit_rate']:.2f}, {timing}, {1e4 * found['mse']:.2f}"
+
+
+def _scaled(mse):
+    return "-" if mse is None else f"{1e4 * mse:.2f}"
 
 
 def _minutes(seconds):
@@ -245,7 +251,7 @@ def _metrics(run_dir, split):
 
 def _check_whole(found):
     """Raises `KeyError` or `TypeError` if something is missing that the table shows."""
-    found["reconstruction"][found["split"]]["mse"] + 0.0
+    _scaled(found["reconstruction"][found["split"]]["mse"])
     for row in found["inbetween"]:
         row["gap"] + row["t"] + row["pairs"], row["gap_label"]
         for measures in [row["methods"]["latent"], *row["methods"].values()]:

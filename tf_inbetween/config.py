@@ -48,7 +48,16 @@ class Config:
     max_gap: float = _setting(120.0, "Largest gap between the outer frames of a triplet.")
     gap_warmup_steps: int = _setting(0, "Steps over which the largest gap grows from min_gap.")
 
-    network: str = _setting("conv", "Encoder and decoder: a row of tf_inbetween.networks.NETWORKS.")
+    model: str = _setting(
+        "vae",
+        "vae; autoencoder: latents that are points, no prior; acai: that with a critic of its "
+        "interpolants. --alpha, --matching and --prior_weight are the vae's alone.",
+    )
+    network: str = _setting(
+        "conv",
+        "conv: encoder and decoder; pixel_unet: a U-Net from both frames and t to the frame "
+        "between, without latents.",
+    )
     latent_dim: int = _setting(8, "Dimensions of the latent space.")
     widths: tuple[int, ...] = _setting(
         (32, 64, 128, 256), "Channels of the encoder's stride-2 convolutions; mirrored to decode."
@@ -66,7 +75,12 @@ class Config:
     )
     matching_samples: int = _setting(8, "Monte Carlo samples of --matching=mixture.")
     prior_weight: float = _setting(1.0, "Weight of KL(q(x) || N(0, I)); 1 is the ELBO.")
+    path: str = _setting(
+        "straight",
+        "From one latent to another: straight, or curved, a learned bend of the chord.",
+    )
     inbetween_weight: float = _setting(1.0, "Weight of the in-between likelihood; 0: paper alone.")
+    critic_weight: float = _setting(0.5, "Weight of the critic in --model=acai, its lambda.")
 
     steps: int = _setting(4000, "Optimizer steps.")
     steps_per_epoch: int = _setting(200, "Steps between validations and checkpoints.")
@@ -109,6 +123,11 @@ class Config:
                 f"--widths={_join(self.widths)}: {len(self.widths)} halvings do not divide "
                 f"--image_size={self.image_size}"
             )
+        if self.path == "curved" and not self.inbetween_weight:
+            raise InputError(
+                "--path=curved: is learned from the in-between likelihood; --inbetween_weight=0 "
+                "has none"
+            )
         if self.inbetweens_per_clip > self.triplets_per_clip:
             raise InputError(
                 f"--inbetweens_per_clip={self.inbetweens_per_clip}: must be at most "
@@ -144,6 +163,7 @@ _LOWER_BOUNDS = {
     "matching_samples": 1,
     "prior_weight": 0,
     "inbetween_weight": 0,
+    "critic_weight": 0,
     "steps": 1,
     "steps_per_epoch": 1,
     "validation_steps": 1,

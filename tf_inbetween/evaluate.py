@@ -87,8 +87,8 @@ def evaluate(run_dir, split="test", pairs=PAIRS, data_dir=""):
         "train_seconds": round(train_seconds, 1),
         "total_seconds": _total_seconds(metrics_path),
         "loss": {
-            "alpha": config.alpha,
-            "matching": config.matching,
+            "alpha": config.alpha if model.has_posteriors else None,
+            "matching": config.matching if model.has_posteriors else None,
             "likelihood": config.likelihood,
             "inbetween_weight": config.inbetween_weight,
         },
@@ -111,10 +111,14 @@ def path_of_metrics(run_dir, split):
 def reconstruction(model, clips, read):
     """MSE, PSNR, SSIM and ELBO (nats per frame) of every n-th frame and its reconstruction.
 
+    What the model has not is None: all of it without latents, the ELBO without posteriors.
+
     Args:
-        model: a `TripletVAE`.
+        model: of a run.
         clips, read: as for `inbetween`. About 2000 to 4000 frames of all are taken, or all.
     """
+    if not model.has_latents:
+        return dict.fromkeys(("mse", "psnr", "ssim", "elbo"))
     lengths = np.array([clip.length for clip in clips])
     step = max(lengths.sum() // _RECONSTRUCTED, 1)
     if step % lengths[0] == 0:
@@ -135,8 +139,12 @@ def reconstruction(model, clips, read):
         rows["mse"].append(metrics.mse(drawn, truth))
         rows["psnr"].append(metrics.psnr(drawn, truth))
         rows["ssim"].append(metrics.ssim(drawn, truth))
-        rows["elbo"].append(model.elbo(truth, seed=[0, i]).numpy())
-    return {name: float(np.mean(np.concatenate(values))) for name, values in rows.items()}
+        if model.has_posteriors:
+            rows["elbo"].append(model.elbo(truth, seed=[0, i]).numpy())
+    return {
+        name: float(np.mean(np.concatenate(values))) if values else None
+        for name, values in rows.items()
+    }
 
 
 def inbetween(methods, clips, read, gaps, pairs, unit):
@@ -351,6 +359,8 @@ def _report(result):
                 f"{error} {found['hit_rate']:8.3f}"
             )
     for split, found in result["reconstruction"].items():
+        if found["mse"] is None:
+            continue
         print(f"reconstruction, {split}: MSE x 1e4 {1e4 * found['mse']:.2f}")
 
 

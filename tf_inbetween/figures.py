@@ -92,19 +92,11 @@ def error_by_gap(path, rows):
 def draw_all(folder, model, methods, builder, clip, result):
     """Draws the five pictures of an evaluated run into `folder`, and frames to try the model on.
 
+    Of a model without latents there is no reconstruction and no picture of the latent means.
     `clip` is to be long enough for every gap in `result`, what metrics.json holds.
     """
     frames = to_float(clip.frames).numpy()
     metadata = builder.info.metadata
-
-    reconstruction_rows, labels = [], []
-    for split in result["reconstruction"]:
-        (first,) = read_clips(builder, split, [0])
-        places = np.linspace(0, first.length - 1, _COLUMNS).astype(int)
-        truth = to_float(first.frames[places]).numpy()
-        reconstruction_rows += [truth, model.reconstruct(truth).numpy()]
-        labels += [f"{split}\ntruth", f"{split}\nreconstructed"]
-    labelled_grid(folder / "reconstruction.png", reconstruction_rows, labels)
 
     inbetween_grid(folder / "inbetween.png", methods, clip, result["inbetween"])
     gap = result["inbetween"][-1]["gap"]
@@ -116,13 +108,25 @@ def draw_all(folder, model, methods, builder, clip, result):
         place = i * len(frames) // _SAMPLES
         images.write_frames(folder / "samples" / f"{i:02}.png", frames[[place]])
 
+    error_by_gap(folder / "error_by_gap.png", result["inbetween"])
+    if not model.has_latents:
+        return
+
+    reconstruction_rows, labels = [], []
+    for split in result["reconstruction"]:
+        (first,) = read_clips(builder, split, [0])
+        places = np.linspace(0, first.length - 1, _COLUMNS).astype(int)
+        truth = to_float(first.frames[places]).numpy()
+        reconstruction_rows += [truth, model.reconstruct(truth).numpy()]
+        labels += [f"{split}\ntruth", f"{split}\nreconstructed"]
+    labelled_grid(folder / "reconstruction.png", reconstruction_rows, labels)
+
     means = np.concatenate(
         [model.encode(frames[i : i + 100]).mean() for i in range(0, len(frames), 100)]
     )
     unit = metadata["gap_unit"]
     pose_label = metadata["pose_names"][0] + (f", {unit}" if unit else "")
     latent_pca(folder / "latent_pca.png", means, clip.pose[:, 0], pose_label, clip.closed)
-    error_by_gap(folder / "error_by_gap.png", result["inbetween"])
 
 
 def inbetween_grid(path, methods, clip, rows):

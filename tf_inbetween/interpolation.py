@@ -12,10 +12,13 @@ def lerp(z0, z2, t):
     return (1 - t) * z0 + t * z2
 
 
-def piecewise_linear(z, t):
-    """Straight lines from each latent to the next: z [M, Z] and t [K] in [0, M-1] -> [K, Z]."""
+def piecewise_linear(z, t, join=lerp):
+    """Straight lines from each latent to the next: z [M, Z] and t [K] in [0, M-1] -> [K, Z].
+
+    Another function for `join` joins each latent to the next in another way.
+    """
     i, u = _place(z, t)
-    return lerp(tf.gather(z, i), tf.gather(z, i + 1), u)
+    return join(tf.gather(z, i), tf.gather(z, i + 1), u)
 
 
 def catmull_rom(z, t):

@@ -27,6 +27,9 @@ from tf_inbetween.files import write_json, written_whole
 
 FORMAT = 1  # Of the directory; a change that old code cannot read raises it.
 
+# Flags that runs of before do not have: what those did is the default.
+_ADDED = ("model", "path", "critic_weight")
+
 _PACKAGES = (
     "tf_inbetween",
     "tensorflow",
@@ -83,7 +86,10 @@ def load_config(run_dir):
 
 
 def load_model(run_dir):
-    """The trained `TripletVAE` of a run. Raises `InputError` where there is none that loads."""
+    """The trained model of a run, a `TripletModel`.
+
+    Raises `InputError` where there is none that loads.
+    """
     path = Path(run_dir) / "model.keras"
     if not path.is_file():
         raise InputError(f"{path}: missing; the training has not saved a model there")
@@ -129,8 +135,8 @@ def _read_flags(run_dir):
         name, _, text = line.removeprefix("--").partition("=")
         values[name] = text
     fields = {field.name: field for field in dataclasses.fields(Config)}
-    if set(values) != set(fields):
-        odd = sorted(set(values) ^ set(fields))
+    odd = sorted((set(values) ^ set(fields)) - set(_ADDED))
+    if odd:
         raise InputError(
             f"{run_dir}/flags.txt: written by another version of tf_inbetween; "
             f"flags that differ: {', '.join(odd)}"

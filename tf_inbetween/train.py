@@ -17,15 +17,20 @@ import tensorflow as tf
 from absl import flags
 
 from tf_inbetween import command_line, optimizers, run_directory, strategies
+from tf_inbetween.autoencoders import ACAI, Autoencoder
 from tf_inbetween.callbacks import Progress, SaveProgress, StopOnBadNumbers, Summaries
 from tf_inbetween.checkpoints import Checkpoints, progress
-from tf_inbetween.config import InputError
+from tf_inbetween.config import InputError, lookup
 from tf_inbetween.data import batches, outlines, prepare, read_clips
 from tf_inbetween.evaluate import PAIRS, evaluate, fitting_gaps
 from tf_inbetween.files import write_json
 from tf_inbetween.models import TripletVAE
+from tf_inbetween.networks import NETWORKS, PIXEL_NETWORKS
+from tf_inbetween.pixels import PixelModel
 
 FLAGS = flags.FLAGS
+
+MODELS = {"vae": TripletVAE, "autoencoder": Autoencoder, "acai": ACAI}
 
 
 def define_flags():
@@ -88,6 +93,11 @@ def train(config, judged=False, strategy=None):
         tf.config.experimental.enable_op_determinism()
     with strategy.scope():
         model = build_model(config, strategy)
+    if distributed and not model.distributable:
+        raise InputError(
+            f"--model={config.model} --network={config.network}: trains on a single device; "
+            "--strategy=single"
+        )
     builder = strategies.chief_first(strategy, lambda: prepare(config))
     checkpoint_dir = Path(config.run_dir) / "checkpoints"
     start, _ = progress(checkpoint_dir)
@@ -160,20 +170,22 @@ def _folder(config, model, chief):
     All of them have to save and draw, because some of what is read for it is summed over replicas.
     """
     if chief:
-        yield run_directory.start(config, model.encoder.dtype_policy.name)
+        yield run_directory.start(config, model.dtype_policy.name)
     else:
         with tempfile.TemporaryDirectory() as folder:
             yield Path(folder)
 
 
 def build_model(config, strategy=None):
-    """The compiled `TripletVAE` of `config`: its optimizer, a linear warm-up and a cosine decay.
+    """The compiled model of `config`: its optimizer, a linear warm-up and a cosine decay.
 
-    `strategy`: the one in whose scope this is called; None for a single device.
+    `strategy`: the one in whose scope this is called; None for a single device. Raises `InputError`
+    for unknown names and those that do not go together.
     """
+    kind = model_class(config)
     keras.config.set_dtype_policy(choose_precision(config.precision))
     try:
-        model = TripletVAE.build_from(config)
+        model = kind.build_from(config)
     finally:
         keras.config.set_dtype_policy("float32")
     warmup = min(config.learning_rate_warmup_steps, config.steps - 1)
@@ -193,6 +205,17 @@ def build_model(config, strategy=None):
         steps_per_execution=config.steps_per_execution,
     )
     return model
+
+
+def model_class(config):
+    """The class of a `Config`'s model. Raises `InputError` for an unknown model or network."""
+    kind = lookup(MODELS, config.model, "model")
+    lookup(NETWORKS | PIXEL_NETWORKS, config.network, "network")
+    if config.network not in PIXEL_NETWORKS:
+        return kind
+    if kind is not TripletVAE:
+        raise InputError(f"--model={config.model}: --network={config.network} has no latents")
+    return PixelModel
 
 
 def choose_precision(precision):
