@@ -60,6 +60,18 @@ def read_tls(certificate, key):
     return Tls(context, *pem)
 
 
+def check_authority(path):
+    """Raises `InputError` unless `path` is a PEM file of certificates that a client can trust."""
+    try:
+        ssl.create_default_context(cafile=path)
+    except ssl.SSLError as error:
+        raise InputError(
+            f"--ca_certificate={path}: not a certificate in PEM: {one_line(error)}"
+        ) from None
+    except OSError as error:
+        raise InputError(f"--ca_certificate={path}: {error.strerror}") from None
+
+
 def read_token(path):
     """Reads the token that a client has to show; None if `path` is None.
 

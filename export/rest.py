@@ -21,10 +21,10 @@ from aiohttp import web
 from google.protobuf import json_format
 from tensorflow_serving.apis import get_model_metadata_pb2, model_pb2
 
-from export import tensors
+from export import openapi, tensors
 from export.command_line import InputError, one_line
 from export.errors import ServingError, from_exception, invalid
-from export.servables import UnknownSignature
+from export.servables import UnknownSignature, is_within
 
 _PREDICTION = re.compile(
     r"/v1/models/([^/:]+)(?:/versions/([0-9]+)|/labels/([^/:]+))?:(classify|regress|predict)",
@@ -53,7 +53,9 @@ _PAGE_POLICY = (
 )
 
 # Slow clients hold their connection so long and no longer.
-_HEADER_S = 20.0  # For the head of a request to arrive, or the first one's first byte.
+_HEADER_S = (
+    20.0  # For TLS to be agreed on, for the first request's head to arrive, for any other's.
+)
 _BODY_S = 60.0  # For a whole body to arrive.
 _WRITE_S = 60.0  # For the client to take a whole answer.
 _IDLE_S = 75.0  # Until a connection without a request is closed.
@@ -96,7 +98,7 @@ class _Connection(web.RequestHandler):
         transport.set_write_buffer_limits(0)  # Any byte that waits starts the clock.
         if len(self._manager.connections) > self._max_connections:
             message = (
-                f"{self._max_connections} connections are open, the server's --max_connections"
+                f"more than {self._max_connections} connections, the server's --max_connections"
             )
             body = json.dumps({"error": message}).encode()
             head = "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\n"
@@ -226,7 +228,7 @@ class RestServer:
         self._demo = demo
         # A document in Python is some twenty times as large as in JSON: not many at a time.
         self._parsing = asyncio.Semaphore(os.cpu_count() or 1)
-        self._runner = None
+        self._server = self._runner = None
         self._stopping = False
 
     async def start(self, host, port):
@@ -250,17 +252,25 @@ class RestServer:
         self._runner = web.ServerRunner(connections, shutdown_timeout=self._grace_s)
         await self._runner.setup()
         try:
-            context = self._tls and self._tls.context
-            await web.TCPSite(self._runner, host, port, ssl_context=context).start()
+            # A site of aiohttp's has no limit for the handshake.
+            self._server = await loop.create_server(
+                connections,
+                host,
+                port,
+                ssl=self._tls and self._tls.context,
+                ssl_handshake_timeout=_HEADER_S if self._tls else None,
+            )
         except OSError as error:
             await self._runner.cleanup()
             reason = "is in use" if error.errno == errno.EADDRINUSE else one_line(error)
             raise InputError(f"--rest_api_port={port} on {host}: {reason}") from None
-        return self._runner.addresses[0][1]
+        return self._server.sockets[0].getsockname()[1]
 
     async def stop(self):
         """Stops listening, and waits for requests that run."""
         self._stopping = True
+        if self._server:
+            self._server.close()
         if self._runner:
             await self._runner.cleanup()
 
@@ -451,6 +461,14 @@ class RestServer:
         """The content and its type at another path outside the API; None if there is nothing."""
         if path == self._metrics_path:
             return self._metrics.page(), "text/plain"
+        if path == "/openapi.json":
+            description = openapi.describe(
+                self._predictor,
+                metrics_path=self._metrics_path,
+                demo=self._demo,
+                wants_token=self._admission.wants_token,
+            )
+            return json.dumps(description).encode(), "application/json"
         if self._demo and path == "/samples.json":
             listed = {"model": self._predictor.name, "samples": sorted(self._samples())}
             return json.dumps(listed).encode(), "application/json"
@@ -460,8 +478,9 @@ class RestServer:
         return None
 
     def _samples(self):
-        folder = self._predictor.newest().path / _SAMPLES
-        return {file.name: file for file in folder.glob("*.png") if file.is_file()}
+        version = self._predictor.newest().path
+        files = (version / _SAMPLES).glob("*.png")
+        return {f.name: f for f in files if f.is_file() and is_within(version, f)}
 
 
 def _content(file):

@@ -28,6 +28,7 @@ _MODEL_SERVICE = "tensorflow.serving.ModelService"
 _HEALTH_SERVICE = "grpc.health.v1.Health"
 
 # Slow clients hold a call so long and no longer.
+_HANDSHAKE_S = 20.0  # For TLS and HTTP/2 to be agreed on.
 _REQUEST_S = 60.0  # For a whole request to arrive.
 _WRITE_S = 60.0  # For the client to take the answer.
 _MAX_STREAMS = 128  # Calls of one connection at a time.
@@ -69,7 +70,10 @@ class RpcServer:
             "grpc.http2.min_ping_interval_without_data_ms": 10_000,
             "grpc.max_allowed_incoming_connections": max_connections,
             "grpc.max_concurrent_streams": _MAX_STREAMS,
-            "grpc.server_handshake_timeout_ms": 20_000,
+            "grpc.server_handshake_timeout_ms": int(_HANDSHAKE_S * 1000),
+            # Clients open another; one that takes no answers does not keep them for ever.
+            "grpc.max_connection_age_ms": 600_000,
+            "grpc.max_connection_age_grace_ms": 120_000,
         }
         self._predictor = predictor
         self._metrics = metrics

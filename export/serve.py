@@ -242,11 +242,16 @@ def _is_loopback(host):
         return host == "localhost"
 
 
+def _print(line):
+    # The name of a file need not be text.
+    print(line.encode(errors="backslashreplace").decode(), flush=True)
+
+
 async def _serve(options):
     stopping = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
-    server = Server(options, lambda line: print(line, flush=True))
+    server = Server(options, _print)
     started = asyncio.create_task(server.start())
     stopped = asyncio.create_task(stopping.wait())
     try:

@@ -223,10 +223,12 @@ class Toy(tf.Module):
             return {"path": tf.identity(path)}
 
 
-def write_toy(path, plus=3.0):
+QUICK = ("pair", "strings", "checked", "sequence", "types", "any_rank")
+
+
+def write_toy(path, plus=3.0, names=(*QUICK, "halves", "wait")):
     """Writes a version of `Toy` into the folder `path`."""
     toy = Toy(plus)
-    names = ("pair", "strings", "checked", "sequence", "types", "halves", "any_rank", "wait")
     signatures = {"serving_default": toy.half_plus}
     signatures.update((name, getattr(toy, name)) for name in names)
     tf.saved_model.save(toy, str(path), signatures=signatures)
@@ -238,6 +240,14 @@ def toy_versions(tmp_path_factory):
     folder = tmp_path_factory.mktemp("toys") / "toy"
     write_toy(folder / "123", 3.0)
     write_toy(folder / "124", 4.0)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def quick_toy(tmp_path_factory):
+    """A version of the toy whose signatures answer at once, whatever they are asked."""
+    folder = tmp_path_factory.mktemp("toys") / "quick"
+    write_toy(folder, names=QUICK)
     return folder
 
 
