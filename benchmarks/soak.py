@@ -1,10 +1,10 @@
 """The local server under full load for minutes: does its memory stay flat?
 
-    python -m benchmarks.soak --model_dir=models/teapot --seconds=600 --output=docs/results/soak.json
+    python -m benchmarks.soak --model_dir=models/teapot --output=docs/results/soak.json
 
 Clients over REST and gRPC ask without a pause, for frames and for sequences; among them are some
-whose requests are wrong, and some that go away before they are answered. The memory of the server is
-looked at every second. The exit code is 1 if it grows, or if anything was answered as it should
+whose requests are wrong, and some that go away before they are answered. The memory of the server
+is looked at every second. The exit code is 1 if it grows, or if anything was answered as it should
 not have been.
 """
 
@@ -133,7 +133,10 @@ async def _load(where, first, second, clients, seconds):
 
 @contextlib.asynccontextmanager
 async def _rest(where):
-    """A function of a signature and its inputs: whether the server answered or refused, over REST."""
+    """A function of a signature and its inputs that asks over REST.
+
+    It returns True if the server answered, False if it refused, None for anything else.
+    """
     import base64
 
     import aiohttp

@@ -243,8 +243,11 @@ def _is_loopback(host):
 
 
 def _print(line):
-    # The name of a file need not be text.
-    print(line.encode(errors="backslashreplace").decode(), flush=True)
+    """Prints a line, in which the name of a file need not be text, if anyone still reads."""
+    try:
+        print(line.encode(errors="backslashreplace").decode(), flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 async def _serve(options):
@@ -259,7 +262,7 @@ async def _serve(options):
         if started.done():
             started.result()
             await stopped
-        print("stopping", flush=True)
+        _print("stopping")
     finally:
         started.cancel()
         await server.stop()

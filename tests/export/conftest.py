@@ -210,6 +210,10 @@ class Toy(tf.Module):
     def any_rank(self, x):
         return {"y": 1 / tf.reduce_sum(x)}
 
+    @tf.function(input_signature=[tf.TensorSpec(None, tf.float32, "x")])
+    def count(self, x):
+        return {"values": tf.size(x)}
+
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, "path")])
     def wait(self, path):
         # The graph itself looks for the file, so that a test decides when a request ends. What it
@@ -223,10 +227,10 @@ class Toy(tf.Module):
             return {"path": tf.identity(path)}
 
 
-QUICK = ("pair", "strings", "checked", "sequence", "types", "any_rank")
+QUICK = ("pair", "strings", "checked", "sequence", "types", "count")
 
 
-def write_toy(path, plus=3.0, names=(*QUICK, "halves", "wait")):
+def write_toy(path, plus=3.0, names=(*QUICK, "any_rank", "halves", "wait")):
     """Writes a version of `Toy` into the folder `path`."""
     toy = Toy(plus)
     signatures = {"serving_default": toy.half_plus}

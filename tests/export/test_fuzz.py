@@ -51,8 +51,9 @@ class Process:
                 break
 
     def memory_mib(self):
+        """The most that it ever had."""
         status = Path(f"/proc/{self.process.pid}/status").read_text()
-        return int(status.partition("VmRSS:")[2].split()[0]) / 1024
+        return int(status.partition("VmHWM:")[2].split()[0]) / 1024
 
 
 @pytest.fixture(scope="module")
@@ -99,7 +100,7 @@ def requests(draw):
     """A PredictRequest of the toy's that is well formed, and else anything."""
     request = predict_pb2.PredictRequest()
     request.model_spec.name = draw(st.sampled_from(["toy", "toy", "toy", "", "other", "../toy"]))
-    signatures = ["", "pair", "strings", "checked", "sequence", "types", "any_rank", "none"]
+    signatures = ["", "pair", "strings", "checked", "sequence", "types", "count", "none"]
     request.model_spec.signature_name = draw(st.sampled_from(signatures))
     if draw(st.booleans()):
         request.model_spec.version.value = draw(st.integers(-(2**63), 2**63 - 1))
@@ -184,10 +185,10 @@ def test_many_bytes_over_grpc(server):
 
 
 def test_a_bomb_over_grpc(server):
-    """A gigabyte of zeros is a megabyte when it is packed."""
+    """Packed, 256 MiB of zeros are 256 KiB, which is less than a request may have."""
     request = predict_pb2.PredictRequest()
     request.model_spec.name = "toy"
-    request.inputs["x"].tensor_content = bytes(1 << 30)
+    request.inputs["x"].tensor_content = bytes(1 << 28)
     before = server.memory_mib()
     options = [("grpc.max_send_message_length", -1)]
     with grpc.insecure_channel(server.grpc, options, grpc.Compression.Gzip) as channel:
@@ -195,7 +196,7 @@ def test_a_bomb_over_grpc(server):
         with pytest.raises(grpc.RpcError) as caught:
             stub.Predict(request, timeout=60)
         assert caught.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
-        assert server.memory_mib() - before < MAX_GROWTH_MIB
+        assert server.memory_mib() - before < 64
 
 
 def test_the_description_says_what_there_is(server):
@@ -244,14 +245,14 @@ def test_the_description_says_what_there_is(server):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 def test_rest_against_its_description(server, seed, tmp_path):
     before = server.memory_mib()
     command = [
         *(sys.executable, "-m", "schemathesis.cli", "run", f"{server.url}/openapi.json"),
         "--checks=not_a_server_error,status_code_conformance,content_type_conformance,"
         "response_schema_conformance,response_headers_conformance",
-        *("--phases=examples,coverage,fuzzing", "--mode=all", "--max-examples=300"),
+        *("--phases=examples,coverage,fuzzing", "--mode=all", "--max-examples=200"),
         *(f"--seed={seed}", "--request-timeout=20", "--generation-database=none"),
         *("--suppress-health-check=all", "--continue-on-failure", "--no-color"),
     ]

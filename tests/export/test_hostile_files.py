@@ -193,10 +193,10 @@ def test_a_folder_whose_name_is_no_text(quick_toy, tmp_path, name):
 
 @pytest.mark.slow
 def test_a_folder_whose_name_is_no_text_is_served_under_another(quick_toy, tmp_path):
-    folder = os.fsencode(tmp_path) + b"/\xff"
-    shutil.copytree(quick_toy, folder + b"/1")
-    os.mkdir(folder + b"/2")
-    command = [sys.executable, "-m", "export.serve", b"--model_dir=" + folder, "--model_name=toy"]
+    folder = tmp_path / "\udcff"
+    shutil.copytree(quick_toy, folder / "1")
+    (folder / "2").mkdir()
+    command = [sys.executable, "-m", "export.serve", f"--model_dir={folder}", "--model_name=toy"]
     command += ["--rest_api_port=0", "--port=0"]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         lines = [process.stdout.readline() for _ in range(3)]

@@ -1,6 +1,7 @@
 """The command itself: a process that starts, says where it is, and stops with care."""
 
 import concurrent.futures
+import contextlib
 import http.client
 import json
 import re
@@ -10,6 +11,8 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.error
+import urllib.request
 from pathlib import Path
 
 import grpc
@@ -189,6 +192,27 @@ command_line.run(serve.main)
         process.signal(signal.SIGTERM)
         assert process.end() == (0, "stopping\n")
         assert isinstance(running.exception(), http.client.HTTPException | OSError)
+
+
+@pytest.mark.slow
+def test_it_outlives_those_who_read_what_it_says(toy_versions, tmp_path):
+    folder = tmp_path / MODEL
+    shutil.copytree(toy_versions / "123", folder / "123")
+    options = {"rest_api_port": 0, "port": 0, "file_system_poll_wait_seconds": 0.05}
+    with Process(command(model_dir=folder, **options)) as process:
+        process._process.stdout.close()
+        for number in ("124", "125"):  # It says so of each, to nobody.
+            shutil.copytree(toy_versions / "124", tmp_path / number)
+            (tmp_path / number).rename(folder / number)
+            while True:
+                path = f"http://127.0.0.1:{process.rest}/v1/models/{MODEL}/versions/{number}"
+                with contextlib.suppress(urllib.error.HTTPError):
+                    with urllib.request.urlopen(path) as answer:
+                        if "AVAILABLE" in answer.read().decode():
+                            break
+                time.sleep(0.05)
+        process.signal(signal.SIGTERM)
+        assert process._process.wait(60) == 0
 
 
 @pytest.mark.parametrize(
