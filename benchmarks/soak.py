@@ -159,7 +159,7 @@ async def _rest(where):
                     content = await answer.read()
             except (TimeoutError, aiohttp.ClientError):
                 return None
-            if answer.status == 400 and b"must lie in" in content:
+            if answer.status == 400:
                 return False
             return True if answer.status == 200 and b"b64" in content else None
 

@@ -1,7 +1,6 @@
 """The command itself: a process that starts, says where it is, and stops with care."""
 
 import concurrent.futures
-import contextlib
 import http.client
 import json
 import re
@@ -11,13 +10,12 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
 from pathlib import Path
 
 import grpc
 import numpy as np
 import pytest
+import requests
 import tensorflow as tf
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
@@ -204,12 +202,8 @@ def test_it_outlives_those_who_read_what_it_says(toy_versions, tmp_path):
         for number in ("124", "125"):  # It says so of each, to nobody.
             shutil.copytree(toy_versions / "124", tmp_path / number)
             (tmp_path / number).rename(folder / number)
-            while True:
-                path = f"http://127.0.0.1:{process.rest}/v1/models/{MODEL}/versions/{number}"
-                with contextlib.suppress(urllib.error.HTTPError):
-                    with urllib.request.urlopen(path) as answer:
-                        if "AVAILABLE" in answer.read().decode():
-                            break
+            path = f"http://127.0.0.1:{process.rest}/v1/models/{MODEL}/versions/{number}"
+            while "AVAILABLE" not in requests.get(path, timeout=60).text:
                 time.sleep(0.05)
         process.signal(signal.SIGTERM)
         assert process._process.wait(60) == 0
