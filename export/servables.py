@@ -217,6 +217,11 @@ class Manager:
 
     def __init__(self, model_dir, name=None, report=print):
         self._dir = Path(model_dir)
+        try:
+            str(self._dir.resolve()).encode()
+        except UnicodeEncodeError:
+            path = ascii(str(self._dir))
+            raise InputError(f"{path}: TensorFlow reads only paths that are UTF-8") from None
         self._wanted_name = name
         self._config_path = self._dir / "models.config"
         self._config_files = None
