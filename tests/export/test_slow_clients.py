@@ -77,6 +77,7 @@ def test_a_head_that_trickles(server):
         assert trickle(connection, b"GET / HTTP/1.1\r\nX: " + b"x" * 1000) == b""
 
 
+@pytest.mark.slow
 def test_a_second_head_that_trickles(server):
     with connect(server.port) as connection:
         connection.sendall((HEAD % len(SMALL)).encode() + SMALL)
@@ -84,6 +85,7 @@ def test_a_second_head_that_trickles(server):
         assert trickle(connection, b"GET / HTTP/1.1\r\nX: " + b"x" * 1000) == b""
 
 
+@pytest.mark.slow
 def test_a_connection_may_rest_between_requests(server):
     with connect(server.port) as connection:
         for _ in range(2):
@@ -124,6 +126,7 @@ def test_an_answer_that_nobody_takes(server, monkeypatch):
         eventually(lambda: admission._buffered == 0)
 
 
+@pytest.mark.slow
 def test_the_quick_do_not_wait_for_the_slow(server):
     with contextlib.ExitStack() as stack:
         for i in range(150):
@@ -136,6 +139,7 @@ def test_the_quick_do_not_wait_for_the_slow(server):
         eventually(lambda: not open_connections(server))
 
 
+@pytest.mark.slow
 def test_a_handshake_that_never_comes(toy_dir, run_server, tmp_path, monkeypatch):
     monkeypatch.setattr(rest, "_HEADER_S", LIMIT_S)
     monkeypatch.setattr(rpc, "_HANDSHAKE_S", LIMIT_S)
