@@ -27,8 +27,8 @@ from tf_inbetween.files import write_json, written_whole
 
 FORMAT = 1  # Of the directory; a change that old code cannot read raises it.
 
-# Flags that runs of before do not have: what those did is the default.
-_ADDED = ("model", "path", "critic_weight")
+# Flags that runs of before do not have, and what those did.
+_ADDED = {"model": "vae", "path": "straight", "critic_weight": "0.5", "optimizer": "adam"}
 
 _PACKAGES = (
     "tf_inbetween",
@@ -128,14 +128,14 @@ def _flag_lines(config):
 
 
 def _read_flags(run_dir):
-    values = {}
+    values = dict(_ADDED)
     for line in (run_dir / "flags.txt").read_text().splitlines():
         if not line.startswith("--"):
             continue  # a comment
         name, _, text = line.removeprefix("--").partition("=")
         values[name] = text
     fields = {field.name: field for field in dataclasses.fields(Config)}
-    odd = sorted((set(values) ^ set(fields)) - set(_ADDED))
+    odd = sorted(set(values) ^ set(fields))
     if odd:
         raise InputError(
             f"{run_dir}/flags.txt: written by another version of tf_inbetween; "
