@@ -10,7 +10,7 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 from tf_inbetween import distributions, interpolation, losses
-from tf_inbetween.config import lookup
+from tf_inbetween.config import InputError, lookup
 from tf_inbetween.matching import MATCHINGS
 from tf_inbetween.networks import NETWORKS
 
@@ -31,6 +31,26 @@ def _on_any_batch(network, inputs):
     extra = tf.zeros([tf.cast(rows == 0, tf.int32), *inputs.shape[1:]], inputs.dtype)
     outputs = network(tf.concat([inputs, extra], axis=0))
     return tf.nest.map_structure(lambda output: output[:rows], outputs)
+
+
+def finite_terms(terms, step, validating):
+    """An operation that fails unless all scalars of `terms`, {name: float32 []}, are finite.
+
+    Its message names the step, counted from 1, and those that are not: "step 14: matching_kl became
+    NaN or infinite"; where `validating`, the steps that are done, and the names begin with "val_".
+    """
+    names = [f"val_{name}" if validating else name for name in terms]
+    good = tf.math.is_finite(tf.stack(list(terms.values())))
+    bad = tf.strings.reduce_join(tf.boolean_mask(names, ~good), separator=", ")
+    number = tf.strings.as_string(step if validating else step + 1)
+    said = tf.strings.join(["step ", number, ": ", bad, " became NaN or infinite"])
+    return tf.debugging.Assert(tf.reduce_all(good), [said])
+
+
+def _check_finite(what, values):
+    """Raises `InputError` for NaN or infinity. In a graph, as that of an export, does nothing."""
+    if tf.executing_eagerly() and not tf.reduce_all(tf.math.is_finite(values)):
+        raise InputError(f"{what}: has values that are NaN or infinite")
 
 
 def _replicas():
@@ -130,11 +150,19 @@ class TripletVAE(keras.Model):
     # ---- drawing --------------------------------------------------------------------------------
 
     def encode(self, frames):
-        """The posteriors q(z|x) of frames [N, H, W, C] in [0, 1]: a distribution, event [Z]."""
+        """The posteriors q(z|x) of frames [N, H, W, C] in [0, 1]: a distribution, event [Z].
+
+        Raises `InputError` for frames with NaN or infinity in them, if called eagerly.
+        """
+        _check_finite("frames", frames)
         return distributions.gaussian(*self._run_encoder(frames))
 
     def decode(self, latents):
-        """The means of p(x|z) for latents [N, Z]: frames [N, H, W, C], clipped to [0, 1]."""
+        """The means of p(x|z) for latents [N, Z]: frames [N, H, W, C], clipped to [0, 1].
+
+        Raises `InputError` for latents with NaN or infinity in them, if called eagerly.
+        """
+        _check_finite("latents", latents)
         p = self._likelihood(self._run_decoder(latents), self.scale)
         return tf.clip_by_value(p.mean(), 0.0, 1.0)
 
@@ -233,6 +261,11 @@ class TripletVAE(keras.Model):
         """The loss of `losses.triplet_loss` for the batch `x` and what `call` made of it."""
         del y, sample_weight
         loss, shown = self.loss_and_terms(x, y_pred, training)
+        # Those of the loss, and what they are made of: where this broke, the weights did.
+        judged = {"latents": tf.reduce_sum(y_pred["mean"] + y_pred["stddev"])}
+        judged |= {name: shown[name] for name in _TERMS}
+        with tf.control_dependencies([finite_terms(judged, self._step(), not training)]):
+            loss = tf.identity(loss)
         for name, value in shown.items():
             self._means[name].update_state(value)
         return loss / _replicas()  # Keras sums the gradients of the replicas.
