@@ -95,8 +95,8 @@ def evaluate(run_dir, split="test", pairs=PAIRS, data_dir=""):
         "inbetween": rows,
         "path": path(model, clip, rows[-1]["gap"]),
     }
-    run_directory.load_config(run_dir)  # Gone by now, it must not be made anew without its flags.
     figures.draw_all(run_dir / "figures" / part, model, methods, builder, clip, result)
+    run_directory.load_config(run_dir)  # It may be gone by now, and metrics alone are no run.
     # Last: where it is, all of the evaluation is.
     write_checked_json(metrics_path, result)
     _report(result)

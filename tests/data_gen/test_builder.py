@@ -92,7 +92,6 @@ def test_metadata(clips):
     [
         ("metadata.json", "120.0", "124.0"),
         ("metadata.json", "{", ""),
-        ("features.json", "shape", "shaqe"),
         ("dataset_info.json", "{", "["),
     ],
 )

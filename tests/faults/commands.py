@@ -118,8 +118,10 @@ class Command:
     def complained(self):
         """What it printed to stderr, without what TensorFlow and the progress bars do."""
         text = (self._folder / ".complained").read_text(errors="replace")
-        lines = (line.rpartition("\r")[2] for line in text.splitlines())
-        return "\n".join(line for line in lines if line.startswith("error:") or "Trace" in line)
+        lines = [line.rpartition("\r")[2] for line in text.splitlines() if line.strip()]
+        if any(line.startswith("Traceback") for line in lines):
+            return f"Traceback … {lines[-1]}"
+        return "\n".join(line for line in lines if line.startswith("error:"))
 
     def wait(self, seconds=None):
         """Waits until it ends, at most so long; returns whether it has."""

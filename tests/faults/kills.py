@@ -213,10 +213,11 @@ class Workplace:
     def fresh(self, subject, name="work"):
         """An empty folder with what a command needs."""
         folder = self.root / name
+        for need in subject.needs:
+            self._make(need)  # In the same folder.
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         for need in subject.needs:
-            self._make(need)
             source = self.made / need
             (shutil.copytree if source.is_dir() else shutil.copy)(source, folder / need)
         return folder
