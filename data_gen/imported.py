@@ -403,7 +403,9 @@ def _frames(one, wanted, settings, notes, bar):
                     quick=True,
                 )
             except ValueError as error:
-                raise ValueError(f"{one.path}: {error}") from error
+                # Of a folder, which of its pictures.
+                name = getattr(picture, "filename", one.path)
+                raise ValueError(f"{name}: {error}") from error
             shown = picture
         bar.update()
         yield one.times[wanted[0]] + place / _pace(one, settings), frame

@@ -48,10 +48,10 @@ class Checkpoints:
     def restore(self):
         """Restores the newest checkpoint that is whole, if any; returns its step, or 0.
 
-        Raises `InputError` if there are checkpoints and none can be read, or it is of another
+        Of damaged ones `progress` tells. Raises `InputError` if there are checkpoints and none can be read, or it is of another
         model.
         """
-        path = newest_whole(self._directory)
+        path = newest_whole(self._directory, say=lambda line: None)
         if path is None:
             return 0
         try:
@@ -71,11 +71,12 @@ class Checkpoints:
         self._clear_away()
 
     def _clear_away(self):
-        """Removes what saves that were killed have left, and the damaged that nobody lists."""
-        kept = {Path(path).name for path in self._manager.checkpoints}
+        """Removes what killed saves have left, damaged ones that were passed over, and old ones."""
+        steps = [step for step in _steps(self._save_to) if step <= self.step]
+        kept = {f"ckpt-{step}" for step in steps[:_KEEP]}
         for path in self._save_to.glob("ckpt-*"):
             if path.name.partition(".")[0] not in kept:
-                # Unreadable leftovers are no reason to stop a training.
+                # Leftovers that cannot be removed are no reason to stop a training.
                 with contextlib.suppress(OSError):
                     shutil.rmtree(path) if path.is_dir() else path.unlink()
 
@@ -141,9 +142,14 @@ def progress(directory, say=print):
 
 def _prefixes(directory):
     """The path prefixes of all checkpoints in a folder, finished or not, the newest first."""
+    return [str(Path(directory) / f"ckpt-{step}") for step in _steps(directory)]
+
+
+def _steps(directory):
+    """The steps of all checkpoints in a folder, finished or not, falling."""
     names = {path.name.partition(".")[0] for path in Path(directory).glob("ckpt-*.*")}
-    steps = sorted(int(name[5:]) for name in names if re.fullmatch(r"ckpt-\d+", name))
-    return [str(Path(directory) / f"ckpt-{step}") for step in reversed(steps)]
+    steps = (int(name[5:]) for name in names if re.fullmatch(r"ckpt-\d+", name))
+    return sorted(steps, reverse=True)
 
 
 def _listed(directory):

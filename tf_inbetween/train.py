@@ -97,7 +97,7 @@ def train(config, judged=False, strategy=None):
         model = build_model(config, strategy)
     builder = strategies.chief_first(strategy, lambda: prepare(config))
     checkpoint_dir = Path(config.run_dir) / "checkpoints"
-    start, _ = progress(checkpoint_dir)
+    start, _ = progress(checkpoint_dir, say)
     strategies.check_agreement(strategy, config, start)
     if strategies.describe(strategy):
         print(f"strategy: {strategies.describe(strategy)}")
