@@ -48,8 +48,8 @@ class Checkpoints:
     def restore(self):
         """Restores the newest checkpoint that is whole, if any; returns its step, or 0.
 
-        Of damaged ones `progress` tells. Raises `InputError` if there are checkpoints and none can be read, or it is of another
-        model.
+        Of damaged ones `progress` tells. Raises `InputError` if there are checkpoints and none can
+        be read, or it is of another model.
         """
         path = newest_whole(self._directory, say=lambda line: None)
         if path is None:
