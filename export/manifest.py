@@ -13,9 +13,10 @@ NAME = Path("assets.extra") / "SHA256SUMS"
 
 
 def write(folder):
-    """Lists all files below `folder`, which has a folder assets.extra."""
+    """Lists all files below `folder`, which has a folder assets.extra, but for the list itself."""
     folder = Path(folder)
     files = sorted(path for path in folder.rglob("*") if path.is_file())
+    files = [path for path in files if path != folder / NAME]
     lines = [f"{_sha256(path)}  {path.relative_to(folder).as_posix()}\n" for path in files]
     (folder / NAME).write_text("".join(lines))
 
