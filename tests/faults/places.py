@@ -87,13 +87,13 @@ def meet(place, key, fault, rng):
 
 def _start(place, subject, folder, fault, remount, rng, environment):
     """Runs a command to its end while the fault comes; returns the `commands.Command`."""
-    before, user = _used(folder), None
+    user = None
     if fault == "full disk":
         # Of what the undisturbed one wrote, there is room for a part.
-        written = _used(place.made / subject.makes)
-        if subject.makes in subject.needs:
-            written = 2**18  # What an evaluation writes anew.
-        remount(f"size={(before + int(written * rng.uniform(0.1, 0.6))) // 1024 + 4}k")
+        written = 2**18  # What an evaluation writes anew.
+        if subject.makes not in subject.needs:
+            written = sum(map(os.path.getsize, _names(place.made / subject.makes)))
+        remount(f"size={_used(folder) + int(written * rng.uniform(0.1, 0.6)) // 1024}k")
     elif fault == "read-only folder":
         remount("ro")
     elif fault == "no permission":
@@ -117,6 +117,6 @@ def _names(folder):
 
 
 def _used(folder):
-    """Bytes of memory that a tmpfs takes for a folder, in its pages."""
-    sizes = [os.path.getsize(name) for name in _names(folder)] if folder.is_dir() else []
-    return sum(-(-size // 4096) * 4096 for size in sizes) + 2**16
+    """How much of the file system that a folder is in is taken, in KiB."""
+    found = os.statvfs(folder)
+    return (found.f_blocks - found.f_bfree) * found.f_frsize // 1024
