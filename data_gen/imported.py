@@ -40,7 +40,15 @@ from tensorflow_datasets.core.utils import file_utils
 from tqdm import tqdm
 
 from data_gen import footage, pictures, scenes
-from data_gen.builder import CHANNELS, IMAGE_SIZES, InbetweenClips, _locked
+from data_gen.builder import (
+    CHANNELS,
+    IMAGE_SIZES,
+    InbetweenClips,
+    _locked,
+    check_metadata,
+    damaged,
+    with_checksum,
+)
 
 VERSION = "1.0.0"
 CONTACT_SHEET = "contact_sheet.png"
@@ -190,15 +198,22 @@ def open_clips(
       data_dir: where TFDS keeps its data sets; None for its default.
 
     Raises:
-      ValueError: if there is no such data set (the message lists all scenes), or its frames are
-        of another size.
+      ValueError: if there is no such data set (the message lists all scenes), or it is damaged, or
+        its frames are of another size.
     """
     imported = names(data_dir)
+    folder = _folder(name, data_dir)
+    if name not in imported and folder.is_dir():
+        raise damaged(folder, ValueError("dataset_info.json cannot be read"))
     if name not in imported:
         valid = ", ".join([*sorted(scenes.SCENES), *imported])
         raise ValueError(f"unknown scene {name!r}; valid: {valid}")
-    builder = tfds.builder_from_directory(_folder(name, data_dir))
-    found = builder.info.metadata
+    check_metadata(folder)
+    try:
+        builder = tfds.builder_from_directory(folder)
+        found = builder.info.metadata
+    except Exception as error:  # TFDS raises a different one for every damage.
+        raise damaged(folder, error) from error
     if (found["image_size"], found["channels"]) != (image_size, channels):
         raise ValueError(
             f"scene {name!r} was imported with --image_size={found['image_size']} "
@@ -388,7 +403,9 @@ def _frames(one, wanted, settings, notes, bar):
                     quick=True,
                 )
             except ValueError as error:
-                raise ValueError(f"{one.path}: {error}") from error
+                # Of a folder, which of its pictures.
+                name = getattr(picture, "filename", one.path)
+                raise ValueError(f"{name}: {error}") from error
             shown = picture
         bar.update()
         yield one.times[wanted[0]] + place / _pace(one, settings), frame
@@ -550,7 +567,7 @@ def _info(settings, motion, metadata, folder, description, citation):
                 "pace": np.float32,
             }
         ),
-        metadata=tfds.core.MetadataDict(
+        metadata=with_checksum(
             scene=settings.name,
             pose_names=list(motion.pose_names),
             gap_unit=motion.gap_unit,

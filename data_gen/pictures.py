@@ -21,6 +21,8 @@ Box = tuple[int, int, int, int]
 def read(path: Path) -> PIL.Image.Image:
     """Returns the picture in a file, upright and decoded; of a moving one the first frame.
 
+    Its attribute `filename` is the path.
+
     Raises:
       ValueError: if it is no picture, or one of over 2^27 pixels.
     """
@@ -28,7 +30,9 @@ def read(path: Path) -> PIL.Image.Image:
     try:
         with warnings.catch_warnings(action="ignore"), PIL.Image.open(path) as picture:
             if picture.width * picture.height <= MAX_PIXELS:
-                return PIL.ImageOps.exif_transpose(picture)
+                upright = PIL.ImageOps.exif_transpose(picture)
+                upright.filename = str(path)  # The copy has none; for messages.
+                return upright
     except PIL.Image.DecompressionBombError:
         pass
     except Exception as error:  # Decoders raise of everything for a damaged file.

@@ -29,7 +29,8 @@ class Autoencoder(TripletVAE):
     inbetween_weight 0 it is the plain autoencoder. Arguments as for `TripletVAE`.
     """
 
-    shown = ("reconstruction_nll", "inbetween_nll", "reconstruction_mse", "inbetween_mse")
+    terms = ("reconstruction_mse", "inbetween_mse")
+    diagnostics = ("reconstruction_nll", "inbetween_nll")
     has_posteriors = False
     distributable = False
 
@@ -84,7 +85,7 @@ class ACAI(Autoencoder):
     """
 
     networks = (*Autoencoder.networks, "critic")
-    shown = (*Autoencoder.shown, "critic_error", "critic_fooled")
+    terms = (*Autoencoder.terms, "critic_error", "critic_fooled")
 
     def __init__(self, encoder, decoder, critic, critic_weight=0.5, **kwargs):
         super().__init__(encoder, decoder, **kwargs)

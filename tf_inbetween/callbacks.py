@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import re
 import sys
 import time
 from pathlib import Path
@@ -61,7 +62,11 @@ class Progress(keras.callbacks.Callback):
 
 
 class StopOnBadNumbers(keras.callbacks.Callback):
-    """Raises `InputError` with the step and the terms as soon as one is NaN or infinite."""
+    """Raises `InputError` with the step as soon as a metric is NaN or infinite.
+
+    The terms of the loss are looked at inside of every step, see `stop_for_bad_numbers`; this is
+    for the rest: the diagnostics, and sums that overflow though each of their terms is finite.
+    """
 
     def on_train_batch_end(self, batch, logs=None):
         """Looks at the running means of the epoch, which keep a NaN."""
@@ -74,11 +79,39 @@ class StopOnBadNumbers(keras.callbacks.Callback):
     def _check(self, logs):
         bad = [name for name, value in logs.items() if not math.isfinite(value)]
         if bad:
-            step = int(self.model.optimizer.iterations.numpy())
+            raise _broken(int(self.model.optimizer.iterations.numpy()), ", ".join(sorted(bad)))
+
+
+def stop_for_bad_numbers(message):
+    """Raises `InputError` if a TensorFlow error's message is that of `models.finite_terms`."""
+    found = re.search(r"step (\d+): ([\w, ]+) became NaN or infinite", message)
+    if found:
+        raise _broken(*found.groups())
+
+
+def _broken(step, names):
+    return InputError(
+        f"step {step}: {names} became NaN or infinite; the run directory keeps what was saved "
+        "before. Try a lower --learning_rate or a longer --alpha_warmup_steps, in another --run_dir"
+    )
+
+
+class StopWithoutFolder(keras.callbacks.Callback):
+    """Raises `InputError` after an epoch if the run directory is gone. The first of the callbacks.
+
+    The others would make a new one that lacks what was written at the start, and no run goes on in
+    such a folder.
+    """
+
+    def __init__(self, run_dir):
+        super().__init__()
+        self._folder = Path(run_dir)
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Looks."""
+        if not self._folder.is_dir():
             raise InputError(
-                f"step {step}: {', '.join(sorted(bad))} became NaN or infinite; the run "
-                "directory keeps what was saved before. Try a lower "
-                "--learning_rate or a longer --alpha_warmup_steps, in another --run_dir"
+                f"{self._folder}: the run directory has disappeared; the same command begins anew"
             )
 
 

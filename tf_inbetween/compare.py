@@ -10,7 +10,6 @@ scenes. A single run is compared with the pixel methods alone.
 """
 
 import dataclasses
-import json
 import math
 import re
 import textwrap
@@ -21,7 +20,7 @@ from absl import flags
 from tf_inbetween import baselines, command_line, evaluate, figures, run_directory
 from tf_inbetween.config import Config, InputError
 from tf_inbetween.data import outlines, prepare, read_clips
-from tf_inbetween.files import check_section, write_json, write_section
+from tf_inbetween.files import check_section, read_checked_json, write_json, write_section
 from tf_inbetween.networks import PIXEL_NETWORKS
 
 FLAGS = flags.FLAGS
@@ -239,7 +238,7 @@ def _metrics(run_dir, split):
     if split != "test":
         again += f" --split={split}"
     try:
-        found = json.loads(path.read_text())
+        found = read_checked_json(path)
         if found["split"] == split:
             _check_whole(found)
     except (OSError, ValueError, KeyError, TypeError) as error:

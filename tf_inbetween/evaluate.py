@@ -10,7 +10,6 @@ of all are read, then what to judge is chosen, evenly spread over all.
 
 import functools
 import itertools
-import json
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +21,7 @@ from tf_inbetween import baselines, command_line, figures, metrics, run_director
 from tf_inbetween.checkpoints import progress
 from tf_inbetween.config import InputError
 from tf_inbetween.data import outlines, prepare, read_clips
-from tf_inbetween.files import write_json
+from tf_inbetween.files import read_checked_json, write_checked_json
 from tf_inbetween.models import to_float
 
 FLAGS = flags.FLAGS
@@ -96,8 +95,10 @@ def evaluate(run_dir, split="test", pairs=PAIRS, data_dir=""):
         "inbetween": rows,
         "path": path(model, clip, rows[-1]["gap"]),
     }
-    write_json(metrics_path, result)
     figures.draw_all(run_dir / "figures" / part, model, methods, builder, clip, result)
+    run_directory.load_config(run_dir)  # It may be gone by now, and metrics alone are no run.
+    # Last: where it is, all of the evaluation is.
+    write_checked_json(metrics_path, result)
     _report(result)
     print(f"wrote {metrics_path} and {run_dir / 'figures' / part}/")
     return result
@@ -341,7 +342,7 @@ def latent_method(model):
 def _total_seconds(metrics_path):
     """What the training command wrote of its own duration; None if it did not."""
     try:
-        return json.loads(metrics_path.read_text())["total_seconds"]
+        return read_checked_json(metrics_path)["total_seconds"]
     except (OSError, ValueError, KeyError):
         return None
 

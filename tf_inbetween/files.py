@@ -1,6 +1,7 @@
 """Writing files whole or not at all."""
 
 import contextlib
+import hashlib
 import json
 import os
 from pathlib import Path
@@ -28,6 +29,32 @@ def write_json(path, content):
     """Writes `content` as JSON, whole or not at all. NaN and infinity are errors."""
     with written_whole(path) as beside:
         beside.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n")
+
+
+def write_checked_json(path, content):
+    """As `write_json`, and with the key "sha256", which `read_checked_json` looks at."""
+    write_json(path, {**content, "sha256": _sha256(content)})
+
+
+def read_checked_json(path):
+    """What `write_checked_json` wrote, without the key "sha256".
+
+    Files without that key, of versions that did not write it, are read as they are.
+
+    Raises:
+        OSError: if it cannot be read.
+        ValueError: if it is damaged.
+    """
+    content = json.loads(Path(path).read_text())
+    if not isinstance(content, dict):
+        raise ValueError("no JSON object")
+    if "sha256" in content and content.pop("sha256") != _sha256(content):
+        raise ValueError("its checksum does not match")
+    return content
+
+
+def _sha256(content):
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def check_section(page, name):

@@ -10,7 +10,7 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 from tf_inbetween import distributions, interpolation, losses
-from tf_inbetween.config import lookup
+from tf_inbetween.config import InputError, lookup
 from tf_inbetween.matching import MATCHINGS
 from tf_inbetween.networks import NETWORKS, PATHS
 
@@ -30,6 +30,26 @@ def on_any_batch(network, inputs):
     return tf.nest.map_structure(lambda output: output[:rows], outputs)
 
 
+def finite_terms(terms, step, validating):
+    """An operation that fails unless all scalars of `terms`, {name: float32 []}, are finite.
+
+    Its message names the step, counted from 1, and those that are not: "step 14: matching_kl became
+    NaN or infinite"; where `validating`, the steps that are done, and the names begin with "val_".
+    """
+    names = [f"val_{name}" if validating else name for name in terms]
+    good = tf.math.is_finite(tf.stack(list(terms.values())))
+    bad = tf.strings.reduce_join(tf.boolean_mask(names, ~good), separator=", ")
+    number = tf.strings.as_string(step if validating else step + 1)
+    said = tf.strings.join(["step ", number, ": ", bad, " became NaN or infinite"])
+    return tf.debugging.Assert(tf.reduce_all(good), [said])
+
+
+def _check_finite(what, values):
+    """Raises `InputError` for NaN or infinity. In a graph, as that of an export, does nothing."""
+    if tf.executing_eagerly() and not tf.reduce_all(tf.math.is_finite(values)):
+        raise InputError(f"{what}: has values that are NaN or infinite")
+
+
 def _replicas():
     """How many replicas share a batch."""
     return tf.distribute.get_strategy().num_replicas_in_sync
@@ -47,7 +67,8 @@ class TripletModel(keras.Model):
     training. A subclass has `call`, `loss_and_terms`, and `inbetween`, and says in attributes:
 
         networks: the constructor's arguments that are networks.
-        shown: what `loss_and_terms` returns by name; `fit` and TensorBoard show its means.
+        terms: what `loss_and_terms` returns by name of what the loss is made of, scalars.
+        diagnostics: what else it returns; `fit` and TensorBoard show the means of both.
         has_latents: whether it has `encode`, `decode`, `reconstruct`, `join`.
         has_posteriors: whether its latents are distributions, so that there is an ELBO.
         distributable: whether several replicas train it to the same result as one device.
@@ -62,7 +83,8 @@ class TripletModel(keras.Model):
     """
 
     networks = ()
-    shown = ()
+    terms = ()
+    diagnostics = ()
     has_latents = True
     has_posteriors = True
     distributable = True
@@ -86,7 +108,7 @@ class TripletModel(keras.Model):
             trainable=False,
             aggregation="only_first_replica",
         )
-        self._means = {name: keras.metrics.Mean(name) for name in self.shown}
+        self._means = {name: keras.metrics.Mean(name) for name in self.terms + self.diagnostics}
 
     def _set(self, **settings):
         """Keeps arguments of the constructor as attributes and for `get_config`."""
@@ -102,9 +124,14 @@ class TripletModel(keras.Model):
     # ---- training -------------------------------------------------------------------------------
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
-        """The loss of the batch `x` and of what `call` made of it."""
+        """The loss of the batch `x` and of what `call` made of it; fails if a term is not finite."""
         del y, sample_weight
         loss, shown = self.loss_and_terms(x, y_pred, training)
+        judged = {name: shown[name] for name in self.terms}
+        if self.has_latents:  # What the terms are made of: where this broke, the weights did.
+            judged = {"latents": tf.reduce_sum(y_pred["mean"] + y_pred["stddev"]), **judged}
+        with tf.control_dependencies([finite_terms(judged, self._step(), not training)]):
+            loss = tf.identity(loss)
         for name, value in shown.items():
             self._means[name].update_state(value)
         return loss / _replicas()  # Keras sums the gradients of the replicas.
@@ -152,6 +179,9 @@ class TripletModel(keras.Model):
         """How many triplets of this replica's batch are decoded."""
         return self.inbetweens // _replicas()
 
+    def _step(self):
+        return self.optimizer.iterations if self.compiled else tf.constant(0)
+
     # ---- saving ---------------------------------------------------------------------------------
 
     def get_config(self):
@@ -193,16 +223,8 @@ class TripletVAE(TripletModel):
     """
 
     networks = ("encoder", "decoder", "curve")
-    shown = (
-        "reconstruction_nll",
-        "prior_kl",
-        "matching_kl",
-        "inbetween_nll",
-        "reconstruction_mse",
-        "inbetween_mse",
-        "sagitta",
-        "alpha",
-    )
+    terms = ("reconstruction_nll", "prior_kl", "matching_kl", "inbetween_nll")
+    diagnostics = ("reconstruction_mse", "inbetween_mse", "sagitta", "alpha")
 
     def __init__(
         self,
@@ -269,11 +291,19 @@ class TripletVAE(TripletModel):
     # ---- drawing --------------------------------------------------------------------------------
 
     def encode(self, frames):
-        """The posteriors q(z|x) of frames [N, H, W, C] in [0, 1]: a distribution, event [Z]."""
+        """The posteriors q(z|x) of frames [N, H, W, C] in [0, 1]: a distribution, event [Z].
+
+        Raises `InputError` for frames with NaN or infinity in them, if called eagerly.
+        """
+        _check_finite("frames", frames)
         return distributions.gaussian(*self._run_encoder(frames))
 
     def decode(self, latents):
-        """The means of p(x|z) for latents [N, Z]: frames [N, H, W, C], clipped to [0, 1]."""
+        """The means of p(x|z) for latents [N, Z]: frames [N, H, W, C], clipped to [0, 1].
+
+        Raises `InputError` for latents with NaN or infinity in them, if called eagerly.
+        """
+        _check_finite("latents", latents)
         p = self._likelihood(self._run_decoder(latents), self.scale)
         return tf.clip_by_value(p.mean(), 0.0, 1.0)
 
@@ -445,6 +475,3 @@ class TripletVAE(TripletModel):
         """A stateless seed for each step and `use`: a resumed run draws the same numbers."""
         step = tf.cast(self._step(), tf.int32)
         return tf.stack([tf.constant(2 * self.seed + use, tf.int32), step])
-
-    def _step(self):
-        return self.optimizer.iterations if self.compiled else tf.constant(0)

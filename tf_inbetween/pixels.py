@@ -34,7 +34,8 @@ class PixelModel(TripletModel):
     """
 
     networks = ("unet",)
-    shown = ("inbetween_nll", "inbetween_mse")
+    terms = ("inbetween_nll",)
+    diagnostics = ("inbetween_mse",)
     has_latents = False
     has_posteriors = False
     distributable = False

@@ -11,17 +11,17 @@ done may be deleted.
 
 import dataclasses
 import functools
-import json
 import re
 from pathlib import Path
 
 import numpy as np
 
 from tf_inbetween import run_directory
-from tf_inbetween.checkpoints import latest
+from tf_inbetween.checkpoints import latest, progress
 from tf_inbetween.command_line import config_of
 from tf_inbetween.config import InputError
 from tf_inbetween.evaluate import path_of_metrics
+from tf_inbetween.files import read_checked_json
 from tf_inbetween.study_runs import Best, Run
 
 DONE, TRAINED, CUT_OFF, MISSING = "done", "to be evaluated", "cut off", "missing"
@@ -112,7 +112,15 @@ class Job:
             return MISSING
         if self._measured() is not None:
             return DONE
-        return TRAINED if self.step() == self.config.steps else CUT_OFF
+        return TRAINED if self._is_trained() else CUT_OFF
+
+    def _is_trained(self):
+        if self.step() < self.config.steps:
+            return False
+        try:  # The last checkpoint may be damaged; then the training goes back to the one before.
+            return progress(self.run_dir / "checkpoints", say=lambda line: None)[0] == self.step()
+        except InputError:
+            return False
 
     def metrics(self):
         """What its evaluation found, as in metrics.json; None unless it is done."""
@@ -123,7 +131,7 @@ class Job:
 
     def _measured(self):
         try:
-            found = json.loads(path_of_metrics(self.run_dir, self.split).read_text())
+            found = read_checked_json(path_of_metrics(self.run_dir, self.split))
             return found if found["steps"] == self.config.steps else None
         except (OSError, ValueError, KeyError, TypeError):
             return None  # Missing or damaged; it is measured again.

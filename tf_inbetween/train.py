@@ -18,12 +18,19 @@ from absl import flags
 
 from tf_inbetween import command_line, optimizers, run_directory, strategies
 from tf_inbetween.autoencoders import ACAI, Autoencoder
-from tf_inbetween.callbacks import Progress, SaveProgress, StopOnBadNumbers, Summaries
+from tf_inbetween.callbacks import (
+    Progress,
+    SaveProgress,
+    StopOnBadNumbers,
+    StopWithoutFolder,
+    Summaries,
+    stop_for_bad_numbers,
+)
 from tf_inbetween.checkpoints import Checkpoints, progress
 from tf_inbetween.config import InputError, lookup
 from tf_inbetween.data import batches, outlines, prepare, read_clips
 from tf_inbetween.evaluate import PAIRS, evaluate, fitting_gaps
-from tf_inbetween.files import write_json
+from tf_inbetween.files import write_checked_json
 from tf_inbetween.models import TripletVAE
 from tf_inbetween.networks import NETWORKS, PIXEL_NETWORKS
 from tf_inbetween.pixels import PixelModel
@@ -59,7 +66,7 @@ def main():
             result = evaluate(config.run_dir, pairs=FLAGS.pairs)
             if checkpoints.restored_step == 0:
                 result["total_seconds"] = round(time.monotonic() - began, 1)
-                write_json(Path(config.run_dir) / "metrics.json", result)
+                write_checked_json(Path(config.run_dir) / "metrics.json", result)
                 print(f"took {result['total_seconds'] / 60:.1f} minutes, the data set included")
         print(f"TensorBoard: tensorboard --logdir {config.run_dir}/logs")
     # A worker that has ended would be missing if the chief had to start again.
@@ -100,7 +107,7 @@ def train(config, judged=False, strategy=None):
         )
     builder = strategies.chief_first(strategy, lambda: prepare(config))
     checkpoint_dir = Path(config.run_dir) / "checkpoints"
-    start, _ = progress(checkpoint_dir)
+    start, _ = progress(checkpoint_dir, say)
     strategies.check_agreement(strategy, config, start)
     if strategies.describe(strategy):
         print(f"strategy: {strategies.describe(strategy)}")
@@ -139,23 +146,26 @@ def train(config, judged=False, strategy=None):
         pose_names = builder.info.metadata["pose_names"]
         bar = Progress(config.steps, start, shown=chief)
         try:
-            model.fit(
-                training,
-                initial_epoch=start // config.steps_per_epoch,
-                epochs=config.steps // config.steps_per_epoch,
-                steps_per_epoch=config.steps_per_epoch,
-                validation_data=validation,
-                validation_steps=config.validation_steps if distributed else None,
-                callbacks=[
-                    StopOnBadNumbers(),
-                    bar,
-                    Summaries(folder / "logs", config, clip, pose_names, batch),
-                    SaveProgress(checkpoints, folder),
-                ],
-                shuffle=False,
-                verbose=0,
-            )
+            with named_damage(builder, "train", "validation"):
+                model.fit(
+                    training,
+                    initial_epoch=start // config.steps_per_epoch,
+                    epochs=config.steps // config.steps_per_epoch,
+                    steps_per_epoch=config.steps_per_epoch,
+                    validation_data=validation,
+                    validation_steps=config.validation_steps if distributed else None,
+                    callbacks=[
+                        StopWithoutFolder(folder),
+                        StopOnBadNumbers(),
+                        bar,
+                        Summaries(folder / "logs", config, clip, pose_names, batch),
+                        SaveProgress(checkpoints, folder),
+                    ],
+                    shuffle=False,
+                    verbose=0,
+                )
         except tf.errors.InvalidArgumentError as error:
+            stop_for_bad_numbers(error.message)
             first_line = error.message.partition("\n")[0]
             raise InputError(f"a batch could not be made: {first_line}") from error
         finally:

@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tf_inbetween import networks, train
+import tf_inbetween
+from tf_inbetween import models, networks, train
 from tf_inbetween.config import InputError
+from tf_inbetween.models import TripletVAE
 
 MODELS = {
     "default": {},
@@ -227,3 +229,29 @@ def test_the_decoder_mirrors_the_encoder(tiny_config):
         mean, stddev = encoder(frames)
         assert decoder(mean).shape == frames.shape
         assert stddev.shape == mean.shape
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_frames_and_latents_must_be_finite(tiny_config, value):
+    model = TripletVAE.build_from(tiny_config())
+    frame = np.zeros((64, 64, 3), np.float32)
+    broken = frame.copy()
+    broken[5, 6, 0] = value
+    with pytest.raises(InputError, match=r"^frames: has values that are NaN or infinite$"):
+        model.path(frame, broken, [0.5])
+    with pytest.raises(InputError, match=r"^frames: has"):
+        model.reconstruct(broken[np.newaxis])
+    with pytest.raises(InputError, match=r"^latents: has"):
+        model.inbetween(frame[np.newaxis], frame[np.newaxis], [value])
+
+
+@pytest.mark.parametrize(
+    ("validating", "said"), [(False, "step 8: b, c bec"), (True, "step 7: val_b, val_c bec")]
+)
+def test_terms_that_are_not_finite_are_named_with_the_step(validating, said):
+    good = {"a": tf.constant(1.0), "b": tf.constant(2.0), "c": tf.constant(-3e38)}
+    bad = {**good, "b": tf.constant(np.nan), "c": 10 * good["c"]}
+    step = tf.Variable(7)
+    models.finite_terms(good, step, validating)
+    with pytest.raises(tf.errors.InvalidArgumentError, match=f"{said}ame NaN or infinite"):
+        models.finite_terms(bad, step, validating)
