@@ -124,7 +124,7 @@ class TripletModel(keras.Model):
     # ---- training -------------------------------------------------------------------------------
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
-        """The loss of the batch `x` and of what `call` made of it; fails if a term is not finite."""
+        """The loss of the batch `x` and what `call` made of it; fails if a term is not finite."""
         del y, sample_weight
         loss, shown = self.loss_and_terms(x, y_pred, training)
         judged = {name: shown[name] for name in self.terms}
@@ -337,6 +337,8 @@ class TripletVAE(TripletModel):
         `second`. With several times for each pair, t [N, K], the frames are [N, K, H, W, C].
         """
         first, second, t = (tf.cast(x, tf.float32) for x in (first, second, t))
+        for what, values in (("frames", first), ("frames", second), ("t", t)):
+            _check_finite(what, values)
         if t.shape.rank == 1:
             return self._run_inbetween(first, second, t[:, tf.newaxis])[:, 0]
         return self._run_inbetween(first, second, t)

@@ -28,7 +28,7 @@ from tf_inbetween.callbacks import (
 )
 from tf_inbetween.checkpoints import Checkpoints, progress
 from tf_inbetween.config import InputError, lookup
-from tf_inbetween.data import batches, outlines, prepare, read_clips
+from tf_inbetween.data import batches, named_damage, outlines, prepare, read_clips
 from tf_inbetween.evaluate import PAIRS, evaluate, fitting_gaps
 from tf_inbetween.files import write_checked_json
 from tf_inbetween.models import TripletVAE

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-import tf_inbetween
 from tf_inbetween import models, networks, train
 from tf_inbetween.config import InputError
 from tf_inbetween.models import TripletVAE
