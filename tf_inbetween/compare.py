@@ -10,7 +10,6 @@ scenes. A single run is compared with the pixel methods alone.
 """
 
 import dataclasses
-import json
 import math
 import re
 import textwrap
@@ -21,7 +20,7 @@ from absl import flags
 from tf_inbetween import baselines, command_line, evaluate, figures, run_directory
 from tf_inbetween.config import Config, InputError
 from tf_inbetween.data import outlines, prepare, read_clips
-from tf_inbetween.files import check_section, write_json, write_section
+from tf_inbetween.files import check_section, read_json, write_json, write_section
 
 FLAGS = flags.FLAGS
 
@@ -233,10 +232,10 @@ def _metrics(run_dir, split):
     if split != "test":
         again += f" --split={split}"
     try:
-        found = json.loads(path.read_text())
+        found = read_json(path)
         if found["split"] == split:
             _check_whole(found)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, OverflowError) as error:
         raise InputError(f"{path}: missing or damaged; {again}") from error
     if found["split"] != split:
         raise InputError(f"{path}: measured on {found['split']!r}, not on {split!r}; {again}")
@@ -244,12 +243,17 @@ def _metrics(run_dir, split):
 
 
 def _check_whole(found):
-    """Raises `KeyError` or `TypeError` if something is missing that the table shows."""
-    found["reconstruction"][found["split"]]["mse"] + 0.0
+    """Raises something other than `InputError` if what the table shows is missing or no number."""
+    numbers = [found["reconstruction"][found["split"]]["mse"]]
+    numbers += [found.get(key) or 0.0 for key in ("train_seconds", "total_seconds")]
     for row in found["inbetween"]:
-        row["gap"] + row["t"] + row["pairs"], row["gap_label"]
-        for measures in [row["methods"]["latent"], *row["methods"].values()]:
-            _cell(measures)
+        numbers += [row["gap"], row["t"], row["pairs"], row["methods"]["latent"]["mse"]]
+        for measures in row["methods"].values():
+            numbers += [measures["mse"], measures["hit_rate"], measures["timing_error"]]
+            numbers.append(measures.get("timing_error_degrees") or 0.0)
+        row["gap_label"].encode()
+    if not all(math.isfinite(number) for number in numbers):
+        raise ValueError("a number is not finite")
 
 
 def _check_same_rows(run_dirs, found):

@@ -10,7 +10,6 @@ of all are read, then what to judge is chosen, evenly spread over all.
 
 import functools
 import itertools
-import json
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +21,7 @@ from tf_inbetween import baselines, command_line, figures, metrics, run_director
 from tf_inbetween.checkpoints import progress
 from tf_inbetween.config import InputError
 from tf_inbetween.data import outlines, prepare, read_clips
-from tf_inbetween.files import write_json
+from tf_inbetween.files import read_json, write_json
 from tf_inbetween.models import to_float
 
 FLAGS = flags.FLAGS
@@ -333,8 +332,8 @@ def latent_method(model):
 def _total_seconds(metrics_path):
     """What the training command wrote of its own duration; None if it did not."""
     try:
-        return json.loads(metrics_path.read_text())["total_seconds"]
-    except (OSError, ValueError, KeyError):
+        return read_json(metrics_path)["total_seconds"]
+    except (OSError, ValueError, KeyError, TypeError):
         return None
 
 

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from tf_inbetween.config import InputError
 
+_LARGEST_TEXT = 2**26  # bytes; a page or a metrics.json has some hundred thousand
+
 
 @contextlib.contextmanager
 def written_whole(path):
@@ -28,6 +30,28 @@ def write_json(path, content):
     """Writes `content` as JSON, whole or not at all. NaN and infinity are errors."""
     with written_whole(path) as beside:
         beside.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n")
+
+
+def read_text(path):
+    """The text, in UTF-8, of a file that a command wrote.
+
+    Raises `OSError` if it cannot be read and `ValueError` if it is no such file: a pipe or a
+    device, which might never end, or one of over 64 MiB.
+    """
+    path = Path(path)
+    if path.exists() and not path.is_file():
+        raise ValueError(f"{path}: is no file")
+    if path.stat().st_size > _LARGEST_TEXT:
+        raise ValueError(f"{path}: larger than {_LARGEST_TEXT:,} bytes")
+    return path.read_text(encoding="utf-8")
+
+
+def read_json(path):
+    """What a JSON file holds. Raises as `read_text`, and `ValueError` if it is no JSON."""
+    try:
+        return json.loads(read_text(path))
+    except RecursionError:
+        raise ValueError(f"{path}: nested too deeply") from None
 
 
 def check_section(page, name):

@@ -11,7 +11,6 @@ done may be deleted.
 
 import dataclasses
 import functools
-import json
 import re
 from pathlib import Path
 
@@ -22,6 +21,7 @@ from tf_inbetween.checkpoints import latest
 from tf_inbetween.command_line import config_of
 from tf_inbetween.config import InputError
 from tf_inbetween.evaluate import path_of_metrics
+from tf_inbetween.files import read_json
 from tf_inbetween.study_runs import Best, Run
 
 DONE, TRAINED, CUT_OFF, MISSING = "done", "to be evaluated", "cut off", "missing"
@@ -123,7 +123,7 @@ class Job:
 
     def _measured(self):
         try:
-            found = json.loads(path_of_metrics(self.run_dir, self.split).read_text())
+            found = read_json(path_of_metrics(self.run_dir, self.split))
             return found if found["steps"] == self.config.steps else None
         except (OSError, ValueError, KeyError, TypeError):
             return None  # Missing or damaged; it is measured again.
