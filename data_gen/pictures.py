@@ -16,8 +16,8 @@ import PIL.ImageOps
 # What cameras, renderers and painters write, in decoders that unfold no more than they say at
 # first. Not all that Pillow opens: it would hand EPS to Ghostscript, and unpack FITS whole.
 FORMATS = (
-    *("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "PCX", "PNG", "PPM", "QOI", "SGI", "TGA", "TIFF"),
-    "WEBP",
+    *("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "MPO", "PCX", "PNG", "PPM", "QOI", "SGI", "TGA"),
+    *("TIFF", "WEBP"),
 )
 MAX_PIXELS = 2**27  # 134 million. Pillow's own limit, which warns first, lies a third higher.
 
@@ -45,6 +45,7 @@ def read(path: Path) -> PIL.Image.Image:
 def opened(path: Path) -> PIL.Image.Image:
     """Opens a file of a kind in `FORMATS`, whatever its name; raises what Pillow raises."""
     PIL.Image.init()
+    # Older Pillows have no AVIF; MPO is opened as the JPEG that it begins with.
     return PIL.Image.open(path, formats=[kind for kind in FORMATS if kind in PIL.Image.OPEN])
 
 
