@@ -241,7 +241,7 @@ def _metrics(run_dir, split):
         found = read_checked_json(path)
         if found["split"] == split:
             _check_whole(found)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, OverflowError) as error:
         raise InputError(f"{path}: missing or damaged; {again}") from error
     if found["split"] != split:
         raise InputError(f"{path}: measured on {found['split']!r}, not on {split!r}; {again}")
@@ -249,12 +249,18 @@ def _metrics(run_dir, split):
 
 
 def _check_whole(found):
-    """Raises `KeyError` or `TypeError` if something is missing that the table shows."""
-    _scaled(found["reconstruction"][found["split"]]["mse"])
+    """Raises something other than `InputError` if what the table shows is missing or no number."""
+    mse = found["reconstruction"][found["split"]]["mse"]
+    numbers = [0.0 if mse is None else mse]  # A pixel network has none.
+    numbers += [found.get(key) or 0.0 for key in ("train_seconds", "total_seconds")]
     for row in found["inbetween"]:
-        row["gap"] + row["t"] + row["pairs"], row["gap_label"]
-        for measures in [row["methods"]["latent"], *row["methods"].values()]:
-            _cell(measures)
+        numbers += [row["gap"], row["t"], row["pairs"], row["methods"]["latent"]["mse"]]
+        for measures in row["methods"].values():
+            numbers += [measures["mse"], measures["hit_rate"], measures["timing_error"]]
+            numbers.append(measures.get("timing_error_degrees") or 0.0)
+        row["gap_label"].encode()
+    if not all(math.isfinite(number) for number in numbers):
+        raise ValueError("a number is not finite")
 
 
 def _check_same_rows(run_dirs, found):

@@ -109,8 +109,11 @@ class Config:
                 raise InputError(f"--{field.name}={value}: must be one of {_join(choices)}")
             if isinstance(value, float) and not math.isfinite(value):
                 raise InputError(f"--{field.name}={value}: must be a finite number")
-        if self.seed > _LARGEST_SEED:
-            raise InputError(f"--seed={self.seed}: must be at most {_LARGEST_SEED}")
+            if isinstance(value, str) and not _is_one_line(value):
+                raise InputError(f"--{field.name}={value!a}: must be one line of Unicode text")
+            for number in value if isinstance(value, tuple) else (value,):
+                if isinstance(number, int) and number > _LARGEST:
+                    raise InputError(f"--{field.name}={number}: must be at most {_LARGEST}")
         for name, low in _LOWER_BOUNDS.items():
             if not getattr(self, name) >= low:
                 raise InputError(f"--{name}={getattr(self, name)}: must be at least {low}")
@@ -145,7 +148,7 @@ class Config:
             )
 
 
-_LARGEST_SEED = 10**9  # Twice that and one still fits into 32 bits, see TripletVAE.
+_LARGEST = 10**9  # Of the seed, twice that and one still fits into 32 bits, see TripletVAE.
 _LOWER_BOUNDS = {
     "seed": 0,
     "memory_limit_mb": 0,
@@ -172,6 +175,15 @@ _LOWER_BOUNDS = {
     "learning_rate_warmup_steps": 0,
     "steps_per_execution": 1,
 }
+
+
+def _is_one_line(text):
+    """Whether a text can stand in flags.txt; names of files may have line ends and stray bytes."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return "\0" not in text and len(f"{text}.".splitlines()) == 1
 
 
 def _join(values):

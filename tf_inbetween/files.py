@@ -8,6 +8,8 @@ from pathlib import Path
 
 from tf_inbetween.config import InputError
 
+_LARGEST_TEXT = 2**26  # bytes; a page or a metrics.json has some hundred thousand
+
 
 @contextlib.contextmanager
 def written_whole(path):
@@ -45,7 +47,7 @@ def read_checked_json(path):
         OSError: if it cannot be read.
         ValueError: if it is damaged.
     """
-    content = json.loads(Path(path).read_text())
+    content = read_json(path)
     if not isinstance(content, dict):
         raise ValueError("no JSON object")
     if "sha256" in content and content.pop("sha256") != _sha256(content):
@@ -55,6 +57,28 @@ def read_checked_json(path):
 
 def _sha256(content):
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def read_text(path):
+    """The text, in UTF-8, of a file that a command wrote.
+
+    Raises `OSError` if it cannot be read and `ValueError` if it is no such file: a pipe or a
+    device, which might never end, or one of over 64 MiB.
+    """
+    path = Path(path)
+    if path.exists() and not path.is_file():
+        raise ValueError(f"{path}: is no file")
+    if path.stat().st_size > _LARGEST_TEXT:
+        raise ValueError(f"{path}: larger than {_LARGEST_TEXT:,} bytes")
+    return path.read_text(encoding="utf-8")
+
+
+def read_json(path):
+    """What a JSON file holds. Raises as `read_text`, and `ValueError` if it is no JSON."""
+    try:
+        return json.loads(read_text(path))
+    except RecursionError:
+        raise ValueError(f"{path}: nested too deeply") from None
 
 
 def check_section(page, name):

@@ -240,7 +240,7 @@ def test_frames_and_latents_must_be_finite(tiny_config, value):
         model.path(frame, broken, [0.5])
     with pytest.raises(InputError, match=r"^frames: has"):
         model.reconstruct(broken[np.newaxis])
-    with pytest.raises(InputError, match=r"^latents: has"):
+    with pytest.raises(InputError, match=r"^t: has"):
         model.inbetween(frame[np.newaxis], frame[np.newaxis], [value])
 
 
