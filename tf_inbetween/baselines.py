@@ -37,8 +37,7 @@ def optical_flow(first, second, t):
     """Both ends warped to `t` along OpenCV's DIS flow, then cross-faded.
 
     Kroeger et al., "Fast Optical Flow using Dense Inverse Search", ECCV 2016: medium preset, down
-    to the finest scale. As the preset comes, it stops at a quarter of the resolution, and does
-    worse.
+    to the finest scale. As the preset comes, it stops at half the resolution, and does worse.
     """
     cv2 = _opencv()
     dis = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)

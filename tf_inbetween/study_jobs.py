@@ -232,7 +232,7 @@ def jobs_known_at_first(questions, settings):
         for row in question.rows:
             jobs = candidate_jobs if isinstance(row, Best) else row_jobs
             found += jobs(row, settings)
-    return list(dict.fromkeys(found))
+    return _each_once(found)
 
 
 def jobs_of_the_chosen(questions, settings, leave_out=()):
@@ -245,7 +245,15 @@ def jobs_of_the_chosen(questions, settings, leave_out=()):
     jobs = [
         job for best, run in chosen.items() if run for job in row_jobs(run, settings, best.split)
     ]
-    return list(dict.fromkeys(jobs))
+    return _each_once(jobs)
+
+
+def _each_once(jobs):
+    """The same work under two labels is one job."""
+    found = {}
+    for job in jobs:
+        found.setdefault((job.name, job.split, frozenset(job.methods)), job)
+    return list(found.values())
 
 
 def sweeps_undecided(questions, settings):
