@@ -18,7 +18,7 @@ LABELS = {
 }
 _COLUMNS = 9
 _SAMPLES = 12
-_PCA_CLIPS = 30
+_PCA_CLIPS, _PCA_FRAMES = 30, 2000
 _DPI = 150
 
 
@@ -150,6 +150,8 @@ def _draw_latents(path, model, builder, split):
             )
         )
         poses.append(clip.pose[:, 0])
+        if sum(map(len, poses)) >= _PCA_FRAMES:
+            break
     name, unit = builder.info.metadata["pose_names"][0], builder.info.metadata["gap_unit"]
     round_again = name == "azimuth"
     if round_again:

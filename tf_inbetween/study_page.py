@@ -48,15 +48,15 @@ COLUMNS = {
     "reconstruction": (
         "reconstruction, MSE x 1e4",
         2,
-        lambda row: [1e4 * part["mse"] for part in _parts(row)],
+        lambda row: _numbers(_parts(row), "mse", 1e4),
     ),
-    "elbo": ("ELBO, nats a frame", 0, lambda row: [part["elbo"] for part in _parts(row)]),
+    "elbo": ("ELBO, nats a frame", 0, lambda row: _numbers(_parts(row), "elbo")),
     "mean_distance": (
         "Mean Distance x 1e3",
         2,
-        lambda row: [1e3 * path["mean_distance"] for path in _paths(row)],
+        lambda row: _numbers(_paths(row), "mean_distance", 1e3),
     ),
-    "smoothness": ("Smoothness", 2, lambda row: [path["smoothness"] for path in _paths(row)]),
+    "smoothness": ("Smoothness", 2, lambda row: _numbers(_paths(row), "smoothness")),
     "last_quarter": (
         "validation error over the last quarter, %",
         0,
@@ -171,7 +171,13 @@ def _parts(row):
 
 
 def _paths(row):
-    return [metrics["paths"][row.method] for metrics in row.found]
+    """The path figures of what the row shows, of each run."""
+    return [metrics.get("paths", {}).get(row.method) for metrics in row.found]
+
+
+def _numbers(parts, name, factor=1.0):
+    """A number of each part; None where a model has no such part: it is null in metrics.json."""
+    return [factor * part[name] if part else None for part in parts]
 
 
 # ---- study.json ---------------------------------------------------------------------------------
@@ -321,7 +327,7 @@ def _conclusion(question, settings):
 
 
 def _missing(rows):
-    missing = [line for row in rows for line in row.missing]
+    missing = list(dict.fromkeys(line for row in rows for line in row.missing))
     return [f"**Missing ({len(missing)}):** {'; '.join(missing)}.", ""] if missing else []
 
 
@@ -528,9 +534,16 @@ def _spread(values, digits, unit=""):
 
 def _choices(rows):
     """The table of what the choices were made by: mean hit rate and MSE on the validation split."""
-    asked = [row for row in rows if row.choice and row.choice["scores"]]
+    # The same choice may stand there for several splits.
+    asked = {
+        f"{row.label} {row.choice['scores']}": row
+        for row in reversed(rows)
+        if row.choice and row.choice["scores"]
+    }
+    asked = list(reversed(asked.values()))
     if not asked:
         return []
+    several = len({row.clips for row in asked}) > 1
     labels = list(dict.fromkeys(label for row in asked for label in row.choice["scores"]))
     lines = [
         "The choice, on the validation split, one seed: hit rate and MSE x 1e4, mean over all gaps "
@@ -546,6 +559,7 @@ def _choices(rows):
             text = score and f"{score['hit_rate']:.2f}, {1e4 * score['mse']:.2f}"
             cells.append(f"**{text}**" if label == row.choice["run"].label else text or "-")
         name = row.label.removesuffix(f": {row.choice['run'].label}")
+        name += f", `{row.clips}`" if several else ""
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
     return [*lines, ""]
 
@@ -724,8 +738,8 @@ def _write_hparams(done, settings):
 
 def _scalars(metrics):
     """What the HParams page shows of a run's metrics."""
-    part = metrics["reconstruction"]["test"]
-    found = {"reconstruction/mse": part["mse"], "reconstruction/elbo": part["elbo"]}
+    part = metrics["reconstruction"]["test"] or {}
+    found = {f"reconstruction/{name}": part[name] for name in ("mse", "elbo") if name in part}
     for row in metrics["inbetween"]:
         if row["t"] == 0.5:
             for name in MEASURES if "latent" in row["methods"] else ():

@@ -156,8 +156,8 @@ QUESTIONS = (
         rows=(
             *sweep(f"{PAPER_1DOF} {SLIDES}", "alpha", (0, 5, 100)),
             *sweep(f"{PAPER_2DOF} {SLIDES}", "alpha", (0, 10)),
-            *sweep(f"{PAPER_6DOF} {SLIDES}", "alpha", (100,)),
-            *sweep(f"{PAPER_OBJECTS} {SLIDES}", "alpha", (100,)),
+            Run("alpha 100", f"{PAPER_6DOF} {SLIDES} --alpha=100", methods=("latent", *PIXELS)),
+            Run("alpha 100", f"{PAPER_OBJECTS} {SLIDES} --alpha=100", methods=("latent", *PIXELS)),
         ),
         columns=("reconstruction", "elbo", "last_quarter"),
         pictures=("inbetween", "reconstruction", "path", "latent_pca"),

@@ -347,6 +347,31 @@ def test_a_row_judged_on_another_split_has_a_table_of_its_own(settings, question
     assert list(study_page._by_clips(rows)) == ["teapot_1dof", "teapot_1dof_heldout"]
 
 
+def test_what_a_model_does_not_have_is_left_out(settings, questions):
+    """A model without latents has no reconstruction, no path and no geometry: null."""
+    job = Job(questions[0].rows[0], 0, "test", settings)
+    metrics = {**measured(0.5, 1e-4), "reconstruction": {"test": None}, "paths": {}}
+    for row in metrics["inbetween"]:
+        row["latent_geometry"] = None
+    rows = [study_page.Row("a", "x", "latent", [job], [metrics], [None], [], None)]
+    *_, line = study_page.markdown_table(questions[1], rows, {})[:3]
+    assert line.endswith(" | - | - | - | - | - |")
+    assert study_page._geometry(questions[1], rows) == []
+    assert "reconstruction/mse" not in study_page._scalars(metrics)
+
+
+def test_a_choice_is_shown_once(settings, questions):
+    run = questions[0].rows[0]
+    choice = {"run": run, "scores": {run.label: {"hit_rate": 0.5, "mse": 1e-4}}, "missing": []}
+    label = f"best: {run.label}"
+    rows = [
+        study_page.Row(label, clips, "latent", [], [], [], [], choice)
+        for clips in ("x", "x_heldout")
+    ]
+    lines = study_page._choices(rows)
+    assert lines[2:] == [f"| | {run.label} |", "| --- | --- |", "| best | **0.50, 1.00** |", ""]
+
+
 def test_what_is_measured_of_a_run(settings, questions, monkeypatch):
     run = dataclasses.replace(questions[0].rows[0], methods=("latent", "crossfade"))
     first, second = (Job(run, seed, "test", settings) for seed in settings.seeds)
