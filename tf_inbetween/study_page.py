@@ -463,7 +463,10 @@ def _cells(values, labels):
 
 
 def _best(question, values, label):
-    """For each measure, the rows whose mean, as it is shown, is the best at a gap."""
+    """For each measure, the rows whose mean, as it is shown, is the best at a gap.
+
+    "none" where more would be better and all have 0.
+    """
     names = []
     for measure in question.measures:
         _, digits, more = MEASURES[measure]
@@ -471,7 +474,8 @@ def _best(question, values, label):
             name: round(np.mean(each[label][measure][0]), digits) for name, each in values.items()
         }
         best = max(means.values()) if more else min(means.values())
-        names.append(", ".join(name for name, mean in means.items() if mean == best))
+        of_all = [name for name, mean in means.items() if mean == best]
+        names.append("none" if more and best == 0 else ", ".join(of_all))
     return "<br>".join(names)
 
 
@@ -481,7 +485,7 @@ def _geometry(question, rows):
     if not rows:
         return []
     labels = _gaps(question, rows)
-    words = ", ".join(text for text, _ in GEOMETRY.values())
+    words = "; ".join(text for text, _ in GEOMETRY.values())
     lines = [f"The latents, at t = 1/2: {words}.", "", *_heads(["", "seeds", *labels])]
     for row in rows:
         cells = []

@@ -319,6 +319,9 @@ def test_a_table_has_means_and_ranges(settings, questions):
     assert one.endswith(" | 2.00 | 100000 | - |")
     cell = "three, one<br>three, one, optical flow<br>one, optical flow"
     assert best == f"| **the best** |  | {cell} | {cell} |  |  |  |"
+    missed = [measured(0.0, 1e-4)]
+    values = {"row": study_page._values(whole, missed, "latent", (0.5,))}
+    assert study_page._best(whole, values, "20°") == "none<br>row<br>row"
     assert len({line.count("|") for line in lines}) == 1
 
     # Over all t; and the latents, by the reading of each row's own training.
