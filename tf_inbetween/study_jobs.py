@@ -135,6 +135,8 @@ class Job:
         return TRAINED if self._is_trained() else CUT_OFF
 
     def _is_trained(self):
+        if self._found() is not None:
+            return True
         if self.step() < self.config.steps:
             return False
         try:  # The last checkpoint may be damaged; then the training goes back to the one before.
