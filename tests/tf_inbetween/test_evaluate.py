@@ -14,6 +14,7 @@ from tf_inbetween import baselines, compare, data, evaluate, figures, run_direct
 from tf_inbetween.config import InputError
 from tf_inbetween.data import Clip, Outline, load_clips
 from tf_inbetween.distributions import gaussian
+from tf_inbetween.files import read_checked_json, write_checked_json
 from tf_inbetween.matching import MATCHINGS
 from tf_inbetween.models import to_float
 
@@ -243,6 +244,8 @@ def test_frames_of_a_great_many_clips_are_not_all_the_first(make_clips, monkeypa
 class Reconstructing:
     """Stands in for a model; keeps what it is shown."""
 
+    has_latents = has_posteriors = True
+
     def __init__(self):
         self.seen = []
 
@@ -274,7 +277,7 @@ def test_evaluation_writes_the_contract(tiny_config, tiny_data, tmp_path, capsys
     config = tiny_config()
     train.train(config)
     evaluate.evaluate(config.run_dir, pairs=3)
-    found = json.loads((tmp_path / "run" / "metrics.json").read_text())
+    found = read_checked_json(tmp_path / "run" / "metrics.json")
     assert (found["scene"], found["split"], found["seed"]) == ("teapot_1dof", "test", 0)
     assert found["steps"] == 6
     assert 0 < found["train_seconds"] < 600
@@ -309,7 +312,7 @@ def test_evaluation_writes_the_contract(tiny_config, tiny_data, tmp_path, capsys
             assert np.asarray(picture.convert("L")).std() > 5
     # Evaluating again gives the same, and keeps what only the training command knew.
     path = tmp_path / "run" / "metrics.json"
-    path.write_text(json.dumps({**found, "total_seconds": 7.5}))
+    write_checked_json(path, {**found, "total_seconds": 7.5})
     assert evaluate.evaluate(config.run_dir, pairs=3) == {**found, "total_seconds": 7.5}
     before = path.read_bytes()
     # Another split and other methods, and no more of them than were asked for.
