@@ -180,7 +180,7 @@ def turn(where, protocol, clients, seconds, first, second):
         "errors": errors,
         "wall": wall,
         "cpu": cpu,
-        "memory": _memory_mib(where["pid"]),
+        "memory": memory_mib(where["pid"]),
     }
 
 
@@ -313,7 +313,8 @@ def _cpu_seconds(pid):
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def _memory_mib(pid):
+def memory_mib(pid):
+    """The resident memory of a process, in MiB."""
     status = Path(f"/proc/{pid}/status").read_text()
     return int(re.search(r"VmRSS:\s+(\d+) kB", status)[1]) / 1024
 

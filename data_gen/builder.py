@@ -31,7 +31,9 @@ differently.
 import contextlib
 import dataclasses
 import fcntl
+import hashlib
 import itertools
+import json
 import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator
@@ -162,10 +164,17 @@ class InbetweenClips(tfds.core.GeneratorBasedBuilder):
           **kwargs: those of `tfds.core.DatasetBuilder`, such as config and data_dir.
 
         Raises:
-          ValueError: if the config names an unknown scene.
+          ValueError: if the config names an unknown scene, or what is there of the data set cannot
+            be read.
         """
         self._workers = workers
-        super().__init__(**kwargs)
+        try:
+            super().__init__(**kwargs)
+        except Exception as error:
+            folder = getattr(self, "_data_dir", None)  # Set once the config is known.
+            if folder is None or not os.path.isdir(folder):
+                raise
+            raise damaged(folder, error) from error
 
     def download_and_prepare(self, **kwargs) -> None:
         """Builds the data set unless it is there, as in TFDS.
@@ -189,6 +198,7 @@ class InbetweenClips(tfds.core.GeneratorBasedBuilder):
                 stack.enter_context(_locked(Path(self.data_dir).parent))
             if self.data_path.exists() and not overwrite:
                 self.info.read_from_directory(self.data_dir)
+                check_metadata(self.data_dir)
                 return
             config, scene = self.builder_config, scenes.get(self.builder_config.scene)
             self._pool = stack.enter_context(
@@ -261,7 +271,7 @@ class InbetweenClips(tfds.core.GeneratorBasedBuilder):
             ),
             citation=_CITATION,
             license=_LICENSE,
-            metadata=tfds.core.MetadataDict(
+            metadata=with_checksum(
                 scene=config.scene,
                 pose_names=list(scene.pose_names),
                 gap_unit=scene.gap_unit,
@@ -403,6 +413,40 @@ def _beam_options(text: str):
             "a build by Apache Beam needs it: pip install 'tf_inbetween[beam]'"
         ) from None
     return PipelineOptions(flags=[f"--{option}" for option in text.split(",")])
+
+
+def with_checksum(**metadata) -> tfds.core.MetadataDict:
+    """Returns metadata with the key "sha256", of all the others; `check_metadata` looks at it.
+
+    TFDS keeps no checksum of it, and a bit that flips in it would change gaps or names.
+    """
+    return tfds.core.MetadataDict(**metadata, sha256=_sha256(metadata))
+
+
+def check_metadata(data_dir: str | os.PathLike) -> None:
+    """Raises ValueError if the metadata.json of a data set is damaged.
+
+    One without the key "sha256", of a version that did not write it, is taken as it is.
+    """
+    try:
+        metadata = json.loads((Path(data_dir) / "metadata.json").read_text())
+        if "sha256" in metadata and metadata.pop("sha256") != _sha256(metadata):
+            raise ValueError("the checksum of metadata.json does not match")
+    except (OSError, ValueError, TypeError) as error:
+        raise damaged(data_dir, error) from error
+
+
+def damaged(data_dir: str | os.PathLike, error: Exception) -> ValueError:
+    """The error for a data set whose files cannot be read."""
+    reason = " ".join(str(error).split()) or type(error).__name__
+    return ValueError(
+        f"{data_dir}: the data set is damaged ({reason}): remove that folder and build or import "
+        "it again"
+    )
+
+
+def _sha256(metadata):
+    return hashlib.sha256(json.dumps(metadata, sort_keys=True).encode()).hexdigest()
 
 
 def _stores_how_drawn(scene: scenes.Scene) -> bool:

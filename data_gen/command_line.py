@@ -14,6 +14,7 @@ def run(main: Callable[[], None], on_interrupt: str = "") -> None:
     """Parses the flags and runs `guarded(main, on_interrupt)`."""
     # TensorFlow only writes files here: what it says of GPUs and CPU features is beside the point.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    sys.stdout.reconfigure(errors="backslashreplace")  # Names of files may be no Unicode.
     app.run(guarded(main, on_interrupt), flags_parser=_parse)
 
 
@@ -21,7 +22,7 @@ def guarded(main: Callable[[], None], on_interrupt: str = "") -> Callable[[list[
     """Returns a function of argv that runs `main()`; a bad input ends it in one line, exit code 1.
 
     Bad input is a ValueError, a file that cannot be read or written, or a RuntimeError, such as
-    that of a rendering process that died, or what TensorFlow reports.
+    that of a rendering process that died, more than memory holds, or what TensorFlow reports.
 
     Args:
       main: a function of no arguments.
@@ -38,7 +39,8 @@ def guarded(main: Callable[[], None], on_interrupt: str = "") -> Callable[[list[
         except KeyboardInterrupt:
             sys.exit(": ".join(filter(None, ["interrupted", on_interrupt])))
         except Exception as error:
-            if not isinstance(error, (ValueError, RuntimeError, OSError, *_tensorflow_errors())):
+            bad_input = (ValueError, RuntimeError, OSError, MemoryError, *_tensorflow_errors())
+            if not isinstance(error, bad_input):
                 raise
             sys.exit(f"error: {_one_line(error)}")
 
@@ -49,7 +51,8 @@ def _one_line(error):
     """What an error says, in one line."""
     if isinstance(error, OSError) and error.filename is not None and error.strerror:
         return f"{error.filename}: {error.strerror}"
-    return " ".join(str(getattr(error, "message", error)).split()) or type(error).__name__
+    text = " ".join(str(getattr(error, "message", error)).split()) or type(error).__name__
+    return f"out of memory: {text}" if isinstance(error, MemoryError) else text
 
 
 def _tensorflow_errors():

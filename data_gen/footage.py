@@ -20,6 +20,13 @@ What becomes of what cameras do:
 - A file that ends before its header says is refused. MPEG-TS and raw streams say nothing of their
   length, so a shorter one is just shorter.
 - Of several video streams the first is read that is not a cover picture.
+
+What becomes of what strangers send:
+
+- Nothing but the files that were named is read: a folder's links that lead out of it are refused,
+  and so are playlists and everything else that is no container of `_CONTAINERS`, whatever its name.
+- Frames of over 2^26 pixels, and moving pictures of over 2^34 in all, are refused, as are frames
+  that stand so long that a hundred times as many would come out as are there.
 """
 
 import contextlib
@@ -36,6 +43,15 @@ from data_gen import pictures
 
 FOLDER_FPS = 30.0
 _UNTIMED_S = 0.1  # How long browsers show a frame of a moving picture that does not say.
+_MAX_FRAME_PIXELS = 2**26  # 67 million: of 8K footage half as many.
+_MAX_MOVING_PIXELS = 2**34  # Of all frames: 8,000 of 1080 lines. Minutes to decode.
+_MAX_REPEATED = 100
+
+# FFmpeg's names. It also reads playlists and lists of files, which would have it open any others.
+_CONTAINERS = (
+    "asf,avi,dv,flv,gxf,h261,h263,h264,hevc,ivf,m4v,matroska,mjpeg,mov,mpeg,mpegts,mpegvideo,mxf,"
+    "nut,obu,ogg,rm,vc1,vvc,wtv,yuv4mpegpipe"
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,14 +102,15 @@ def look(path: str | Path, folder_fps: float = FOLDER_FPS) -> Footage:
       folder_fps: pictures of a folder in a second, so that it has times too.
 
     Raises:
-      ValueError: if there is no such input, it cannot be read, has fewer than two frames, or is a
-        video and PyAV is not installed.
+      ValueError: if there is no such input, it cannot be read, has fewer than two frames or more
+        pixels than the module says, or is a video and PyAV is not installed.
     """
     path = Path(path)
     if path.is_dir():
         found = _folder(path, folder_fps)
     elif not path.is_file():
-        raise ValueError(f"{path}: no such file or folder")
+        what = "neither a file nor a folder" if path.exists() else "no such file or folder"
+        raise ValueError(f"{path}: {what}")
     elif path.suffix.lower() in _picture_suffixes():
         found = _moving_picture(path)
     else:
@@ -129,7 +146,8 @@ def select(
       int64 [M], indices of `times`, never falling.
 
     Raises:
-      ValueError: if fps is more than the source has, or fewer than two frames are left.
+      ValueError: if fps is more than the source has, fewer than two frames are left, or over a
+        hundred times as many as there are.
     """
     own = rate(times)
     if fps is not None and fps > 1.01 * own:
@@ -142,7 +160,13 @@ def select(
         return inside
     fps, nearly_half = fps or own, 0.499 / own
     first, last = times[inside[0]], times[inside[-1]]
-    moments = first + np.arange(int((last + nearly_half - first) * fps) + 1) / fps
+    count = int((last + nearly_half - first) * fps) + 1
+    if count > _MAX_REPEATED * len(inside):
+        raise ValueError(
+            f"has {len(inside)} frames in {last - first:.4g} s, which at {fps:.4g} a second would "
+            f"become {count:,}; take fewer with --fps, or a part with --start and --end"
+        )
+    moments = first + np.arange(count) / fps
     return np.clip(
         np.searchsorted(times, moments + nearly_half, side="right") - 1, *inside[[0, -1]]
     )
@@ -174,7 +198,7 @@ def _picture_suffixes():
     return {
         suffix
         for suffix, kind in PIL.Image.registered_extensions().items()
-        if kind in PIL.Image.OPEN and kind != "MPEG"  # Which Pillow names but cannot decode.
+        if kind in pictures.FORMATS
     }
 
 
@@ -182,16 +206,16 @@ def _picture_suffixes():
 
 
 def _folder(path, fps):
-    names = sorted(
-        (
-            entry.name
-            for entry in path.iterdir()
-            if not entry.name.startswith(".")
-            and entry.suffix.lower() in _picture_suffixes()
-            and entry.is_file()
-        ),
-        key=natural_key,
-    )
+    suffixes, here = _picture_suffixes(), path.resolve()
+    found = [
+        entry
+        for entry in path.iterdir()
+        if not entry.name.startswith(".") and entry.suffix.lower() in suffixes and entry.is_file()
+    ]
+    for entry in found:
+        if entry.is_symlink() and not entry.resolve().is_relative_to(here):
+            raise ValueError(f"{entry}: a link out of the folder; put the picture there instead")
+    names = sorted((entry.name for entry in found), key=natural_key)
     if not names:
         raise ValueError(f"{path}: a folder without pictures")
 
@@ -219,12 +243,15 @@ def _moving_picture(path):
 def _steps(path):
     """Yields how long each frame is shown, and the frame, which the next one overwrites."""
     try:
-        with warnings.catch_warnings(action="ignore"), PIL.Image.open(path) as picture:
-            if picture.width * picture.height > pictures.MAX_PIXELS:
-                raise ValueError(f"more than {pictures.MAX_PIXELS:,} pixels")
+        with warnings.catch_warnings(action="ignore"), pictures.opened(path) as picture:
+            pixels, frames = picture.width * picture.height, getattr(picture, "n_frames", 1)
+            if pixels > _MAX_FRAME_PIXELS:
+                raise ValueError(f"more than {_MAX_FRAME_PIXELS:,} pixels")
+            if pixels * frames > _MAX_MOVING_PIXELS:
+                raise ValueError(f"more than {_MAX_MOVING_PIXELS:,} pixels in {frames:,} frames")
             # An APNG may begin with a still for programs that cannot show it move.
-            still = bool(picture.info.get("default_image", False))
-            for place in range(still, getattr(picture, "n_frames", 1)):
+            still = picture.info.get("default_image") is True
+            for place in range(still, frames):
                 picture.seek(place)
                 picture.load()
                 yield picture.info.get("duration", 0) / 1000 or _UNTIMED_S, picture
@@ -235,6 +262,12 @@ def _steps(path):
 
 
 # --- videos ----------------------------------------------------------------------------------
+
+_LIMITS = {
+    "format_whitelist": _CONTAINERS,
+    "protocol_whitelist": "file",
+    "max_pixels": str(_MAX_FRAME_PIXELS),
+}
 
 
 def _video(path):
@@ -284,7 +317,7 @@ def _opened(path):
         ) from None
     try:
         # "file:", or a colon in the name would make it an address.
-        with av.open(f"file:{path}", metadata_errors="ignore") as container:
+        with av.open(f"file:{path}", metadata_errors="ignore", options=_LIMITS) as container:
             streams = [
                 stream
                 for stream in container.streams.video
@@ -292,6 +325,9 @@ def _opened(path):
             ]
             if not streams:
                 raise ValueError(f"{path}: has no video stream")
+            if streams[0].width * streams[0].height > _MAX_FRAME_PIXELS:
+                raise ValueError(f"{path}: more than {_MAX_FRAME_PIXELS:,} pixels")
+            streams[0].codec_context.options = _LIMITS  # Its size may change on the way.
             yield container, streams[0]
     except av.error.FFmpegError as error:
         raise ValueError(f"{path}: not a readable video, or damaged ({error.strerror})") from error

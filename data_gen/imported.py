@@ -40,7 +40,15 @@ from tensorflow_datasets.core.utils import file_utils
 from tqdm import tqdm
 
 from data_gen import footage, pictures, scenes
-from data_gen.builder import CHANNELS, IMAGE_SIZES, InbetweenClips, _locked
+from data_gen.builder import (
+    CHANNELS,
+    IMAGE_SIZES,
+    InbetweenClips,
+    _locked,
+    check_metadata,
+    damaged,
+    with_checksum,
+)
 
 VERSION = "1.0.0"
 CONTACT_SHEET = "contact_sheet.png"
@@ -49,6 +57,7 @@ MIN_FRAMES_PER_CLIP = 5  # The smallest gap that is evaluated is 4 frames.
 _SHARD_BYTES = 2**28
 _DESCRIPTION = "Clips cut from footage of a person's own, for learning to draw the frames between."
 _OUTSTANDING = 3.0  # How many times the change around it a cut is.
+_NAMES_OF_FEATURES = ("pythonClassName", "python_class_name", "type")  # All that TFDS reads.
 _SHEET_ROWS, _SHEET_COLUMNS = 4, 8  # Of the contact sheet: clips of each split, frames of each.
 
 
@@ -173,8 +182,8 @@ def names(data_dir: str | Path | None = None) -> list[str]:
     """Returns the names of the imported data sets, sorted."""
     found = []
     for path in _folder("*", data_dir).parent.parent.glob(f"*/{VERSION}/dataset_info.json"):
-        with contextlib.suppress(OSError, ValueError):
-            if json.loads(path.read_text()).get("moduleName") == __name__:
+        with contextlib.suppress(OSError, ValueError, AttributeError, RecursionError):
+            if path.is_file() and json.loads(path.read_text()).get("moduleName") == __name__:
                 found.append(path.parent.parent.name)
     return sorted(found)
 
@@ -190,15 +199,23 @@ def open_clips(
       data_dir: where TFDS keeps its data sets; None for its default.
 
     Raises:
-      ValueError: if there is no such data set (the message lists all scenes), or its frames are
-        of another size.
+      ValueError: if there is no such data set (the message lists all scenes), it is damaged, its
+        description is not one that an import writes, or its frames are of another size.
     """
     imported = names(data_dir)
+    folder = _folder(name, data_dir)
+    if name not in imported and folder.is_dir():
+        raise damaged(folder, ValueError("dataset_info.json cannot be read"))
     if name not in imported:
         valid = ", ".join([*sorted(scenes.SCENES), *imported])
         raise ValueError(f"unknown scene {name!r}; valid: {valid}")
-    builder = tfds.builder_from_directory(_folder(name, data_dir))
-    found = builder.info.metadata
+    check_metadata(folder)
+    _check_features(folder / "features.json")
+    try:
+        builder = tfds.builder_from_directory(folder)
+        found = builder.info.metadata
+    except Exception as error:  # TFDS raises a different one for every damage.
+        raise damaged(folder, error) from error
     if (found["image_size"], found["channels"]) != (image_size, channels):
         raise ValueError(
             f"scene {name!r} was imported with --image_size={found['image_size']} "
@@ -206,6 +223,22 @@ def open_clips(
             "ask for those, or import it again"
         )
     return builder
+
+
+def _check_features(path):
+    """Raises `ValueError` if features are not TFDS's own: it imports the modules that they name."""
+    named = []
+
+    def note(part):
+        named.extend(part[key] for key in _NAMES_OF_FEATURES if key in part)
+
+    try:
+        json.loads(path.read_text(), object_hook=note)
+    except (OSError, ValueError, RecursionError) as error:
+        raise ValueError(f"{path}: missing or damaged; import the clips again") from error
+    for name in named:
+        if not str(name).startswith("tensorflow_datasets.core.features."):
+            raise ValueError(f"{path}: {name!r} is no feature of TFDS; import the clips again")
 
 
 def import_clips(
@@ -257,7 +290,7 @@ def import_clips(
                 found = cut(_counting(drawn(one, frames, notes), shots), length)
                 for clip, split in zip(found, splits, strict=True):
                     seconds, pixels = zip(*clip, strict=True)
-                    yield split, one.path.name, np.stack(pixels), np.array(seconds)[:, np.newaxis]
+                    yield split, _shown(one), np.stack(pixels), np.array(seconds)[:, np.newaxis]
 
         folder, counts = store(
             clips(),
@@ -388,7 +421,9 @@ def _frames(one, wanted, settings, notes, bar):
                     quick=True,
                 )
             except ValueError as error:
-                raise ValueError(f"{one.path}: {error}") from error
+                # Of a folder, which of its pictures.
+                name = getattr(picture, "filename", one.path)
+                raise ValueError(f"{name}: {error}") from error
             shown = picture
         bar.update()
         yield one.times[wanted[0]] + place / _pace(one, settings), frame
@@ -412,6 +447,11 @@ def _describe(one, wanted, settings):
     return line
 
 
+def _shown(one):
+    """The name of an input in Unicode, which on disk it need not be."""
+    return one.path.name.encode(errors="backslashreplace").decode()
+
+
 def _counting(frames, shots):
     """Passes frames on and counts the shots."""
     for place, (begins, frame) in enumerate(frames):
@@ -423,7 +463,7 @@ def _counting(frames, shots):
 def _how_cut(settings, looked):
     return {
         "frames_per_clip": settings.frames_per_clip,
-        "inputs": [one.path.name for one in looked],
+        "inputs": [_shown(one) for one in looked],
         "frames_per_second": [round(_pace(one, settings), 6) for one in looked],
         "start": settings.start,
         "end": settings.end,
@@ -550,7 +590,7 @@ def _info(settings, motion, metadata, folder, description, citation):
                 "pace": np.float32,
             }
         ),
-        metadata=tfds.core.MetadataDict(
+        metadata=with_checksum(
             scene=settings.name,
             pose_names=list(motion.pose_names),
             gap_unit=motion.gap_unit,

@@ -13,6 +13,12 @@ import numpy as np
 import PIL.Image
 import PIL.ImageOps
 
+# What cameras, renderers and painters write, in decoders that unfold no more than they say at
+# first. Not all that Pillow opens: it would hand EPS to Ghostscript, and unpack FITS whole.
+FORMATS = (
+    *("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "MPO", "PCX", "PNG", "PPM", "QOI", "SGI", "TGA"),
+    *("TIFF", "WEBP"),
+)
 MAX_PIXELS = 2**27  # 134 million. Pillow's own limit, which warns first, lies a third higher.
 
 Box = tuple[int, int, int, int]
@@ -21,19 +27,30 @@ Box = tuple[int, int, int, int]
 def read(path: Path) -> PIL.Image.Image:
     """Returns the picture in a file, upright and decoded; of a moving one the first frame.
 
+    Its attribute `filename` is the path.
+
     Raises:
-      ValueError: if it is no picture, or one of over 2^27 pixels.
+      ValueError: if it is no picture of a kind in `FORMATS`, or one of over 2^27 pixels.
     """
     too_many = f"{path}: more than the {MAX_PIXELS:,} pixels that a picture may have"
     try:
-        with warnings.catch_warnings(action="ignore"), PIL.Image.open(path) as picture:
+        with warnings.catch_warnings(action="ignore"), opened(path) as picture:
             if picture.width * picture.height <= MAX_PIXELS:
-                return PIL.ImageOps.exif_transpose(picture)
+                upright = PIL.ImageOps.exif_transpose(picture)
+                upright.filename = str(path)  # The copy has none; for messages.
+                return upright
     except PIL.Image.DecompressionBombError:
         pass
     except Exception as error:  # Decoders raise of everything for a damaged file.
         raise ValueError(f"{path}: not a readable picture ({error})") from error
     raise ValueError(too_many)
+
+
+def opened(path: Path) -> PIL.Image.Image:
+    """Opens a file of a kind in `FORMATS`, whatever its name; raises what Pillow raises."""
+    PIL.Image.init()
+    # Older Pillows have no AVIF; MPO is opened as the JPEG that it begins with.
+    return PIL.Image.open(path, formats=[kind for kind in FORMATS if kind in PIL.Image.OPEN])
 
 
 def convert(
@@ -87,11 +104,12 @@ def parse_crop(text: str) -> Box | None:
 
 def _to_mode(picture, mode, notify):
     if picture.mode.startswith(("I", "F")):
-        values = np.asarray(picture, np.float64)
+        values = np.asarray(picture)
         top = 1.0 if picture.mode == "F" else 65535.0
         if not (values.min() >= 0 and values.max() <= top):  # NaN is neither.
             raise ValueError(f"its values must be numbers from 0 to {top:g}")
-        picture = PIL.Image.fromarray(np.rint(values * (255.0 / top)).astype(np.uint8))
+        values = values * np.float32(255.0 / top)
+        picture = PIL.Image.fromarray(np.rint(values, out=values).astype(np.uint8))
     try:
         if picture.has_transparency_data:
             picture = picture.convert("RGBA")
@@ -100,7 +118,7 @@ def _to_mode(picture, mode, notify):
             white = PIL.Image.new("RGBA", picture.size, "white")
             picture = PIL.Image.alpha_composite(white, picture)
         return picture.convert(mode)
-    except ValueError as error:
+    except (TypeError, ValueError) as error:  # Such as a text where a colour should be.
         raise ValueError(f"cannot be converted to {mode} ({error})") from error
 
 

@@ -2,7 +2,8 @@
 
     python -m export.client --first=a.png --second=b.png --frames=7 --output=between.gif
 
-Over REST, or over gRPC with --server=grpc://127.0.0.1:8500. In Python:
+Over REST, or over gRPC with --server=grpc://127.0.0.1:8500; with TLS https:// and grpcs://. In
+Python:
 
     client = connect("http://127.0.0.1:8501", "teapot")
     frames, confidence = draw(client, first_bytes, second_bytes, [0.25, 0.5, 0.75])
@@ -17,12 +18,13 @@ import os
 import sys
 import urllib.parse
 import warnings
+from pathlib import Path
 
 import numpy as np
 import PIL.Image
 from absl import flags
 
-from export import command_line, picture_files
+from export import command_line, credentials, picture_files
 from export.command_line import InputError
 
 FLAGS = flags.FLAGS
@@ -38,25 +40,38 @@ class ServerError(InputError):
     """The server could not be reached, did not answer in time, or answered with an error."""
 
 
-def connect(server, model, timeout_s=_TIMEOUT_S, version=None, label=None):
+def connect(
+    server,
+    model,
+    timeout_s=_TIMEOUT_S,
+    version=None,
+    label=None,
+    *,
+    ca_certificate=None,
+    token=None,
+):
     """A client of one model on one server.
 
     Nothing is sent before the first call.
 
     Args:
-        server: `http://HOST:PORT`, `https://…` or `grpc://HOST:PORT`.
+        server: `http://HOST:PORT`, `grpc://HOST:PORT`, or with TLS `https://…`, `grpcs://…`.
         model: the name under which it is served.
         timeout_s: the longest wait for any one answer, in seconds.
         version: whole number of the version to ask; None for the newest.
         label: of the version to ask, such as "stable"; not both of them.
+        ca_certificate: path of the PEM file of who signed the server's certificate; None for those
+            that are trusted anyway.
+        token: what the server wants to be shown; None for nothing.
 
     Returns:
         A `RestClient` or a `GrpcClient`. They answer alike.
 
     Raises:
-        InputError: for another kind of address, or both a version and a label.
+        InputError: for another kind of address, both a version and a label, a certificate that
+            cannot be read or is of no use, or a token that others could read on its way.
     """
-    kinds = {"http": RestClient, "https": RestClient, "grpc": GrpcClient}
+    kinds = {"http": RestClient, "https": RestClient, "grpc": GrpcClient, "grpcs": GrpcClient}
     try:
         url = urllib.parse.urlsplit(server)
         valid = url.scheme in kinds and url.hostname and url.port != 0
@@ -66,7 +81,14 @@ def connect(server, model, timeout_s=_TIMEOUT_S, version=None, label=None):
         raise InputError(f"{server!r} is no server: http://HOST:PORT or grpc://HOST:PORT")
     if version is not None and label is not None:
         raise InputError("a version or a label, not both")
-    return kinds[url.scheme](server, model, timeout_s, version, label)
+    encrypted = url.scheme in ("https", "grpcs")
+    if ca_certificate is not None:
+        if not encrypted:
+            raise InputError(f"--ca_certificate: {server} has no TLS; use https:// or grpcs://")
+        credentials.check_authority(ca_certificate)
+    if token is not None and not encrypted and url.hostname not in _LOOPBACK:
+        raise InputError(f"{server}: the token could be read on its way; use https:// or grpcs://")
+    return kinds[url.scheme](server, model, timeout_s, version, label, ca_certificate, token)
 
 
 def draw(client, first_bytes, second_bytes, t):
@@ -103,12 +125,14 @@ def draw(client, first_bytes, second_bytes, t):
 class _Client:
     """What both protocols share. `predict` is for any signature of any model."""
 
-    def __init__(self, server, model, timeout_s, version, label):
+    def __init__(self, server, model, timeout_s, version, label, ca_certificate, token):
         self.server = server.rstrip("/")
         self.model = model
         self.timeout_s = timeout_s
         self.version = version
         self.label = label
+        self._ca_certificate = ca_certificate
+        self._authorization = token and f"Bearer {token}"
         self._signatures = None
 
     def predict(self, inputs, signature="serving_default"):
@@ -185,6 +209,12 @@ class RestClient(_Client):
         self._session = requests.Session()
         # A proxy is for what is not on this machine.
         self._session.trust_env = urllib.parse.urlsplit(self.server).hostname not in _LOOPBACK
+        if self._authorization:
+            self._session.auth = self._authorize  # A header would give way to a .netrc file.
+
+    def _authorize(self, request):
+        request.headers["Authorization"] = self._authorization
+        return request
 
     def status(self):
         """{"model_version_status": [{"version", "state", "status"}]}."""
@@ -218,7 +248,14 @@ class RestClient(_Client):
         if self.label is not None:
             url += f"/labels/{urllib.parse.quote(self.label, safe='')}"
         try:
-            answer = self._session.request(method, url + what, json=body, timeout=self.timeout_s)
+            answer = self._session.request(
+                method,
+                url + what,
+                json=body,
+                timeout=self.timeout_s,
+                # Here, because the environment overrules what the session has.
+                verify=self._ca_certificate or True,
+            )
         except requests.Timeout:
             raise self._late() from None
         except requests.ConnectionError as error:
@@ -257,7 +294,16 @@ class GrpcClient(_Client):
             "grpc.max_send_message_length": -1,
             "grpc.enable_http_proxy": int(url.hostname not in _LOOPBACK),
         }
-        self._channel = grpc.insecure_channel(address, options=list(options.items()))
+        options = list(options.items())
+        if url.scheme == "grpcs":
+            path = self._ca_certificate
+            trusted = grpc.ssl_channel_credentials(path and Path(path).read_bytes())
+            self._channel = grpc.secure_channel(address, trusted, options)
+        else:
+            self._channel = grpc.insecure_channel(address, options)
+        self._headers = []
+        if self._authorization:
+            self._headers.append(("authorization", self._authorization))
 
     def status(self):
         """{"model_version_status": [{"version", "state", "status"}]}."""
@@ -299,7 +345,7 @@ class GrpcClient(_Client):
         if self.label is not None:
             request.model_spec.version_label = self.label
         try:
-            return method(request, timeout=self.timeout_s)
+            return method(request, timeout=self.timeout_s, metadata=self._headers)
         except grpc.RpcError as error:
             message = _flat(error.details() or "no reason given")
             if error.code() == grpc.StatusCode.DEADLINE_EXCEEDED:
@@ -368,7 +414,15 @@ def _open(client, file):
 
 def define_flags():
     """Defines the flags of this command."""
-    flags.DEFINE_string("server", "http://127.0.0.1:8501", "http://… for REST, grpc://… for gRPC.")
+    flags.DEFINE_string(
+        "server",
+        "http://127.0.0.1:8501",
+        "http://… for REST, grpc://… for gRPC; https://… and grpcs://… with TLS.",
+    )
+    flags.DEFINE_string(
+        "ca_certificate", None, "PEM file of who signed the server's certificate, if few know them."
+    )
+    flags.DEFINE_string("token_file", None, "A file with the token that the server wants.")
     flags.DEFINE_string("model", "teapot", "The name under which the model is served.")
     flags.DEFINE_integer("model_version", None, "The version to ask. Default: the newest.", 0)
     flags.DEFINE_string("label", None, "The label of the version to ask, such as stable.")
@@ -391,7 +445,15 @@ def main():
     picture_files.check_writable(FLAGS.output)
     paths = [FLAGS.first, FLAGS.second, *FLAGS.then]
     pictures = [picture_files.read(path) for path in paths]
-    client = connect(FLAGS.server, FLAGS.model, FLAGS.timeout_s, FLAGS.model_version, FLAGS.label)
+    client = connect(
+        FLAGS.server,
+        FLAGS.model,
+        FLAGS.timeout_s,
+        FLAGS.model_version,
+        FLAGS.label,
+        ca_certificate=FLAGS.ca_certificate,
+        token=credentials.read_token(FLAGS.token_file),
+    )
     t = np.linspace(0, 1, FLAGS.frames + 2)[1:-1].tolist()
     parts = []
     for pair, ends in zip(itertools.pairwise(paths), itertools.pairwise(pictures), strict=True):

@@ -4,7 +4,8 @@
 
     models/teapot/
       1/                       a version: saved_model.pb, variables/, fingerprint.pb
-        assets.extra/          tf_serving_warmup_requests, provenance.json, samples/*.png
+        assets.extra/          tf_serving_warmup_requests, provenance.json, samples/*.png,
+                               SHA256SUMS (export.manifest)
       models.config            and batching_parameters.txt, monitoring.config, compose.yaml:
                                for TensorFlow Serving; an existing one is left alone
 
@@ -30,11 +31,11 @@ import keras
 import tensorflow as tf
 from absl import flags
 
-from export import deployment, formats
+from export import deployment, formats, manifest
 from export.signatures import DEFAULT, signatures
 from tf_inbetween import command_line, run_directory
 from tf_inbetween.config import InputError
-from tf_inbetween.files import write_json
+from tf_inbetween.files import read_checked_json, write_json
 
 FLAGS = flags.FLAGS
 
@@ -87,6 +88,7 @@ def export(run_dir, model_dir, version=None):
         cases.write(extra / "tf_serving_warmup_requests", tried[1], name)
         write_json(extra / "provenance.json", _provenance(run_dir, folder, error))
         _copy_samples(run_dir, extra / "samples")
+        manifest.write(folder)
         cases.write(beside / "cases", [case for batch in BATCHES for case in tried[batch]], name)
         check(folder, beside / "cases", _TOLERANCES[model.encoder.dtype_policy.name])
         kept = deployment.write(model_dir, name, version)
@@ -130,7 +132,7 @@ def usual_error(run_dir, model):
         return float(model.scale.numpy())
     path = Path(run_dir) / "metrics.json"
     try:
-        mse = float(json.loads(path.read_text())["reconstruction"]["train"]["mse"])
+        mse = float(read_checked_json(path)["reconstruction"]["train"]["mse"])
         if not mse > 0:
             raise ValueError(mse)
         return mse**0.5
@@ -215,6 +217,11 @@ def _model_name(model_dir):
 
 def _load(run_dir):
     config, model = run_directory.load_config(run_dir), run_directory.load_model(run_dir)
+    if not model.has_latents:
+        raise InputError(
+            f"--run_dir={run_dir}: a run with --network={config.network} has no latents, and the "
+            "signatures of a SavedModel need them; it cannot be exported"
+        )
     return config, model, usual_error(run_dir, model)
 
 

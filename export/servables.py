@@ -10,6 +10,7 @@ import contextlib
 import gc
 import os
 import re
+import stat
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from google.protobuf.message import DecodeError
 from tensorflow_serving.apis import prediction_log_pb2
 from tensorflow_serving.config import model_server_config_pb2
 
-from export import tensors
+from export import manifest, tensors
 from export.command_line import InputError, one_line
 from export.errors import ServingError, from_exception, invalid
 from export.server_config import Models, read_models
@@ -94,6 +95,8 @@ class Servable:
 
     def __init__(self, path):
         self.path = Path(path)
+        _check_files(path)
+        manifest.check(self.path)
         self._session = tf.compat.v1.Session(graph=tf.Graph())
         try:
             with self._session.graph.as_default():
@@ -215,12 +218,19 @@ class Manager:
 
     def __init__(self, model_dir, name=None, report=print):
         self._dir = Path(model_dir)
+        try:
+            str(self._dir.resolve()).encode()
+        except UnicodeEncodeError:
+            path = ascii(str(self._dir))
+            raise InputError(f"{path}: TensorFlow reads only paths that are UTF-8") from None
         self._wanted_name = name
         self._config_path = self._dir / "models.config"
         self._config_files = None
         self._config = Models(None, model_server_config_pb2.ModelConfig().model_version_policy, {})
         self._read_config()
         self.name = name or self._config.name or self._dir.resolve().name
+        if not self.name.isprintable():
+            raise InputError(f"{self.name!a} is no name for a model: give it a --model_name")
         self._report = report
         self._trouble = None  # What was last said of the folder.
         self._versions = {}
@@ -399,6 +409,31 @@ def _load_error(error):
         return from_exception(error)
     code = "NOT_FOUND" if isinstance(error, FileNotFoundError) else "UNKNOWN"
     return ServingError(code, f"{type(error).__name__}: {one_line(error)}")
+
+
+def _check_files(path):
+    """Raises PERMISSION_DENIED for what is no part of a SavedModel, before any of it is read.
+
+    That is a symbolic link that leads out of the version's folder, which may be a link itself, and
+    what is neither a file nor a folder: to read a pipe may take for ever.
+    """
+    root = os.path.realpath(path)
+    for folder, folders, names in os.walk(root):
+        for name in (*folders, *names):
+            file = os.path.join(folder, name)
+            if not is_within(root, file):
+                what = "is a symbolic link that leads out of the version's folder"
+            elif stat.S_IFMT(os.stat(file).st_mode) not in (stat.S_IFREG, stat.S_IFDIR):
+                what = "is neither a file nor a folder"
+            else:
+                continue
+            raise ServingError("PERMISSION_DENIED", f"{os.path.relpath(file, root)!a} {what}")
+
+
+def is_within(folder, path):
+    """Whether a path still lies in a folder when all symbolic links are followed."""
+    folder = os.path.realpath(folder)
+    return os.path.commonpath([folder, os.path.realpath(path)]) == folder
 
 
 def _fingerprint(path):

@@ -8,6 +8,7 @@ will do; neither this project's models nor TensorFlow Probability nor Keras is i
 
 import asyncio
 import dataclasses
+import ipaddress
 import os
 import signal
 import sys
@@ -15,7 +16,7 @@ from pathlib import Path
 
 from absl import flags
 
-from export import command_line
+from export import command_line, credentials
 from export.command_line import InputError
 
 GRACE_S = 10.0  # For requests that run when the server is told to stop.
@@ -61,6 +62,23 @@ class Options:
         " batch: rows times frames of a sequence.",
         1,
     )
+    ssl_certificate: str = _option(
+        None, "PEM file of the certificate and those that signed it: HTTPS, and TLS for gRPC."
+    )
+    ssl_key: str = _option(None, "PEM file of the certificate's key.")
+    token_file: str = _option(
+        None, "A file with the token that clients must show: Authorization: Bearer TOKEN."
+    )
+    max_requests_per_second: float = _option(
+        None, "From one address; one second's worth may come at once. Default: any number.", 0.001
+    )
+    max_concurrent_requests: int = _option(
+        256, "Predictions that are worked on at a time; more are refused.", 1
+    )
+    max_buffered_mb: int = _option(
+        512, "Requests and answers that are held for clients at a time, in MiB.", 1
+    )
+    max_connections: int = _option(512, "Open at a time, for each of the APIs.", 1)
     demo: bool = _option(False, "Also serve a page to play with, at /.")
 
 
@@ -97,8 +115,20 @@ class Server:
         folder = Path(options.model_dir)
         if not folder.is_dir():
             raise InputError(f"--model_dir={folder}: no such folder")
+        self._tls = credentials.read_tls(options.ssl_certificate, options.ssl_key)
+        token = credentials.read_token(options.token_file)
         # Here, so that a wrong flag is told at once: these import TensorFlow.
-        from export import batching, metrics, predict, rest, rpc, servables, server_config, tensors
+        from export import (
+            admission,
+            batching,
+            metrics,
+            predict,
+            rest,
+            rpc,
+            servables,
+            server_config,
+            tensors,
+        )
 
         self._options = options
         self._report = report
@@ -117,18 +147,33 @@ class Server:
         predictor = predict.Predictor(
             self._manager, self._batcher, limits, options.max_image_pixels
         )
-        max_bytes = options.max_request_mb << 20
+        gate = admission.Admission(
+            token,
+            options.max_requests_per_second,
+            options.max_concurrent_requests,
+            options.max_buffered_mb,
+        )
+        shared = {
+            "max_bytes": options.max_request_mb << 20,
+            "max_connections": options.max_connections,
+            "grace_s": GRACE_S,
+            "tls": self._tls,
+        }
         self._rest = rest.RestServer(
             predictor,
             counters,
-            metrics_path,
-            max_bytes,
-            GRACE_S,
-            options.rest_api_enable_cors_support,
-            options.demo,
+            gate,
+            **shared,
+            metrics_path=metrics_path,
+            cors=options.rest_api_enable_cors_support,
+            demo=options.demo,
         )
         self._rpc = rpc.RpcServer(
-            predictor, counters, max_bytes, GRACE_S, options.enable_grpc_healthcheck_service
+            predictor,
+            counters,
+            gate,
+            **shared,
+            healthcheck=options.enable_grpc_healthcheck_service,
         )
         self._watch = None
         self.rest_port = self.grpc_port = None
@@ -147,11 +192,14 @@ class Server:
         self.grpc_port = await self._rpc.start(options.host, options.port)
         seconds = options.file_system_poll_wait_seconds
         self._watch = asyncio.create_task(self._manager.watch(seconds))
+        if warning := _exposed(options):
+            self._report(warning)
         host = f"[{options.host}]" if ":" in options.host else options.host
-        self._report(f"REST http://{host}:{self.rest_port}/v1/models/{self._manager.name}")
+        rest = f"{'https' if self._tls else 'http'}://{host}:{self.rest_port}"
+        self._report(f"REST {rest}/v1/models/{self._manager.name}")
         self._report(f"gRPC {host}:{self.grpc_port}")
         if options.demo:
-            self._report(f"page http://{host}:{self.rest_port}/")
+            self._report(f"page {rest}/")
 
     async def stop(self):
         """Stops listening, answers what runs within `GRACE_S`, and lets the model go."""
@@ -172,11 +220,41 @@ def _existing(path):
     return path if path.exists() else None
 
 
+def _exposed(options):
+    """The warning to one who lets other machines in without a lock; None if there is no need."""
+    dangers = {
+        "TLS (--ssl_certificate, --ssl_key): what is sent can be read on its way": (
+            options.ssl_certificate
+        ),
+        "a token (--token_file): whoever reaches it may use the model": options.token_file,
+    }
+    missing = [text for text, given in dangers.items() if not given]
+    if not missing or _is_loopback(options.host):
+        return None
+    where = options.host or "every address"
+    return f"warning: listening on {where} without {'; without '.join(missing)}"
+
+
+def _is_loopback(host):
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _print(line):
+    """Prints a line, in which the name of a file need not be text, if anyone still reads."""
+    try:
+        print(line.encode(errors="backslashreplace").decode(), flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 async def _serve(options):
     stopping = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
-    server = Server(options, lambda line: print(line, flush=True))
+    server = Server(options, _print)
     started = asyncio.create_task(server.start())
     stopped = asyncio.create_task(stopping.wait())
     try:
@@ -184,7 +262,7 @@ async def _serve(options):
         if started.done():
             started.result()
             await stopped
-        print("stopping", flush=True)
+        _print("stopping")
     finally:
         started.cancel()
         await server.stop()

@@ -29,7 +29,6 @@ so 1 while both ends are drawn back within twice the usual error, 1/4 at four ti
 import tensorflow as tf
 
 from export import pictures
-from tf_inbetween import interpolation
 
 DEFAULT = "inbetween_png"
 
@@ -56,7 +55,7 @@ def signatures(model, config, usual_error):
     def inbetween(first, second, t):
         with tf.control_dependencies(_pair_is_valid(first, second, t)):
             z0, z2 = tf.split(model.encode(tf.concat([first, second], axis=0)).mean(), 2)
-        latents = tf.concat([interpolation.lerp(z0, z2, t), z0, z2], axis=0)
+        latents = tf.concat([model.join(z0, z2, t), z0, z2], axis=0)
         frame, first_again, second_again = tf.split(model.decode(latents), 3)
         error = tf.maximum(_rms(first_again - first), _rms(second_again - second))
         return {

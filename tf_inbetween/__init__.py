@@ -16,8 +16,11 @@ if keras.backend.backend() != "tensorflow":
         "unset KERAS_BACKEND or set it to 'tensorflow'"
     )
 
+from tf_inbetween.autoencoders import ACAI, Autoencoder
 from tf_inbetween.config import Config, InputError
 from tf_inbetween.models import TripletVAE
+from tf_inbetween.optimizers import Muon
+from tf_inbetween.pixels import PixelModel
 
-__all__ = ["Config", "InputError", "TripletVAE"]
+__all__ = ["ACAI", "Autoencoder", "Config", "InputError", "Muon", "PixelModel", "TripletVAE"]
 __version__ = "0.1.0"

@@ -1,12 +1,26 @@
 """Pixel methods to compare with. Each draws the frame at `t` between two frames.
 
 `first`, `second`: float32 [N, H, W, C] in [0, 1]; `t`: a number in [0, 1]; result: the same shape.
+
+Both optical flows are found on grey frames enlarged to at least 128 pixels a side: at the frames'
+own size they lose what is a few pixels large. The flow at `t` is combined from both directions as
+in Jiang et al., "Super SloMo", CVPR 2018, equation 4; it warps the ends, at their own size, to `t`,
+and these are cross-faded. Without OpenCV they raise `ImportError`.
 """
 
 import numpy as np
 
 _FLOW_SIZE = 128  # pixels a side at the least
-_MISSING = "optical flow needs OpenCV: pip install 'tf_inbetween[baselines]'"
+_FARNEBACK = {  # The best of eight settings on validation frames, see BUILD_NOTES.md.
+    "pyr_scale": 0.5,
+    "levels": 5,
+    "winsize": 15,
+    "iterations": 5,
+    "poly_n": 7,
+    "poly_sigma": 1.5,
+    "flags": 256,  # cv2.OPTFLOW_FARNEBACK_GAUSSIAN
+}
+MISSING = "optical flow needs OpenCV: pip install 'tf_inbetween[baselines]'"
 
 
 def crossfade(first, second, t):
@@ -23,27 +37,42 @@ def optical_flow(first, second, t):
     """Both ends warped to `t` along OpenCV's DIS flow, then cross-faded.
 
     Kroeger et al., "Fast Optical Flow using Dense Inverse Search", ECCV 2016: medium preset, down
-    to the finest scale, on grey frames enlarged to at least 128 pixels a side. As the preset comes,
-    it stops at half the resolution of 64-pixel frames, and does worse. The flow at `t` is combined
-    from both directions as in Jiang et al., "Super SloMo", CVPR 2018, equation 4, and warps the
-    frames at their own size. Raises `ImportError` without OpenCV.
+    to the finest scale. As the preset comes, it stops at half the resolution, and does worse.
     """
     cv2 = _opencv()
-    t = float(t)  # A NumPy scalar would turn the float32 maps into float64.
     dis = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
     dis.setFinestScale(0)
-    return np.stack([_flow_pair(cv2, dis, a, b, t) for a, b in zip(first, second, strict=True)])
+    return _along_flow(cv2, lambda start, end: dis.calc(start, end, None), first, second, t)
 
 
-METHODS = {"crossfade": crossfade, "optical_flow": optical_flow, "nearest_frame": nearest_frame}
+def optical_flow_farneback(first, second, t):
+    """Both ends warped to `t` along Farnebäck's flow, then cross-faded.
+
+    Farnebäck, "Two-Frame Motion Estimation Based on Polynomial Expansion", SCIA 2003, as in OpenCV.
+    """
+    cv2 = _opencv()
+
+    def flow(start, end):
+        return cv2.calcOpticalFlowFarneback(start, end, None, **_FARNEBACK)
+
+    return _along_flow(cv2, flow, first, second, t)
+
+
+METHODS = {
+    "crossfade": crossfade,
+    "optical_flow": optical_flow,
+    "optical_flow_farneback": optical_flow_farneback,
+    "nearest_frame": nearest_frame,
+}
+_NEED_OPENCV = ("optical_flow", "optical_flow_farneback")
 
 
 def available():
-    """The methods that can run here: all, or all but optical flow where OpenCV is missing."""
+    """The methods that can run here: all, or all but the optical flows where OpenCV is missing."""
     try:
         _opencv()
     except ImportError:
-        return {name: method for name, method in METHODS.items() if method is not optical_flow}
+        return {name: method for name, method in METHODS.items() if name not in _NEED_OPENCV}
     return METHODS
 
 
@@ -51,24 +80,31 @@ def _opencv():
     try:
         import cv2
     except ImportError as error:
-        raise ImportError(_MISSING) from error
+        raise ImportError(MISSING) from error
     return cv2
 
 
-def _flow_pair(cv2, dis, first, second, t):
-    forward, backward = _flow(cv2, dis, first, second), _flow(cv2, dis, second, first)
+def _along_flow(cv2, estimate, first, second, t):
+    """Frames at `t` by a function of two grey uint8 frames that returns the flow between them."""
+    t = float(t)  # A NumPy scalar would turn the float32 maps into float64.
+    pairs = zip(first, second, strict=True)
+    return np.stack([_flow_pair(cv2, estimate, start, end, t) for start, end in pairs])
+
+
+def _flow_pair(cv2, estimate, first, second, t):
+    forward, backward = _flow(cv2, estimate, first, second), _flow(cv2, estimate, second, first)
     to_first = -(1 - t) * t * forward + t**2 * backward
     to_second = (1 - t) ** 2 * forward - t * (1 - t) * backward
     return (1 - t) * _warp(cv2, first, to_first) + t * _warp(cv2, second, to_second)
 
 
-def _flow(cv2, dis, start, end):
+def _flow(cv2, estimate, start, end):
     """The way of every pixel of `start` in pixels, [H, W, 2]."""
     height, width = start.shape[:2]
     times = -(-_FLOW_SIZE // min(height, width, _FLOW_SIZE))
     large = times * width, times * height
     grey = [np.rint(255 * np.mean(frame, axis=-1)).astype(np.uint8) for frame in (start, end)]
-    flow = dis.calc(*(cv2.resize(frame, large) for frame in grey), None)
+    flow = estimate(*(cv2.resize(frame, large) for frame in grey))
     return cv2.resize(flow, (width, height), interpolation=cv2.INTER_AREA) / times
 
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import re
 import sys
 import time
 from pathlib import Path
@@ -51,7 +52,8 @@ class Progress(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         """Shows the validation errors."""
         shown = ("val_loss", "val_reconstruction_mse", "val_inbetween_mse")
-        self._bar.set_postfix({name: f"{logs[name]:.4g}" for name in shown}, refresh=False)
+        found = {name: f"{logs[name]:.4g}" for name in shown if name in logs}
+        self._bar.set_postfix(found, refresh=False)
 
     def close(self):
         """Ends the bar's line, also after an error."""
@@ -60,7 +62,11 @@ class Progress(keras.callbacks.Callback):
 
 
 class StopOnBadNumbers(keras.callbacks.Callback):
-    """Raises `InputError` with the step and the terms as soon as one is NaN or infinite."""
+    """Raises `InputError` with the step as soon as a metric is NaN or infinite.
+
+    The terms of the loss are looked at inside of every step, see `stop_for_bad_numbers`; this is
+    for the rest: the diagnostics, and sums that overflow though each of their terms is finite.
+    """
 
     def on_train_batch_end(self, batch, logs=None):
         """Looks at the running means of the epoch, which keep a NaN."""
@@ -73,20 +79,48 @@ class StopOnBadNumbers(keras.callbacks.Callback):
     def _check(self, logs):
         bad = [name for name, value in logs.items() if not math.isfinite(value)]
         if bad:
-            step = int(self.model.optimizer.iterations.numpy())
+            raise _broken(int(self.model.optimizer.iterations.numpy()), ", ".join(sorted(bad)))
+
+
+def stop_for_bad_numbers(message):
+    """Raises `InputError` if a TensorFlow error's message is that of `models.finite_terms`."""
+    found = re.search(r"step (\d+): ([\w, ]+) became NaN or infinite", message)
+    if found:
+        raise _broken(*found.groups())
+
+
+def _broken(step, names):
+    return InputError(
+        f"step {step}: {names} became NaN or infinite; the run directory keeps what was saved "
+        "before. Try a lower --learning_rate or a longer --alpha_warmup_steps, in another --run_dir"
+    )
+
+
+class StopWithoutFolder(keras.callbacks.Callback):
+    """Raises `InputError` after an epoch if the run directory is gone. The first of the callbacks.
+
+    The others would make a new one that lacks what was written at the start, and no run goes on in
+    such a folder.
+    """
+
+    def __init__(self, run_dir):
+        super().__init__()
+        self._folder = Path(run_dir)
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Looks."""
+        if not self._folder.is_dir():
             raise InputError(
-                f"step {step}: {', '.join(sorted(bad))} became NaN or infinite; the run "
-                "directory keeps what was saved before. Try a lower "
-                "--learning_rate or a longer --alpha_warmup_steps, in another --run_dir"
+                f"{self._folder}: the run directory has disappeared; the same command begins anew"
             )
 
 
 class SaveProgress(keras.callbacks.Callback):
     """After each epoch: the model with the least validation error so far, and a checkpoint.
 
-    The error is the MSE of reconstructions and that of in-betweens, weighted as in the loss. Not
-    the loss itself: as the scale of a calibrated likelihood shrinks, the losses of two epochs
-    cannot be compared.
+    The error is the MSE of reconstructions, where the model makes any, and that of in-betweens,
+    weighted as in the loss. Not the loss itself: as the scale of a calibrated likelihood shrinks,
+    the losses of two epochs cannot be compared.
     """
 
     def __init__(self, checkpoints, run_dir):
@@ -101,7 +135,7 @@ class SaveProgress(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         """Saves."""
         weight = self.model.inbetween_weight
-        error = logs["val_reconstruction_mse"] + weight * logs["val_inbetween_mse"]
+        error = logs.get("val_reconstruction_mse", 0.0) + weight * logs["val_inbetween_mse"]
         if error < float(self._checkpoints.least_error.numpy()):
             with written_whole(self._path) as beside:
                 self.model.save(beside, include_optimizer=False)
@@ -115,7 +149,8 @@ class SaveProgress(keras.callbacks.Callback):
 class Summaries(keras.callbacks.Callback):
     """TensorBoard: scalars, strips of frames, latent histograms, HParams, graph, Projector.
 
-    The horizontal axis of every chart is the optimizer step.
+    The horizontal axis of every chart is the optimizer step. A model without latents has no
+    reconstructions, histograms and Projector.
     """
 
     def __init__(self, log_dir, config, clip, pose_names, batch):
@@ -149,7 +184,8 @@ class Summaries(keras.callbacks.Callback):
             tf.summary.trace_on(graph=True)
             step(self._batch)
             tf.summary.trace_export("triplet_loss", step=0)
-        self._start_projector()
+        if self.model.has_latents:
+            self._start_projector()
 
     def on_epoch_end(self, epoch, logs=None):
         """Writes the scalars, the strips and the histograms."""
@@ -165,20 +201,21 @@ class Summaries(keras.callbacks.Callback):
                 for tag, value in scalars.items():
                     tf.summary.scalar(tag, value)
         with self._writers["validation"].as_default(step):
-            frames = to_float(self._frames[:: max(len(self._frames) // 64, 1)])
-            q = self.model.encode(frames)
-            tf.summary.histogram("latent_mean", q.mean())
-            tf.summary.histogram("latent_stddev", q.stddev())
             rows = "Top: the truth. Bottom: drawn by the model."
-            for tag, strip in (
-                ("reconstruction", self._reconstructions()),
-                ("inbetween", self._inbetweens()),
-            ):
+            strips = {"inbetween": self._inbetweens()}
+            if self.model.has_latents:
+                frames = to_float(self._frames[:: max(len(self._frames) // 64, 1)])
+                q = self.model.encode(frames)
+                tf.summary.histogram("latent_mean", q.mean())
+                tf.summary.histogram("latent_stddev", q.stddev())
+                strips["reconstruction"] = self._reconstructions()
+            for tag, strip in strips.items():
                 tf.summary.image(tag, strip[tf.newaxis], description=rows)
         for writer in self._writers.values():
             writer.flush()
-        self._latent_means.assign(self.model.encode(to_float(self._projected)).mean())
-        self._projector.save()
+        if self.model.has_latents:
+            self._latent_means.assign(self.model.encode(to_float(self._projected)).mean())
+            self._projector.save()
 
     def on_train_end(self, logs=None):
         """Closes the files."""

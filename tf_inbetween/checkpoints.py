@@ -1,5 +1,12 @@
-"""Checkpoints: what a stopped training needs to end as if it had never stopped."""
+"""Checkpoints: what a stopped training needs to end as if it had never stopped.
 
+The two newest are kept. TensorFlow stores a CRC32C of every tensor beside it; a checkpoint is only
+restored after all of them were read and found right, and a damaged one gives way to the one before.
+"""
+
+import contextlib
+import re
+import shutil
 from pathlib import Path
 
 import tensorflow as tf
@@ -39,18 +46,18 @@ class Checkpoints:
         )
 
     def restore(self):
-        """Restores the newest checkpoint, if any; returns the step it was made at, or 0.
+        """Restores the newest checkpoint that is whole, if any; returns its step, or 0.
 
-        Raises `InputError` if there are checkpoints and the newest cannot be read.
+        Of damaged ones `progress` tells. Raises `InputError` if there are checkpoints and none can
+        be read, or it is of another model.
         """
-        path = latest(self._directory)
+        path = newest_whole(self._directory, say=lambda line: None)
         if path is None:
             return 0
         try:
             self._checkpoint.restore(path).assert_existing_objects_matched()
-        except Exception as error:  # TensorFlow raises a different one for every damage.
-            first_line = str(error).strip().partition("\n")[0]
-            raise InputError(f"{path}: cannot be restored: {first_line}") from error
+        except Exception as error:  # TensorFlow raises a different one for every mismatch.
+            raise InputError(f"{path}: cannot be restored: {_line(error)}") from error
         self.restored_step = self.step
         return self.step
 
@@ -61,6 +68,17 @@ class Checkpoints:
                 self._checkpoint, self._save_to, max_to_keep=_KEEP
             )
         self._manager.save(checkpoint_number=self.step)
+        self._clear_away()
+
+    def _clear_away(self):
+        """Removes what killed saves have left, damaged ones that were passed over, and old ones."""
+        steps = [step for step in _steps(self._save_to) if step <= self.step]
+        kept = {f"ckpt-{step}" for step in steps[:_KEEP]}
+        for path in self._save_to.glob("ckpt-*"):
+            if path.name.partition(".")[0] not in kept:
+                # Leftovers that cannot be removed are no reason to stop a training.
+                with contextlib.suppress(OSError):
+                    shutil.rmtree(path) if path.is_dir() else path.unlink()
 
     @property
     def step(self):
@@ -69,28 +87,87 @@ class Checkpoints:
 
 
 def latest(directory):
-    """The newest checkpoint's path prefix in a folder; None if it has none.
+    """The path prefix of the newest checkpoint in a folder, which is not read; None if none.
 
-    Raises `InputError` if there are some but the file that lists them is missing or damaged. (A
-    single one without that file is what a kill in the first save leaves; it does not count.)
+    It is the one that TensorFlow's list names, or where that is damaged the one that a name has.
+    Raises `InputError` if there is a list and no checkpoint.
     """
     try:
         path = tf.train.latest_checkpoint(directory)
     except ValueError:  # of an empty list; damage of other kinds is ignored with a warning
         path = None
-    listed = (Path(directory) / "checkpoint").exists()
-    names = {found.name.partition(".")[0] for found in Path(directory).glob("ckpt-*")}
-    if path is None and (listed or len(names) > 1):
-        raise InputError(
-            f"{directory}/checkpoint: missing or damaged, though there are ckpt-* files"
-        )
-    return path
+    prefixes, listed = _prefixes(directory), _listed(directory)
+    if listed and not prefixes:
+        raise InputError(f"{listed}: lists checkpoints, and none of them is there")
+    return path or (listed and prefixes[0]) or None
 
 
-def progress(directory):
-    """The step and the training seconds of the newest checkpoint in a folder; 0 and 0 if none."""
-    path = latest(directory)
+def newest_whole(directory, say=print):
+    """The path prefix of the newest checkpoint of which every byte is right; None if there is none.
+
+    Args:
+        directory: the folder; all of its checkpoints are looked at, whether listed or not.
+        say: told in one line of every damaged one that was passed over.
+
+    Raises:
+        InputError: if there are checkpoints and none can be read. (A single one that was not
+            finished is what a kill in the first save leaves; it does not count.)
+    """
+    prefixes, listed = _prefixes(directory), _listed(directory)
+    reasons = {}
+    for prefix in prefixes:
+        reasons[prefix] = _damage(prefix)
+        if not reasons[prefix]:
+            for passed in list(reasons)[:-1]:
+                say(f"{passed}: damaged or not finished ({reasons[passed]}); taking {prefix}")
+            return prefix
+    if listed and not prefixes:
+        raise InputError(f"{listed}: lists checkpoints, and none of them is there")
+    if listed or len(prefixes) > 1:
+        raise InputError(f"{prefixes[0]}: cannot be restored: {reasons[prefixes[0]]}")
+    return None
+
+
+def progress(directory, say=print):
+    """The step and the training seconds of the newest whole checkpoint; 0 and 0 if none.
+
+    Raises and says as `newest_whole`.
+    """
+    path = newest_whole(directory, say)
     if path is None:
         return 0, 0.0
     seconds = tf.train.load_variable(path, "seconds/.ATTRIBUTES/VARIABLE_VALUE")
     return int(path.rpartition("-")[2]), float(seconds)
+
+
+def _prefixes(directory):
+    """The path prefixes of all checkpoints in a folder, finished or not, the newest first."""
+    return [str(Path(directory) / f"ckpt-{step}") for step in _steps(directory)]
+
+
+def _steps(directory):
+    """The steps of all checkpoints in a folder, finished or not, falling."""
+    names = {path.name.partition(".")[0] for path in Path(directory).glob("ckpt-*.*")}
+    steps = (int(name[5:]) for name in names if re.fullmatch(r"ckpt-\d+", name))
+    return sorted(steps, reverse=True)
+
+
+def _listed(directory):
+    """The file in which TensorFlow lists the checkpoints, written after the first is whole."""
+    path = Path(directory) / "checkpoint"
+    return path if path.exists() else None
+
+
+def _damage(prefix):
+    """Why a checkpoint cannot be read; "" if every tensor of it can, and its checksum is right."""
+    try:
+        reader = tf.train.load_checkpoint(prefix)
+        for name in reader.get_variable_to_shape_map():
+            reader.get_tensor(name)
+    except Exception as error:  # TensorFlow raises a different one for every damage.
+        return _line(error)
+    return ""
+
+
+def _line(error):
+    return str(error).strip().partition("\n")[0]

@@ -69,8 +69,8 @@ def run(main, on_interrupt=""):
     """Runs `main()` on the parsed flags; a bad input ends in one line and exit code 1.
 
     Bad input is an `InputError`, a file that cannot be read or written, an error that TensorFlow
-    reports, or a `RuntimeError`, such as that of a rendering process that died; with --verbosity=1
-    the traceback is printed too.
+    reports, more than memory holds, or a `RuntimeError`, such as that of a rendering process that
+    died; with --verbosity=1 the traceback is printed too.
 
     Args:
         main: a function of no arguments.
@@ -86,12 +86,13 @@ def run(main, on_interrupt=""):
             if len(argv) > 1:
                 raise InputError(f"unexpected argument {argv[1]!r}: settings are --name=value")
             main()
-        except (InputError, OSError, RuntimeError, tf.errors.OpError) as error:
+        except (InputError, OSError, RuntimeError, MemoryError, tf.errors.OpError) as error:
             logging.debug("%s", error, exc_info=True)
             sys.exit(f"error: {_line(error)}")
         except KeyboardInterrupt:
             sys.exit(": ".join(filter(None, ["interrupted", on_interrupt])))
 
+    sys.stdout.reconfigure(errors="backslashreplace")  # Names of files may be no Unicode.
     app.run(guarded, flags_parser=_parse)
 
 
@@ -120,5 +121,5 @@ def _line(error):
     elif isinstance(error, OSError) and error.filename is not None and error.strerror:
         text = f"{error.filename}: {error.strerror}"
     else:
-        text = str(error)
+        text = f"out of memory: {error}" if isinstance(error, MemoryError) else str(error)
     return " ".join(text.split()) or type(error).__name__

@@ -10,7 +10,6 @@ scenes. A single run is compared with the pixel methods alone.
 """
 
 import dataclasses
-import json
 import math
 import re
 import textwrap
@@ -21,7 +20,8 @@ from absl import flags
 from tf_inbetween import baselines, command_line, evaluate, figures, run_directory
 from tf_inbetween.config import Config, InputError
 from tf_inbetween.data import outlines, prepare, read_clips
-from tf_inbetween.files import check_section, write_json, write_section
+from tf_inbetween.files import check_section, read_checked_json, write_json, write_section
+from tf_inbetween.networks import PIXEL_NETWORKS
 
 FLAGS = flags.FLAGS
 
@@ -136,7 +136,9 @@ def names_of(configs):
 
 def _terms(config):
     terms = []
-    if config.alpha:
+    if config.model != "vae" or config.network in PIXEL_NETWORKS:
+        terms.append(config.model if config.model != "vae" else config.network)
+    elif config.alpha:
         terms.append(f"alpha {config.alpha:g} ({config.matching})")
     if config.inbetween_weight:
         terms.append(f"in-between likelihood {config.inbetween_weight:g}")
@@ -203,8 +205,7 @@ def markdown_table(results, gaps):
         lines.append("| " + " | ".join(cells) + " |")
     empty = [""] * len(measured)
     errors = [
-        f"{1e4 * result['reconstruction'][result['split']]['mse']:.2f}"
-        for result in results.values()
+        _scaled(result["reconstruction"][result["split"]]["mse"]) for result in results.values()
     ]
     lines.append("| reconstruction, MSE x 1e4 | | " + " | ".join([*errors, *empty]) + " |")
     for what, key in (("training", "train_seconds"), ("whole command", "total_seconds")):
@@ -223,6 +224,10 @@ def _cell(found):
     return f"{found['hit_rate']:.2f}, {timing}, {1e4 * found['mse']:.2f}"
 
 
+def _scaled(mse):
+    return "-" if mse is None else f"{1e4 * mse:.2f}"
+
+
 def _minutes(seconds):
     return "-" if seconds is None else f"{seconds / 60:.1f}"
 
@@ -233,10 +238,10 @@ def _metrics(run_dir, split):
     if split != "test":
         again += f" --split={split}"
     try:
-        found = json.loads(path.read_text())
+        found = read_checked_json(path)
         if found["split"] == split:
             _check_whole(found)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, OverflowError) as error:
         raise InputError(f"{path}: missing or damaged; {again}") from error
     if found["split"] != split:
         raise InputError(f"{path}: measured on {found['split']!r}, not on {split!r}; {again}")
@@ -244,12 +249,18 @@ def _metrics(run_dir, split):
 
 
 def _check_whole(found):
-    """Raises `KeyError` or `TypeError` if something is missing that the table shows."""
-    found["reconstruction"][found["split"]]["mse"] + 0.0
+    """Raises something other than `InputError` if what the table shows is missing or no number."""
+    mse = found["reconstruction"][found["split"]]["mse"]
+    numbers = [0.0 if mse is None else mse]  # A pixel network has none.
+    numbers += [found.get(key) or 0.0 for key in ("train_seconds", "total_seconds")]
     for row in found["inbetween"]:
-        row["gap"] + row["t"] + row["pairs"], row["gap_label"]
-        for measures in [row["methods"]["latent"], *row["methods"].values()]:
-            _cell(measures)
+        numbers += [row["gap"], row["t"], row["pairs"], row["methods"]["latent"]["mse"]]
+        for measures in row["methods"].values():
+            numbers += [measures["mse"], measures["hit_rate"], measures["timing_error"]]
+            numbers.append(measures.get("timing_error_degrees") or 0.0)
+        row["gap_label"].encode()
+    if not all(math.isfinite(number) for number in numbers):
+        raise ValueError("a number is not finite")
 
 
 def _check_same_rows(run_dirs, found):

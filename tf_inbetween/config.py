@@ -48,7 +48,16 @@ class Config:
     max_gap: float = _setting(120.0, "Largest gap between the outer frames of a triplet.")
     gap_warmup_steps: int = _setting(0, "Steps over which the largest gap grows from min_gap.")
 
-    network: str = _setting("conv", "Encoder and decoder: a row of tf_inbetween.networks.NETWORKS.")
+    model: str = _setting(
+        "vae",
+        "vae; autoencoder: latents that are points, no prior; acai: that with a critic of its "
+        "interpolants. --alpha, --matching and --prior_weight are the vae's alone.",
+    )
+    network: str = _setting(
+        "conv",
+        "conv: encoder and decoder; pixel_unet: a U-Net from both frames and t to the frame "
+        "between, without latents.",
+    )
     latent_dim: int = _setting(8, "Dimensions of the latent space.")
     widths: tuple[int, ...] = _setting(
         (32, 64, 128, 256), "Channels of the encoder's stride-2 convolutions; mirrored to decode."
@@ -66,7 +75,12 @@ class Config:
     )
     matching_samples: int = _setting(8, "Monte Carlo samples of --matching=mixture.")
     prior_weight: float = _setting(1.0, "Weight of KL(q(x) || N(0, I)); 1 is the ELBO.")
+    path: str = _setting(
+        "straight",
+        "From one latent to another: straight, or curved, a learned bend of the chord.",
+    )
     inbetween_weight: float = _setting(1.0, "Weight of the in-between likelihood; 0: paper alone.")
+    critic_weight: float = _setting(0.5, "Weight of the critic in --model=acai, its lambda.")
 
     steps: int = _setting(4000, "Optimizer steps.")
     steps_per_epoch: int = _setting(200, "Steps between validations and checkpoints.")
@@ -95,8 +109,11 @@ class Config:
                 raise InputError(f"--{field.name}={value}: must be one of {_join(choices)}")
             if isinstance(value, float) and not math.isfinite(value):
                 raise InputError(f"--{field.name}={value}: must be a finite number")
-        if self.seed > _LARGEST_SEED:
-            raise InputError(f"--seed={self.seed}: must be at most {_LARGEST_SEED}")
+            if isinstance(value, str) and not _is_one_line(value):
+                raise InputError(f"--{field.name}={value!a}: must be one line of Unicode text")
+            for number in value if isinstance(value, tuple) else (value,):
+                if isinstance(number, int) and number > _LARGEST:
+                    raise InputError(f"--{field.name}={number}: must be at most {_LARGEST}")
         for name, low in _LOWER_BOUNDS.items():
             if not getattr(self, name) >= low:
                 raise InputError(f"--{name}={getattr(self, name)}: must be at least {low}")
@@ -108,6 +125,11 @@ class Config:
             raise InputError(
                 f"--widths={_join(self.widths)}: {len(self.widths)} halvings do not divide "
                 f"--image_size={self.image_size}"
+            )
+        if self.path == "curved" and not self.inbetween_weight:
+            raise InputError(
+                "--path=curved: is learned from the in-between likelihood; --inbetween_weight=0 "
+                "has none"
             )
         if self.inbetweens_per_clip > self.triplets_per_clip:
             raise InputError(
@@ -126,7 +148,7 @@ class Config:
             )
 
 
-_LARGEST_SEED = 10**9  # Twice that and one still fits into 32 bits, see TripletVAE.
+_LARGEST = 10**9  # Of the seed, twice that and one still fits into 32 bits, see TripletVAE.
 _LOWER_BOUNDS = {
     "seed": 0,
     "memory_limit_mb": 0,
@@ -144,6 +166,7 @@ _LOWER_BOUNDS = {
     "matching_samples": 1,
     "prior_weight": 0,
     "inbetween_weight": 0,
+    "critic_weight": 0,
     "steps": 1,
     "steps_per_epoch": 1,
     "validation_steps": 1,
@@ -152,6 +175,15 @@ _LOWER_BOUNDS = {
     "learning_rate_warmup_steps": 0,
     "steps_per_execution": 1,
 }
+
+
+def _is_one_line(text):
+    """Whether a text can stand in flags.txt; names of files may have line ends and stray bytes."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return "\0" not in text and len(f"{text}.".splitlines()) == 1
 
 
 def _join(values):

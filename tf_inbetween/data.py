@@ -11,7 +11,9 @@ What batch number i holds follows from the seed, i and the storage (clips in mem
 streamed come in different orders) alone, so a resumed run sees the batches that it would have seen.
 """
 
+import contextlib
 import dataclasses
+import re
 
 import numpy as np
 import tensorflow as tf
@@ -73,23 +75,28 @@ def prepare(config, data_dir=""):
 
 
 def load_clips(builder, split):
-    """All clips of a split, decoded: a list of `Clip`. Raises `InputError` for an unknown split."""
-    return [_clip(example) for example in tfds.as_numpy(_from_disk(builder, split))]
+    """All clips of a split, decoded: a list of `Clip`.
+
+    Raises `InputError` for an unknown split, or one whose files are damaged.
+    """
+    with named_damage(builder, split):
+        return [_clip(example) for example in tfds.as_numpy(_from_disk(builder, split))]
 
 
 def outlines(builder, split):
     """The `Outline` of every clip of a split, in the order of `load_clips`; no frame is decoded.
 
-    Raises `InputError` for an unknown split.
+    Raises as `load_clips`.
     """
-    return [
-        Outline(
-            length=len(example["pose"]),
-            closed=bool(example["closed"]),
-            pace=float(example["pace"]) or 1.0,
-        )
-        for example in tfds.as_numpy(_from_disk(builder, split, _WITHOUT_FRAMES))
-    ]
+    with named_damage(builder, split):
+        return [
+            Outline(
+                length=len(example["pose"]),
+                closed=bool(example["closed"]),
+                pace=float(example["pace"]) or 1.0,
+            )
+            for example in tfds.as_numpy(_from_disk(builder, split, _WITHOUT_FRAMES))
+        ]
 
 
 def read_clips(builder, split, numbers):
@@ -100,11 +107,11 @@ def read_clips(builder, split, numbers):
         split: of the builder.
         numbers: which clips, ascending, counted from 0 in the order of `load_clips`.
 
-    Returns:
-        An iterator of as many `Clip`s.
+    Yields:
+        As many `Clip`s.
 
     Raises:
-        InputError: for an unknown split.
+        InputError: as `load_clips`.
     """
     shape = builder.info.features["frames"].shape[1:]
     examples = (
@@ -114,7 +121,42 @@ def read_clips(builder, split, numbers):
         .map(lambda _, example: {**example, "frames": _decode(example["frames"], shape)})
         .take(len(numbers))
     )
-    return map(_clip, tfds.as_numpy(examples))
+    with named_damage(builder, split):
+        yield from map(_clip, tfds.as_numpy(examples))
+
+
+@contextlib.contextmanager
+def named_damage(builder, *splits):
+    """Names the damaged file, in an `InputError`, where reading some splits fails below.
+
+    TensorFlow finds the damage (every record has a CRC32C, and TFDS counts the records) and says
+    where in a file it is, but not in which.
+    """
+    try:
+        yield
+    except tf.errors.OpError as error:
+        found = next(filter(None, (_damage(builder, split) for split in splits)), None)
+        if found is None:
+            raise
+        raise InputError(found) from error
+
+
+def _damage(builder, split):
+    """Which file of a split is damaged, and how, in one line; None if all can be read."""
+    info = builder.info.splits[split]
+    for path, written in zip(info.filepaths, info.shard_lengths, strict=True):
+        try:
+            found = sum(1 for _ in tf.data.TFRecordDataset(str(path)))
+        except tf.errors.OpError as error:
+            reason = " ".join(re.sub(r"\{\{.*?\}\}|\[Op:.*", "", error.message).split())
+        else:
+            reason = f"holds {found} clips, {written} were written" if found != written else ""
+        if reason:
+            return (
+                f"{path}: {reason}; the data set is damaged: remove {builder.data_dir} and build "
+                "or import it again"
+            )
+    return None
 
 
 def _from_disk(builder, split, decoders=None):
@@ -166,25 +208,28 @@ def batches(builder, split, config, start_step=0, widen_gaps=True, replicas=1, o
         A `tf.data.Dataset` of the dicts that this module describes, `len(own)` for every step.
 
     Raises:
-        InputError: where a clip is too short, or no triplet in it has a gap in the range. Of
-            streamed clips the first few are looked at; a later one that does not fit raises
-            `tf.errors.InvalidArgumentError` when its turn comes.
+        InputError: where a clip is too short, or no triplet in it has a gap in the range, or a
+            file is damaged. Of streamed clips the first few are looked at; a later one that does
+            not fit raises `tf.errors.InvalidArgumentError` when its turn comes, and a damaged file
+            `tf.errors.DataLossError`, which `named_damage` names.
     """
     per_batch = config.clips_per_batch
     per_replica = per_batch // replicas
-    source = _in_memory if _fits_in_memory(builder, split, config) else _streamed
+    with named_damage(builder, split):
+        source = _in_memory if _fits_in_memory(builder, split, config) else _streamed
 
     def is_own(draw, *_):
         replica = draw % per_batch // per_replica
         return tf.logical_and(replica >= own.start, replica < own.stop)
 
-    draws = source(
-        builder,
-        split,
-        config,
-        start_draw=start_step * per_batch,
-        keep=is_own if len(own) < replicas else None,
-    )
+    with named_damage(builder, split):
+        draws = source(
+            builder,
+            split,
+            config,
+            start_draw=start_step * per_batch,
+            keep=is_own if len(own) < replicas else None,
+        )
 
     def sample(draw, clip):
         step = draw // per_batch if widen_gaps else tf.constant(2**40, tf.int64)

@@ -10,7 +10,6 @@ of all are read, then what to judge is chosen, evenly spread over all.
 
 import functools
 import itertools
-import json
 from pathlib import Path
 
 import numpy as np
@@ -18,11 +17,13 @@ import tensorflow as tf
 from absl import flags
 from tqdm import tqdm
 
-from tf_inbetween import baselines, command_line, figures, metrics, run_directory
+from tf_inbetween import baselines, command_line, figures, interpolation, metrics, run_directory
 from tf_inbetween.checkpoints import progress
-from tf_inbetween.config import InputError
+from tf_inbetween.config import InputError, lookup
 from tf_inbetween.data import outlines, prepare, read_clips
-from tf_inbetween.files import write_json
+from tf_inbetween.distributions import gaussian
+from tf_inbetween.files import read_checked_json, write_checked_json
+from tf_inbetween.matching import MATCHINGS
 from tf_inbetween.models import to_float
 
 FLAGS = flags.FLAGS
@@ -32,6 +33,7 @@ PLACES = (0.25, 0.5, 0.75)
 PATH_POINTS = 16
 _RECONSTRUCTED = 2000  # frames of a split, at the most
 _BATCH = 100
+_MIXTURE_SAMPLES = 64
 _HELD = 1000  # frames of true clips, as floats
 
 
@@ -41,14 +43,20 @@ def define_flags():
     flags.DEFINE_string("data_dir", "", "Where data sets live; empty: as in training.")
     flags.DEFINE_string("split", "test", "The split to judge in-betweens on.")
     flags.DEFINE_integer("pairs", PAIRS, "Pairs of frames for each gap.", lower_bound=1)
+    flags.DEFINE_list(
+        "methods",
+        [],
+        f"What draws in-betweens, of {', '.join([*MODEL_METHODS, *baselines.METHODS])}; "
+        f"empty: {', '.join(DEFAULT_METHODS)}.",
+    )
 
 
 def main():
     """Evaluates the run that the flags name."""
-    evaluate(FLAGS.run_dir, split=FLAGS.split, pairs=FLAGS.pairs, data_dir=FLAGS.data_dir)
+    evaluate(FLAGS.run_dir, FLAGS.split, FLAGS.pairs, FLAGS.data_dir, FLAGS.methods)
 
 
-def evaluate(run_dir, split="test", pairs=PAIRS, data_dir=""):
+def evaluate(run_dir, split="test", pairs=PAIRS, data_dir="", methods=()):
     """Writes metrics.json and figures/ of a run; returns what metrics.json holds.
 
     For another split than test they are metrics.SPLIT.json and figures/SPLIT/.
@@ -58,27 +66,37 @@ def evaluate(run_dir, split="test", pairs=PAIRS, data_dir=""):
         split: to judge in-betweens on.
         pairs: of frames, for each gap and each t.
         data_dir: where data sets live, if not where the training had them.
+        methods: names of what is to draw in-betweens, of `MODEL_METHODS` and `baselines.METHODS`;
+            empty for `DEFAULT_METHODS`, as far as they can run here.
 
     Raises:
-        InputError: if the run, its model or its data set cannot be read, or the clips of the split
-            cannot be judged, see `fitting_gaps`.
+        InputError: if the run, its model or its data set cannot be read, the clips of the split
+            cannot be judged, see `fitting_gaps`, or a method is unknown or cannot run here.
     """
     run_dir = Path(run_dir)
     config = run_directory.load_config(run_dir)
+    names = check_methods(methods)
     model = run_directory.load_model(run_dir)
+    if "latent_slerp" in names and not model.has_latents:
+        raise InputError(f"--methods=latent_slerp: the model of {run_dir} has no latents")
+    methods = {
+        name: MODEL_METHODS[name](model) if name in MODEL_METHODS else baselines.METHODS[name]
+        for name in names
+    }
     builder = prepare(config, data_dir)
     clips = {name: outlines(builder, name) for name in ("train", split)}
     read = {name: functools.partial(read_clips, builder, name) for name in clips}
-    methods = {"latent": latent_method(model), **baselines.available()}
-    if "optical_flow" not in methods:
-        print("optical flow left out: pip install 'tf_inbetween[baselines]' adds it")
-
     gaps, unit = builder.info.metadata["gaps"], builder.info.metadata["gap_unit"]
-    rows = inbetween(methods, clips[split], read[split], gaps, pairs, unit)
+    encode = model.encode if model.has_posteriors else None
+    rows = inbetween(methods, clips[split], read[split], gaps, pairs, unit, encode)
     (clip,) = read[split]([first_clip(clips[split], max(row["gap"] for row in rows))])
+    paths = {
+        name: path(method, clip, rows[-1]["gap"])
+        for name, method in {"latent": latent_method(model), **methods}.items()
+        if name in MODEL_METHODS
+    }
     steps, train_seconds = progress(run_dir / "checkpoints")
-    part = "" if split == "test" else split
-    metrics_path = path_of_metrics(run_dir, split)
+    metrics_path, figures_path = path_of_metrics(run_dir, split), path_of_figures(run_dir, split)
     result = {
         "scene": config.scene,
         "split": split,
@@ -87,20 +105,41 @@ def evaluate(run_dir, split="test", pairs=PAIRS, data_dir=""):
         "train_seconds": round(train_seconds, 1),
         "total_seconds": _total_seconds(metrics_path),
         "loss": {
-            "alpha": config.alpha,
-            "matching": config.matching,
+            "alpha": config.alpha if model.has_posteriors else None,
+            "matching": config.matching if model.has_posteriors else None,
             "likelihood": config.likelihood,
             "inbetween_weight": config.inbetween_weight,
         },
         "reconstruction": {name: reconstruction(model, clips[name], read[name]) for name in clips},
         "inbetween": rows,
-        "path": path(model, clip, rows[-1]["gap"]),
+        "path": paths["latent"],
+        "paths": paths,
     }
-    write_json(metrics_path, result)
-    figures.draw_all(run_dir / "figures" / part, model, methods, builder, clip, result)
+    figures.draw_all(figures_path, model, methods, builder, clip, result)
+    run_directory.load_config(run_dir)  # It may be gone by now, and metrics alone are no run.
+    # Last: where it is, all of the evaluation is.
+    write_checked_json(metrics_path, result)
     _report(result)
-    print(f"wrote {metrics_path} and {run_dir / 'figures' / part}/")
+    print(f"wrote {metrics_path} and {figures_path}/")
     return result
+
+
+def check_methods(methods):
+    """The names of the methods of an evaluation, each once; all of `DEFAULT_METHODS` if none given.
+
+    Without OpenCV optical flow is left out of the default. Raises `InputError` for a name that is
+    unknown, or a method that is asked for and cannot run here.
+    """
+    if not methods:
+        names = [n for n in DEFAULT_METHODS if n in (*MODEL_METHODS, *baselines.available())]
+        if len(names) < len(DEFAULT_METHODS):
+            print("optical flow left out: pip install 'tf_inbetween[baselines]' adds it")
+        return names
+    for name in methods:
+        lookup({**MODEL_METHODS, **baselines.METHODS}, name, "method")
+        if name not in MODEL_METHODS and name not in baselines.available():
+            raise InputError(f"--methods={','.join(methods)}: {baselines.MISSING}")
+    return list(dict.fromkeys(methods))
 
 
 def path_of_metrics(run_dir, split):
@@ -108,13 +147,22 @@ def path_of_metrics(run_dir, split):
     return Path(run_dir) / ("metrics.json" if split == "test" else f"metrics.{split}.json")
 
 
+def path_of_figures(run_dir, split):
+    """Where its pictures are: figures, or figures/SPLIT."""
+    return Path(run_dir) / "figures" / ("" if split == "test" else split)
+
+
 def reconstruction(model, clips, read):
     """MSE, PSNR, SSIM and ELBO (nats per frame) of every n-th frame and its reconstruction.
 
+    What the model has not is None: all of it without latents, the ELBO without posteriors.
+
     Args:
-        model: a `TripletVAE`.
+        model: of a run.
         clips, read: as for `inbetween`. About 2000 to 4000 frames of all are taken, or all.
     """
+    if not model.has_latents:
+        return dict.fromkeys(("mse", "psnr", "ssim", "elbo"))
     lengths = np.array([clip.length for clip in clips])
     step = max(lengths.sum() // _RECONSTRUCTED, 1)
     if step % lengths[0] == 0:
@@ -135,11 +183,15 @@ def reconstruction(model, clips, read):
         rows["mse"].append(metrics.mse(drawn, truth))
         rows["psnr"].append(metrics.psnr(drawn, truth))
         rows["ssim"].append(metrics.ssim(drawn, truth))
-        rows["elbo"].append(model.elbo(truth, seed=[0, i]).numpy())
-    return {name: float(np.mean(np.concatenate(values))) for name, values in rows.items()}
+        if model.has_posteriors:
+            rows["elbo"].append(model.elbo(truth, seed=[0, i]).numpy())
+    return {
+        name: float(np.mean(np.concatenate(values))) if values else None
+        for name, values in rows.items()
+    }
 
 
-def inbetween(methods, clips, read, gaps, pairs, unit):
+def inbetween(methods, clips, read, gaps, pairs, unit, encode=None):
     """The rows of metrics.json: one for each gap and each t of `PLACES`.
 
     Args:
@@ -150,22 +202,27 @@ def inbetween(methods, clips, read, gaps, pairs, unit):
         gaps: in the scene's unit; those too long for all clips are left out.
         pairs: of frames for each row, evenly spread over the clips.
         unit: the name of the gaps' unit; "" where they are frames.
+        encode: frames [N, H, W, C] -> posteriors; each row then has their `latent_geometry`, means
+            over the pairs.
 
     Raises:
         InputError: if no clip is long enough for a gap, or the clips differ in pace.
     """
     starts = {gap: spread(clips, gap, pairs) for gap in fitting_gaps(clips, gaps)}
     found = {(gap, t): [] for gap in starts for t in PLACES}
+    shapes = {place: [] for place in found}
     numbers = sorted(set().union(*starts.values()))
     source = read(numbers)
     with tqdm(total=len(numbers), desc="Evaluating", unit=" clips", leave=False) as bar:
         for group in _groups(numbers, clips):
-            frames = map(_Held, itertools.islice(source, len(group)))
+            frames = (_Held(clip, encode) for clip in itertools.islice(source, len(group)))
             held = dict(zip(group, frames, strict=True))
             for gap, t in found:
                 judged = [(held[n], starts[gap][n]) for n in group if n in starts[gap]]
                 if judged:
                     found[gap, t].append(_measured(methods, judged, gap, t))
+                    if encode:
+                        shapes[gap, t].append(_geometry(judged, gap, t))
             bar.update(len(group))
     pace = clips[0].pace
     return [
@@ -175,6 +232,7 @@ def inbetween(methods, clips, read, gaps, pairs, unit):
             "t": t,
             "pairs": min(pairs, sum(clip_starts(clip, gap) for clip in clips)),
             "methods": {name: _means([p[name] for p in parts], pace, unit) for name in methods},
+            **({"latent_geometry": _mean_geometry(shapes[gap, t])} if encode else {}),
         }
         for (gap, t), parts in found.items()
     ]
@@ -193,14 +251,24 @@ def _groups(numbers, clips):
 
 
 class _Held:
-    """A clip's frames as floats, and whether it is closed."""
+    """A clip's frames as floats, their posteriors if asked for, and whether it is closed."""
 
-    def __init__(self, clip):
+    def __init__(self, clip, encode=None):
         self.frames, self.closed = to_float(clip.frames).numpy(), clip.closed
+        if encode:
+            starts = range(0, len(self.frames), _BATCH)
+            posteriors = [encode(self.frames[i : i + _BATCH]) for i in starts]
+            self.mean = np.concatenate([q.mean() for q in posteriors])
+            self.stddev = np.concatenate([q.stddev() for q in posteriors])
 
     def at(self, places):
         """The frames at `places` [N], which may go round the end."""
         return self.frames[places % len(self.frames)]
+
+    def posterior_at(self, places):
+        """The means and the stddevs of the posteriors of the frames at `places`: [2, N, Z]."""
+        places = places % len(self.frames)
+        return np.stack([self.mean[places], self.stddev[places]])
 
 
 def _measured(methods, judged, gap, t):
@@ -233,6 +301,38 @@ def _measured(methods, judged, gap, t):
             "hit_rate": metrics.hits(error, gap),
         }
     return found
+
+
+def _geometry(judged, gap, t):
+    """What `latent_geometry` has of judged pairs, before the means: {measure: [N]}."""
+    q0, q1, q2 = (
+        gaussian(*np.concatenate([clip.posterior_at(s + offset) for clip, s in judged], axis=1))
+        for offset in (0, round(gap * t), gap)
+    )
+    return latent_geometry(q0, q1, q2, np.full(q0.batch_shape, t, np.float32))
+
+
+def latent_geometry(q0, q1, q2, t):
+    """How far the posterior of the true frame is from where the chord passes.
+
+    Args:
+        q0, q1, q2: posteriors of the first, the true and the second frames, batch [N].
+        t: [N], where the true frames lie.
+
+    Returns:
+        {"sagitta": see `interpolation.sagitta`, "kl_READING": KL( q1 || (1-t) q0 + t q2 ) in nats
+        by each of `matching.MATCHINGS`}, each [N]. That of the mixture is estimated from 64 draws.
+    """
+    found = {
+        f"kl_{name}": matching(q0, q1, q2, t, samples=_MIXTURE_SAMPLES, seed=[0, 0]).numpy()
+        for name, matching in MATCHINGS.items()
+    }
+    sagitta = interpolation.sagitta(q0.mean(), q1.mean(), q2.mean(), q1.stddev(), t)
+    return {"sagitta": sagitta.numpy(), **found}
+
+
+def _mean_geometry(parts):
+    return {key: float(np.mean(np.concatenate([part[key] for part in parts]))) for key in parts[0]}
 
 
 def _means(parts, pace, unit):
@@ -299,12 +399,16 @@ def _by_clip(places, counts):
     return {int(i): places[owners == i] - (ends - counts)[i] for i in np.unique(owners)}
 
 
-def path(model, clip, gap):
-    """ACAI's figures for straight paths of 16 points over `gap` frames, averaged over 16 starts."""
+def path(method, clip, gap):
+    """ACAI's figures for paths of 16 points over `gap` frames, averaged over 16 starts.
+
+    `method`: what draws them, one of `MODEL_METHODS` of a model.
+    """
     frames = to_float(clip.frames).numpy()
     starts = next(iter(spread([clip], gap, PATH_POINTS).values()))
-    t = np.linspace(0, 1, PATH_POINTS)
-    paths = [model.path(frames[i], frames[(i + gap) % len(frames)], t).numpy() for i in starts]
+    ends = np.stack([starts, (starts + gap) % len(frames)]).repeat(PATH_POINTS, axis=1)
+    t = np.tile(np.linspace(0, 1, PATH_POINTS), len(starts))
+    paths = np.split(method(frames[ends[0]], frames[ends[1]], t), len(starts))
     unevenness = [metrics.smoothness(drawn, frames, clip.closed) for drawn in paths]
     return {
         "mean_distance": metrics.mean_distance(np.concatenate(paths), frames),
@@ -313,33 +417,49 @@ def path(model, clip, gap):
 
 
 def latent_method(model):
-    """The in-betweens of `model` as a function of (first, second, t), like those of `baselines`."""
+    """The in-betweens of `model` as a function of (first, second, t), like those of `baselines`.
+
+    Unlike there `t` may also be [N], one for each pair.
+    """
+    return _in_batches(model.inbetween)
+
+
+def slerp_method(model):
+    """As `latent_method`, along the great circle between the two posterior means."""
 
     def draw(first, second, t):
-        return np.concatenate(
-            [
-                model.inbetween(
-                    first[i : i + _BATCH],
-                    second[i : i + _BATCH],
-                    tf.fill([len(first[i : i + _BATCH])], float(t)),
-                )
-                for i in range(0, len(first), _BATCH)
-            ]
-        )
+        z0, z2 = tf.split(model.encode(tf.concat([first, second], axis=0)).mean(), 2)
+        return model.decode(interpolation.slerp(z0, z2, t))
 
-    return draw
+    return _in_batches(draw)
+
+
+# What a model draws with; the first is its own way. `baselines.METHODS` need no model.
+MODEL_METHODS = {"latent": latent_method, "latent_slerp": slerp_method}
+DEFAULT_METHODS = ("latent", "crossfade", "optical_flow", "nearest_frame")
+
+
+def _in_batches(draw):
+    """`draw` on some pairs at a time; its t [B] is made of a number or of t [N]."""
+
+    def method(first, second, t):
+        t = np.broadcast_to(np.float32(t), len(first))
+        parts = (slice(i, i + _BATCH) for i in range(0, len(first), _BATCH))
+        return np.concatenate([draw(first[part], second[part], t[part]) for part in parts])
+
+    return method
 
 
 def _total_seconds(metrics_path):
     """What the training command wrote of its own duration; None if it did not."""
     try:
-        return json.loads(metrics_path.read_text())["total_seconds"]
+        return read_checked_json(metrics_path)["total_seconds"]
     except (OSError, ValueError, KeyError):
         return None
 
 
 def _report(result):
-    print(f"{'gap':>10} {'t':>5}  method         MSE x 1e4  timing error  hit rate")
+    print(f"{'gap':>10} {'t':>5}  method                  MSE x 1e4  timing error  hit rate")
     for row in result["inbetween"]:
         if row["t"] != 0.5:
             continue
@@ -347,10 +467,12 @@ def _report(result):
             error = found.get("timing_error_degrees")
             error = f"{found['timing_error']:7.2f} frames" if error is None else f"{error:13.2f}°"
             print(
-                f"{row['gap_label']:>10} {row['t']:>5g}  {name:<14} {1e4 * found['mse']:9.2f}  "
+                f"{row['gap_label']:>10} {row['t']:>5g}  {name:<23} {1e4 * found['mse']:9.2f}  "
                 f"{error} {found['hit_rate']:8.3f}"
             )
     for split, found in result["reconstruction"].items():
+        if found["mse"] is None:
+            continue
         print(f"reconstruction, {split}: MSE x 1e4 {1e4 * found['mse']:.2f}")
 
 

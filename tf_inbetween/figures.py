@@ -10,12 +10,15 @@ from tf_inbetween.models import to_float
 
 LABELS = {
     "latent": "this model",
+    "latent_slerp": "this model, slerp",
     "crossfade": "cross-fade",
     "optical_flow": "optical flow",
+    "optical_flow_farneback": "optical flow (Farnebäck)",
     "nearest_frame": "nearest frame",
 }
 _COLUMNS = 9
 _SAMPLES = 12
+_PCA_CLIPS, _PCA_FRAMES = 30, 2000
 _DPI = 150
 
 
@@ -39,29 +42,45 @@ def labelled_grid(path, rows, row_labels, column_labels=()):
     save(figure, path)
 
 
-def latent_pca(path, means, colours, colour_label, closed):
-    """Draws the two and the three leading principal components of posterior means [K, Z].
+def latent_pca(path, clips, colours, colour_label, cyclic):
+    """Draws the two and the three leading principal components of posterior means.
 
-    `colours` [K] is the pose; a closed clip gets a colour wheel.
+    Args:
+        path: of the PNG.
+        clips: the means of each clip, [K, Z]; a thin line joins them in their order.
+        colours: the pose of each clip's frames, [K]; where `cyclic`, on a colour wheel.
+        colour_label: what the pose is.
+        cyclic: whether the pose's largest value leads back to its smallest.
     """
+    means, colours = np.concatenate(clips), np.concatenate(colours)
     centred = means - means.mean(axis=0)
     _, singular, directions = np.linalg.svd(centred, full_matrices=False)
     points = centred @ directions[:3].T
     share = singular**2 / np.sum(singular**2)
-    figure = Figure(figsize=(9, 4), layout="constrained")
+    figure = Figure(figsize=(11, 5), layout="constrained")
     flat = figure.add_subplot(1, 2, 1)
     if points.shape[1] < 2:
         points = np.pad(points, ((0, 0), (0, 1)))
-    marks = {"c": colours, "cmap": "twilight" if closed else "viridis", "s": 9}
+    lines = np.split(points, np.cumsum([len(clip) for clip in clips])[:-1])
+    marks = {"c": colours, "cmap": "hsv" if cyclic else "viridis", "s": 9}
+    line = {"color": "0.6", "linewidth": 0.6, "zorder": 0}
     drawn = flat.scatter(points[:, 0], points[:, 1], **marks)
+    for each in lines:
+        flat.plot(each[:, 0], each[:, 1], **line)
     flat.set_aspect("equal", "datalim")
-    flat.set_xlabel(f"first component ({share[0]:.0%} of the variance)")
+    flat.set_title("two leading components", fontsize=10)
+    flat.set_xlabel(f"first ({share[0]:.0%} of the variance)")
     if len(share) > 1:
         flat.set_ylabel(f"second ({share[1]:.0%})")
     if points.shape[1] > 2:
         solid = figure.add_subplot(1, 2, 2, projection="3d")
-        solid.scatter(*points.T, **marks)
-        solid.set_title(f"third component: {share[2]:.0%}", fontsize=9)
+        solid.scatter(*points.T, depthshade=False, **marks)
+        for each in lines:
+            solid.plot(*each.T, **line)
+        solid.set_title(f"three: the third has {share[2]:.0%}", fontsize=10)
+        for name in "xyz":
+            getattr(solid, f"set_{name}ticklabels")([])
+        solid.set_box_aspect(np.maximum(np.ptp(points, axis=0), 1e-9))
     figure.colorbar(drawn, ax=figure.axes, label=colour_label, shrink=0.8)
     save(figure, path)
 
@@ -92,19 +111,10 @@ def error_by_gap(path, rows):
 def draw_all(folder, model, methods, builder, clip, result):
     """Draws the five pictures of an evaluated run into `folder`, and frames to try the model on.
 
+    Of a model without latents there is no reconstruction and no picture of the latent means.
     `clip` is to be long enough for every gap in `result`, what metrics.json holds.
     """
     frames = to_float(clip.frames).numpy()
-    metadata = builder.info.metadata
-
-    reconstruction_rows, labels = [], []
-    for split in result["reconstruction"]:
-        (first,) = read_clips(builder, split, [0])
-        places = np.linspace(0, first.length - 1, _COLUMNS).astype(int)
-        truth = to_float(first.frames[places]).numpy()
-        reconstruction_rows += [truth, model.reconstruct(truth).numpy()]
-        labels += [f"{split}\ntruth", f"{split}\nreconstructed"]
-    labelled_grid(folder / "reconstruction.png", reconstruction_rows, labels)
 
     inbetween_grid(folder / "inbetween.png", methods, clip, result["inbetween"])
     gap = result["inbetween"][-1]["gap"]
@@ -116,13 +126,41 @@ def draw_all(folder, model, methods, builder, clip, result):
         place = i * len(frames) // _SAMPLES
         images.write_frames(folder / "samples" / f"{i:02}.png", frames[[place]])
 
-    means = np.concatenate(
-        [model.encode(frames[i : i + 100]).mean() for i in range(0, len(frames), 100)]
-    )
-    unit = metadata["gap_unit"]
-    pose_label = metadata["pose_names"][0] + (f", {unit}" if unit else "")
-    latent_pca(folder / "latent_pca.png", means, clip.pose[:, 0], pose_label, clip.closed)
     error_by_gap(folder / "error_by_gap.png", result["inbetween"])
+    if not model.has_latents:
+        return
+
+    reconstruction_rows, labels = [], []
+    for split in result["reconstruction"]:
+        (first,) = read_clips(builder, split, [0])
+        places = np.linspace(0, first.length - 1, _COLUMNS).astype(int)
+        truth = to_float(first.frames[places]).numpy()
+        reconstruction_rows += [truth, model.reconstruct(truth).numpy()]
+        labels += [f"{split}\ntruth", f"{split}\nreconstructed"]
+    labelled_grid(folder / "reconstruction.png", reconstruction_rows, labels)
+    _draw_latents(folder / "latent_pca.png", model, builder, result["split"])
+
+
+def _draw_latents(path, model, builder, split):
+    """The latent means of the first clips of a split, coloured by their first degree of freedom."""
+    count = min(builder.info.splits[split].num_examples, _PCA_CLIPS)
+    means, poses = [], []
+    for clip in read_clips(builder, split, list(range(count))):
+        starts = range(0, len(clip.frames), 100)
+        means.append(
+            np.concatenate(
+                [model.encode(to_float(clip.frames[i : i + 100])).mean() for i in starts]
+            )
+        )
+        poses.append(clip.pose[:, 0])
+        if sum(map(len, poses)) >= _PCA_FRAMES:
+            break
+    name, unit = builder.info.metadata["pose_names"][0], builder.info.metadata["gap_unit"]
+    round_again = name == "azimuth"
+    if round_again:
+        poses, unit = [pose % 360 for pose in poses], "°"
+    label = name + (f", {unit}" if unit else "")
+    latent_pca(path, means, poses, label, round_again or clip.closed)
 
 
 def inbetween_grid(path, methods, clip, rows):
@@ -144,18 +182,24 @@ def inbetween_grid(path, methods, clip, rows):
     labelled_grid(path, grid, labels, ["first", "second", "truth", *names])
 
 
-def path_picture(path, methods, clip, gap, columns=_COLUMNS):
-    """Draws a path from a start to an end frame below its truth, one row for each method."""
+def path_picture(path, methods, clip, gap, columns=_COLUMNS, truth_below=False):
+    """Draws a path from a start to an end frame, one row for each method, below its truth.
+
+    With `truth_below` the truth is the last row.
+    """
     frames = to_float(clip.frames).numpy()
     places = (_begin(clip, gap) + np.linspace(0, gap, columns).round().astype(int)) % len(frames)
     first, second = frames[places[:1]], frames[places[-1:]]
-    rows, labels = [frames[places]], ["truth"]
+    rows, labels = [], []
     for name, method in methods.items():
         if name == "nearest_frame":
             continue
         middle = [method(first, second, t)[0] for t in np.linspace(0, 1, columns)[1:-1]]
         rows.append([first[0], *middle, second[0]])
         labels.append(LABELS.get(name, name))
+    truth_at = len(rows) if truth_below else 0
+    rows.insert(truth_at, frames[places])
+    labels.insert(truth_at, "truth")
     heads = ["first", *[f"t = {t:.3g}" for t in np.linspace(0, 1, columns)[1:-1]], "second"]
     labelled_grid(path, rows, labels, heads)
 

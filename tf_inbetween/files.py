@@ -1,11 +1,14 @@
 """Writing files whole or not at all."""
 
 import contextlib
+import hashlib
 import json
 import os
 from pathlib import Path
 
 from tf_inbetween.config import InputError
+
+_LARGEST_TEXT = 2**26  # bytes; a page or a metrics.json has some hundred thousand
 
 
 @contextlib.contextmanager
@@ -28,6 +31,54 @@ def write_json(path, content):
     """Writes `content` as JSON, whole or not at all. NaN and infinity are errors."""
     with written_whole(path) as beside:
         beside.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n")
+
+
+def write_checked_json(path, content):
+    """As `write_json`, and with the key "sha256", which `read_checked_json` looks at."""
+    write_json(path, {**content, "sha256": _sha256(content)})
+
+
+def read_checked_json(path):
+    """What `write_checked_json` wrote, without the key "sha256".
+
+    Files without that key, of versions that did not write it, are read as they are.
+
+    Raises:
+        OSError: if it cannot be read.
+        ValueError: if it is damaged.
+    """
+    content = read_json(path)
+    if not isinstance(content, dict):
+        raise ValueError("no JSON object")
+    if "sha256" in content and content.pop("sha256") != _sha256(content):
+        raise ValueError("its checksum does not match")
+    return content
+
+
+def _sha256(content):
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def read_text(path):
+    """The text, in UTF-8, of a file that a command wrote.
+
+    Raises `OSError` if it cannot be read and `ValueError` if it is no such file: a pipe or a
+    device, which might never end, or one of over 64 MiB.
+    """
+    path = Path(path)
+    if path.exists() and not path.is_file():
+        raise ValueError(f"{path}: is no file")
+    if path.stat().st_size > _LARGEST_TEXT:
+        raise ValueError(f"{path}: larger than {_LARGEST_TEXT:,} bytes")
+    return path.read_text(encoding="utf-8")
+
+
+def read_json(path):
+    """What a JSON file holds. Raises as `read_text`, and `ValueError` if it is no JSON."""
+    try:
+        return json.loads(read_text(path))
+    except RecursionError:
+        raise ValueError(f"{path}: nested too deeply") from None
 
 
 def check_section(page, name):

@@ -102,7 +102,7 @@ class Footage:
     def __iter__(self):
         with _input_errors():
             for _, picture in self._footage.pictures(self._wanted):
-                with _input_errors(self._footage.path):
+                with _input_errors(getattr(picture, "filename", self._footage.path)):
                     pixels = pictures.convert(
                         picture, *self._size, self._crop, self._tell, quick=True
                     )

@@ -7,6 +7,7 @@
     python -m tf_inbetween.inbetween --run_dir=runs/walk --input=walk.mp4 --output=slow.mp4
 """
 
+import functools
 import itertools
 
 import numpy as np
@@ -40,7 +41,10 @@ def define_flags():
         upper_bound=10_000,
     )
     flags.DEFINE_enum(
-        "path", "linear", list(interpolation.PATHS), "Straight from key to key, or a smooth curve."
+        "path",
+        "linear",
+        list(interpolation.PATHS),
+        "From key to key as the model joins two frames, or a smooth curve through all.",
     )
     flags.DEFINE_string(
         "output", None, "Where to: .gif, .webp, .apng, .mp4, or .png for a strip.", required=True
@@ -123,7 +127,7 @@ def draw(model, first, second, count):
     """The `count` evenly spaced frames strictly between two frames.
 
     Args:
-        model: a `TripletVAE`.
+        model: of a run.
         first, second: float [H, W, C] in [0, 1].
         count: at least 1.
 
@@ -139,7 +143,7 @@ def draw_through(model, keys, count, path="linear", show="given"):
     """Draws `count` evenly spaced frames in every gap between key frames.
 
     Args:
-        model: a `TripletVAE`.
+        model: of a run.
         keys: at least two frames, float [H, W, C] in [0, 1]; a list, or anything else that can be
             gone through twice. One batch of them is held at a time.
         count: at least 1.
@@ -151,11 +155,22 @@ def draw_through(model, keys, count, path="linear", show="given"):
         float32 [H, W, C] in [0, 1]: the frames in order.
 
     Raises:
-        InputError: for an unknown path or fewer than one in-between, when the first is asked for.
+        InputError: for an unknown path, one that the model cannot go, or fewer than one in-between,
+            when the first is asked for.
     """
     if count < 1:
         raise InputError(f"{count} in-betweens: must be at least 1")
     join = lookup(interpolation.PATHS, path, "path")
+    if not model.has_latents:
+        yield from _draw_pairs(model, keys, count, path, show)
+        return
+    if model.curve is not None:
+        if path != "linear":
+            raise InputError(
+                f"--path={path}: this model has a curve of its own from key to key, trained with "
+                "--path=curved; --path=linear goes along it"
+            )
+        join = functools.partial(join, join=model.join)
     latents = np.concatenate(
         [model.encode(np.stack(batch)).mean().numpy() for batch in _batches(keys, _BATCH)]
     )
@@ -175,6 +190,20 @@ def draw_through(model, keys, count, path="linear", show="given"):
         yield key
         if place < gaps:
             yield from itertools.islice(drawn, count)
+
+
+def _draw_pairs(model, keys, count, path, show):
+    """As `draw_through`, for a model without latents: one pair of key frames after another."""
+    if path != "linear":
+        raise InputError(f"--path={path}: this model has no latents; --path=linear draws pairs")
+    if show == "drawn":
+        raise InputError("--redraw: this model has no latents and draws no key frames again")
+    for place, (first, second) in enumerate(itertools.pairwise(keys)):
+        if show == "given" and not place:
+            yield first
+        yield from draw(model, first, second, count)
+        if show == "given":
+            yield second
 
 
 def _batches(items, size):

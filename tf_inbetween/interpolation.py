@@ -5,6 +5,8 @@ Paths through many latents z_0 … z_{M-1} have a time t in [0, M-1] that is i a
 
 import tensorflow as tf
 
+_FLAT = 1e-4  # Sines of angles that slerp takes for 0 or for 180 degrees.
+
 
 def lerp(z0, z2, t):
     """z_t = (1-t) z0 + t z2: latents [B, Z] (or [1, Z], for all) and t [B] -> [B, Z]."""
@@ -12,10 +14,37 @@ def lerp(z0, z2, t):
     return (1 - t) * z0 + t * z2
 
 
-def piecewise_linear(z, t):
-    """Straight lines from each latent to the next: z [M, Z] and t [K] in [0, M-1] -> [K, Z]."""
+def slerp(z0, z2, t):
+    """Along the great circle from z0 to z2 about the origin: shapes as of `lerp`.
+
+    Shoemake, "Animating Rotation with Quaternion Curves", SIGGRAPH 1985; for latents of a Gaussian
+    prior, whose norms are nearly one and which differ, White, "Sampling Generative Networks", 2016:
+
+        z_t = sin((1-t) w) / sin(w) z0 + sin(t w) / sin(w) z2,    w the angle between z0 and z2.
+
+    Equal norms are kept. Where the circle is not defined, that is for parallel, for opposite and
+    for zero latents, it is `lerp`.
+    """
+    t = tf.expand_dims(tf.cast(t, z0.dtype), -1)
+    norm0, norm2 = (tf.norm(z, axis=-1, keepdims=True) for z in (z0, z2))
+    # Unlike the arc cosine of the scalar product this is accurate for small angles (Kahan).
+    one, other = z0 * norm2, z2 * norm0
+    apart, along = (tf.norm(z, axis=-1, keepdims=True) for z in (one - other, one + other))
+    angle = 2 * tf.atan2(apart, along)
+    sine = tf.sin(angle)
+    flat = sine < _FLAT
+    sine = tf.where(flat, tf.ones_like(sine), sine)
+    circle = tf.sin((1 - t) * angle) / sine * z0 + tf.sin(t * angle) / sine * z2
+    return tf.where(flat, (1 - t) * z0 + t * z2, circle)
+
+
+def piecewise_linear(z, t, join=lerp):
+    """Straight lines from each latent to the next: z [M, Z] and t [K] in [0, M-1] -> [K, Z].
+
+    Another function for `join` joins each latent to the next in another way.
+    """
     i, u = _place(z, t)
-    return lerp(tf.gather(z, i), tf.gather(z, i + 1), u)
+    return join(tf.gather(z, i), tf.gather(z, i + 1), u)
 
 
 def catmull_rom(z, t):

@@ -13,9 +13,11 @@ import contextlib
 import dataclasses
 import importlib.metadata
 import json
+import math
 import os
 import platform
 import subprocess
+import zipfile
 from pathlib import Path
 
 import keras
@@ -23,9 +25,14 @@ import tensorflow as tf
 
 import tf_inbetween
 from tf_inbetween.config import Config, InputError
-from tf_inbetween.files import write_json, written_whole
+from tf_inbetween.files import read_json, read_text, write_json, written_whole
+from tf_inbetween.models import TripletVAE
 
 FORMAT = 1  # Of the directory; a change that old code cannot read raises it.
+
+# Flags that runs of before do not have, and what those did.
+_ADDED = {"model": "vae", "path": "straight", "critic_weight": "0.5", "optimizer": "adam"}
+_MAX_EXPANSION = 10  # Of model.keras.
 
 _PACKAGES = (
     "tf_inbetween",
@@ -83,15 +90,41 @@ def load_config(run_dir):
 
 
 def load_model(run_dir):
-    """The trained `TripletVAE` of a run. Raises `InputError` where there is none that loads."""
+    """The trained model of a run, a `TripletModel`.
+
+    Raises `InputError` where there is none that loads.
+    """
     path = Path(run_dir) / "model.keras"
     if not path.is_file():
         raise InputError(f"{path}: missing; the training has not saved a model there")
     try:
-        return keras.saving.load_model(path, compile=False, safe_mode=True)
-    except Exception as error:
+        _check_size(path)
+        model = keras.saving.load_model(path, compile=False, safe_mode=True)
+        if not (isinstance(model, TripletVAE) and model.encoder.built and model.decoder.built):
+            raise ValueError("it is no TripletVAE with both its networks")
+    except Exception as error:  # Keras raises of everything for what it does not find in order.
         first_line = str(error).strip().partition("\n")[0]
         raise InputError(f"{path}: cannot be loaded: {first_line}") from error
+    return model
+
+
+def _check_size(path):
+    """Raises `ValueError` if a .keras file asks for far more memory than it holds bytes.
+
+    Keras stores without compression, and itself refuses members from 4 GiB on alone.
+    """
+    most = _MAX_EXPANSION * path.stat().st_size
+    with zipfile.ZipFile(path) as archive:
+        unpacked = sum(member.file_size for member in archive.infolist())
+        if unpacked > most:
+            raise ValueError(f"it would unpack to {unpacked:,} bytes")
+        config = json.loads(archive.read("config.json"))
+    # In a graph a network has shapes and takes no memory.
+    with tf.Graph().as_default():
+        model = keras.saving.deserialize_keras_object(config, safe_mode=True)
+        weights = sum(math.prod(weight.shape) for weight in getattr(model, "variables", ()))
+    if 4 * weights > most:
+        raise ValueError(f"its networks have {weights:,} weights, more than the file can hold")
 
 
 def environment():
@@ -122,15 +155,19 @@ def _flag_lines(config):
 
 
 def _read_flags(run_dir):
-    values = {}
-    for line in (run_dir / "flags.txt").read_text().splitlines():
+    values = dict(_ADDED)
+    try:
+        lines = read_text(run_dir / "flags.txt").splitlines()
+    except ValueError as error:
+        raise InputError(f"{run_dir}/flags.txt: damaged ({error})") from error
+    for line in lines:
         if not line.startswith("--"):
             continue  # a comment
         name, _, text = line.removeprefix("--").partition("=")
         values[name] = text
     fields = {field.name: field for field in dataclasses.fields(Config)}
-    if set(values) != set(fields):
-        odd = sorted(set(values) ^ set(fields))
+    odd = sorted(set(values) ^ set(fields))
+    if odd:
         raise InputError(
             f"{run_dir}/flags.txt: written by another version of tf_inbetween; "
             f"flags that differ: {', '.join(odd)}"
@@ -169,7 +206,7 @@ def _check_same(config, run_dir):
 def _check_format(run_dir):
     path = run_dir / "environment.json"
     try:
-        found = json.loads(path.read_text())["format"]
+        found = read_json(path)["format"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"{path}: missing or damaged; this is no whole run directory") from error
     if found != FORMAT:

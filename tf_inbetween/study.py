@@ -48,8 +48,10 @@ def define_flags():
     flags.DEFINE_string("runs_dir", "runs/study", "The folder of the run directories.")
     flags.DEFINE_string("results_dir", "docs/results", "The folder to write the page to.")
     flags.DEFINE_list("seeds", ["0", "1", "2"], "Seeds of every row of a table.")
-    flags.DEFINE_integer("steps", 3000, "Steps of a training whose flags do not say.", 1)
+    flags.DEFINE_integer("steps", 1500, "Steps of a training whose flags do not say.", 1)
+    flags.DEFINE_integer("steps_per_epoch", 300, "Steps between two of its validations.", 1)
     flags.DEFINE_integer("pairs", 200, "Pairs for each gap of an evaluation to be done.", 1)
+    flags.DEFINE_integer("validation_pairs", 100, "The same, of one that a choice is made by.", 1)
     flags.DEFINE_list("only", [], "Questions to run, by name; empty: all.")
     flags.DEFINE_bool("run", True, "Train and evaluate; else only write the page.")
     flags.DEFINE_bool("dry_run", False, "Say what is done and what is left, and write nothing.")
@@ -58,7 +60,13 @@ def define_flags():
 def main():
     """Runs the questions that the flags name."""
     settings = Settings(
-        FLAGS.runs_dir, FLAGS.results_dir, _seeds(FLAGS.seeds), FLAGS.steps, FLAGS.pairs
+        runs_dir=FLAGS.runs_dir,
+        results_dir=FLAGS.results_dir,
+        seeds=_seeds(FLAGS.seeds),
+        steps=FLAGS.steps,
+        steps_per_epoch=FLAGS.steps_per_epoch,
+        pairs=FLAGS.pairs,
+        validation_pairs=FLAGS.validation_pairs,
     )
     study(QUESTIONS, settings, FLAGS.only, FLAGS.run, FLAGS.dry_run)
 

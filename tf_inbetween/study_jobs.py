@@ -11,17 +11,19 @@ done may be deleted.
 
 import dataclasses
 import functools
-import json
 import re
 from pathlib import Path
 
 import numpy as np
+import tensorflow as tf
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from tf_inbetween import run_directory
-from tf_inbetween.checkpoints import latest
+from tf_inbetween import baselines, run_directory
+from tf_inbetween.checkpoints import latest, progress
 from tf_inbetween.command_line import config_of
 from tf_inbetween.config import InputError
 from tf_inbetween.evaluate import path_of_metrics
+from tf_inbetween.files import read_checked_json
 from tf_inbetween.study_runs import Best, Run
 
 DONE, TRAINED, CUT_OFF, MISSING = "done", "to be evaluated", "cut off", "missing"
@@ -38,14 +40,18 @@ class Settings:
         results_dir: folder of the page.
         seeds: of every row; the runs that a `Best` chooses among have the first.
         steps: of a training whose flags do not say.
-        pairs: of frames for each gap of an evaluation.
+        steps_per_epoch: likewise.
+        pairs: of frames for each gap of an evaluation on test clips, or on others held out.
+        validation_pairs: of an evaluation that a choice is made by.
     """
 
     runs_dir: str
     results_dir: str
     seeds: tuple[int, ...] = (0, 1, 2)
-    steps: int = 3000
+    steps: int = 1500
+    steps_per_epoch: int = 300
     pairs: int = 200
+    validation_pairs: int = 100
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,14 +82,28 @@ class Job:
     def training(self):
         """The arguments of `python` that train it."""
         flagfile, *more = self.run.arguments
-        flags = [flagfile, f"--steps={self.settings.steps}", *more, f"--seed={self.seed}"]
-        return ["-m", "tf_inbetween.train", *flags, f"--run_dir={self.run_dir}"]
+        given = [
+            f"--{name}={getattr(self.settings, name)}" for name in ("steps", "steps_per_epoch")
+        ]
+        flags = [flagfile, *given, *more, f"--seed={self.seed}", f"--run_dir={self.run_dir}"]
+        return ["-m", "tf_inbetween.train", *flags]
 
     @property
     def evaluation(self):
-        """The arguments of `python` that evaluate it."""
-        flags = [f"--split={self.split}", f"--pairs={self.settings.pairs}"]
+        """The arguments of `python` that evaluate it; what was measured is measured again."""
+        found = self._found()
+        before = found["inbetween"][0]["methods"] if found else ()
+        methods = ",".join(dict.fromkeys([*before, *self.methods]))
+        validation = self.split == "validation"
+        pairs = self.settings.validation_pairs if validation else self.settings.pairs
+        flags = [f"--split={self.split}", f"--pairs={pairs}", f"--methods={methods}"]
         return ["-m", "tf_inbetween.evaluate", f"--run_dir={self.run_dir}", *flags]
+
+    @property
+    def methods(self):
+        """What its evaluation measures: pixel methods, which no seed changes, with the first."""
+        first = self.seed == self.settings.seeds[0]
+        return [name for name in self.run.methods if first or name not in baselines.METHODS]
 
     @functools.cached_property
     def config(self):
@@ -92,7 +112,7 @@ class Job:
 
     def step(self):
         """The step that its training has come to: that of its last checkpoint, or the last."""
-        if self._measured() is not None:
+        if self._found() is not None:
             return self.config.steps
         try:
             path = latest(self.run_dir / "checkpoints")
@@ -112,7 +132,17 @@ class Job:
             return MISSING
         if self._measured() is not None:
             return DONE
-        return TRAINED if self.step() == self.config.steps else CUT_OFF
+        return TRAINED if self._is_trained() else CUT_OFF
+
+    def _is_trained(self):
+        if self._found() is not None:
+            return True
+        if self.step() < self.config.steps:
+            return False
+        try:  # The last checkpoint may be damaged; then the training goes back to the one before.
+            return progress(self.run_dir / "checkpoints", say=lambda line: None)[0] == self.step()
+        except InputError:
+            return False
 
     def metrics(self):
         """What its evaluation found, as in metrics.json; None unless it is done."""
@@ -122,11 +152,54 @@ class Job:
             return None
 
     def _measured(self):
+        """What was measured, if that is all that is asked for."""
+        found = self._found()
+        whole = found and all(
+            set(self.methods) <= set(row["methods"]) for row in found["inbetween"]
+        )
+        return found if whole else None
+
+    def _found(self):
+        """What was measured at the end of the training; None if nothing."""
         try:
-            found = json.loads(path_of_metrics(self.run_dir, self.split).read_text())
+            found = read_checked_json(path_of_metrics(self.run_dir, self.split))
+            found["inbetween"][0]["methods"].keys()
             return found if found["steps"] == self.config.steps else None
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, LookupError, TypeError, AttributeError):
             return None  # Missing or damaged; it is measured again.
+
+    def validation_curve(self):
+        """The steps of its validations and the errors that the best weights were kept by.
+
+        The error is the MSE of reconstructions and, weighted as in the loss, of in-betweens.
+
+        Returns:
+            Two lists, by ascending step; empty where the TensorBoard logs are gone.
+        """
+        folder = self.run_dir / "logs" / "validation"
+        if not folder.is_dir():
+            return [], []
+        events = EventAccumulator(str(folder), size_guidance={"tensors": 0}).Reload()
+        weights = {"reconstruction_mse": 1.0, "inbetween_mse": self.config.inbetween_weight}
+        errors = {}
+        for name, weight in weights.items():
+            # A step that was repeated after a resume stands there twice, with the same value.
+            values = {e.step: e.tensor_proto for e in _events(events, name)}
+            for step, value in values.items():
+                errors[step] = errors.get(step, 0.0) + weight * float(tf.make_ndarray(value))
+        steps = sorted(errors)
+        return steps, [errors[step] for step in steps]
+
+    def last_quarter(self):
+        """By what share the validation error changed over the last quarter of the training.
+
+        Below 0 it still fell. None where the logs are gone or have too few validations.
+        """
+        steps, errors = self.validation_curve()
+        if len(steps) < 2 or steps[-1] < self.config.steps or errors[-1] == 0:
+            return None
+        before = np.interp(0.75 * steps[-1], steps, errors)
+        return float(errors[-1] / before - 1)
 
     def say_how_long(self, arguments, code, seconds):
         """Adds the last line of a command to the log."""
@@ -148,9 +221,13 @@ class Job:
         ]
 
 
-def row_jobs(run, settings):
-    """The jobs of a row of a table: `run` with every seed, judged on test clips."""
-    return [Job(run, seed, "test", settings) for seed in settings.seeds]
+def _events(events, tag):
+    return events.Tensors(tag) if tag in events.Tags()["tensors"] else []
+
+
+def row_jobs(run, settings, split=None):
+    """The jobs of a row of a table: `run` with every seed, judged on its split, or on another."""
+    return [Job(run, seed, split or run.split, settings) for seed in settings.seeds]
 
 
 def candidate_jobs(best, settings):
@@ -165,7 +242,7 @@ def jobs_known_at_first(questions, settings):
         for row in question.rows:
             jobs = candidate_jobs if isinstance(row, Best) else row_jobs
             found += jobs(row, settings)
-    return list(dict.fromkeys(found))
+    return _each_once(found)
 
 
 def jobs_of_the_chosen(questions, settings, leave_out=()):
@@ -173,20 +250,31 @@ def jobs_of_the_chosen(questions, settings, leave_out=()):
 
     `leave_out`: `Best`s that are not asked.
     """
-    chosen = [choose(best, settings)["run"] for best in _sweeps(questions) if best not in leave_out]
-    jobs = [job for run in chosen if run for job in row_jobs(run, settings)]
-    return list(dict.fromkeys(jobs))
+    asked = [best for best in _bests(questions) if best.among not in {b.among for b in leave_out}]
+    chosen = {best: choose(best, settings)["run"] for best in asked}
+    jobs = [
+        job for best, run in chosen.items() if run for job in row_jobs(run, settings, best.split)
+    ]
+    return _each_once(jobs)
+
+
+def _each_once(jobs):
+    """The same work under two labels is one job."""
+    found = {}
+    for job in jobs:
+        found.setdefault((job.name, job.split, frozenset(job.methods)), job)
+    return list(found.values())
 
 
 def sweeps_undecided(questions, settings):
-    """The `Best`s of which not all runs have been evaluated."""
-    return [best for best in _sweeps(questions) if choose(best, settings)["missing"]]
+    """The `Best`s of which not all runs have been evaluated, each sweep once."""
+    sweeps = {best.among: best for best in _bests(questions)}.values()
+    return [best for best in sweeps if choose(best, settings)["missing"]]
 
 
-def _sweeps(questions):
-    """The `Best`s of some questions, each choice once."""
+def _bests(questions):
     rows = [row for question in questions for row in question.rows if isinstance(row, Best)]
-    return list({row.among: row for row in rows}.values())
+    return list(dict.fromkeys(rows))
 
 
 def choose(best, settings):

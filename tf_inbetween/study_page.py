@@ -29,19 +29,43 @@ from tf_inbetween.models import to_float
 from tf_inbetween.study_jobs import choose, jobs_known_at_first, jobs_of_the_chosen, row_jobs
 from tf_inbetween.study_runs import Best
 
+# What a cell of a table can say of a method: in words, digits, whether more is better.
 MEASURES = {
-    "hit_rate": "hit rate",
-    "timing_error": "timing error (degrees, or frames where there is no °)",
-    "mse": "MSE x 1e4",
+    "hit_rate": ("hit rate", 2, True),
+    "timing_error": ("timing error (degrees, or frames where there is no °)", 2, False),
+    "mse": ("MSE x 1e4", 2, False),
 }
 
-# Of the reconstruction of test frames: what metrics.json calls it -> head, factor, digits.
-RECONSTRUCTION = {
-    "mse": ("reconstruction, MSE x 1e4", 1e4, 2),
-    "elbo": ("ELBO, nats a frame", 1, 0),
+# What it can say of the latents of the judged frames, see `evaluate.latent_geometry`.
+GEOMETRY = {
+    "kl": ("KL of the reading that the row was trained with, nats", 1),
+    "kl_averaged": ("KL read as `averaged`, nats", 1),
+    "sagitta": ("the chord's sagitta in posterior standard deviations", 2),
 }
 
-_PIXEL = ("optical_flow", "crossfade", "nearest_frame")
+# What else a table can say of a row: head, digits, and a number for each of its runs or None.
+COLUMNS = {
+    "reconstruction": (
+        "reconstruction, MSE x 1e4",
+        2,
+        lambda row: _numbers(_parts(row), "mse", 1e4),
+    ),
+    "elbo": ("ELBO, nats a frame", 0, lambda row: _numbers(_parts(row), "elbo")),
+    "mean_distance": (
+        "Mean Distance x 1e3",
+        2,
+        lambda row: _numbers(_paths(row), "mean_distance", 1e3),
+    ),
+    "smoothness": ("Smoothness", 2, lambda row: _numbers(_paths(row), "smoothness")),
+    "last_quarter": (
+        "validation error over the last quarter, %",
+        0,
+        lambda row: [None if q is None else 100 * q for q in row.last_quarters],
+    ),
+}
+
+_FACTORS = {"mse": 1e4}
+_FLAT = 0.05
 _ELSEWHERE = ("run_dir", "data_dir", "storage", "memory_limit_mb", "seed")
 _COMMAND = ".venv/bin/python -m tf_inbetween.study --flagfile=flags/study.flags"
 _COLUMNS = 9
@@ -53,17 +77,21 @@ class Row:
 
     Attributes:
         label: of the row; with the winner's where there was a choice.
-        scene: of its runs; None while nothing is chosen.
+        clips: what it is judged on: a scene, with the split if that is not test.
+        method: of its runs' evaluations, the one that it shows.
         jobs: `study_jobs.Job`s that are done.
         found: what metrics.json of each holds.
+        last_quarters: of each, see `study_jobs.Job.last_quarter`.
         missing: lines about what is not done.
         choice: what `study_jobs.choose` returned; None for a row without a choice.
     """
 
     label: str
-    scene: str | None
+    clips: str | None
+    method: str
     jobs: list
     found: list
+    last_quarters: list
     missing: list
     choice: dict | None
 
@@ -80,12 +108,12 @@ def write(questions, settings):
     """
     results = Path(settings.results_dir)
     sections = {question: _rows(question, settings) for question in questions}
-    done = {
-        job.name: (job, metrics)
+    done = [
+        (job, metrics)
         for rows in sections.values()
         for row in rows
         for job, metrics in zip(row.jobs, row.found, strict=True)
-    }
+    ]
     if not done:
         print("no row of any table has a run yet: no page is written")
         return
@@ -96,8 +124,10 @@ def write(questions, settings):
     shown = {results / path for drawn in pictures.values() for _, path in drawn}
     for path in set((results / "study").glob("*.png")) - shown:
         path.unlink()
-    _write_hparams(done, settings)
-    print(f"wrote {results / 'README.md'}, from {len(done)} runs")
+    trials = {job.name: (job, metrics) for job, metrics in done if job.split == "test"}
+    _write_hparams(trials, settings)
+    names = {job.name for job, _ in done}
+    print(f"wrote {results / 'README.md'}, from {len(names)} runs")
     print(f"TensorBoard: tensorboard --logdir {settings.runs_dir}/hparams")
 
 
@@ -110,20 +140,44 @@ def _rows(question, settings):
             run = choice["run"]
             missing = [f"{label}, choice: {name}" for name in choice["missing"]]
             label = f"{label}: {run.label}" if run else label
-        jobs = row_jobs(run, settings) if run else []
+        jobs = row_jobs(run, settings, asked.split) if run else []
         found = {job: job.metrics() for job in jobs}
-        missing += [f"{label}, seed {job.seed}" for job in jobs if found[job] is None]
+        where = "" if asked.split == "test" else f" ({asked.split})"
+        missing += [f"{label}{where}, seed {job.seed}" for job in jobs if found[job] is None]
+        done = [job for job in jobs if found[job]]
         rows.append(
             Row(
                 label=label,
-                scene=jobs[0].config.scene if jobs else None,
-                jobs=[job for job in jobs if found[job]],
-                found=[metrics for metrics in found.values() if metrics],
+                clips=_clips_of(jobs[0]) if jobs else None,
+                method=run.methods[0] if run else "latent",
+                jobs=done,
+                found=[found[job] for job in done],
+                last_quarters=[job.last_quarter() for job in done],
                 missing=missing,
                 choice=choice,
             )
         )
     return rows
+
+
+def _clips_of(job):
+    scene = job.config.scene
+    return scene if job.split == "test" else f"{scene}_{job.split}"
+
+
+def _parts(row):
+    """The reconstruction of the clips that each run was judged on."""
+    return [metrics["reconstruction"][metrics["split"]] for metrics in row.found]
+
+
+def _paths(row):
+    """The path figures of what the row shows, of each run."""
+    return [metrics.get("paths", {}).get(row.method) for metrics in row.found]
+
+
+def _numbers(parts, name, factor=1.0):
+    """A number of each part; None where a model has no such part: it is null in metrics.json."""
+    return [factor * part[name] if part else None for part in parts]
 
 
 # ---- study.json ---------------------------------------------------------------------------------
@@ -151,12 +205,19 @@ def _row_as_json(row):
     }
     return {
         "label": row.label,
-        "scene": row.scene,
+        "clips": row.clips,
+        "method": row.method,
         "choice": choice,
         "missing": row.missing,
         "runs": {
-            job.name: {"command": "python " + " ".join(job.training), "metrics": metrics}
-            for job, metrics in zip(row.jobs, row.found, strict=True)
+            job.name: {
+                "command": "python " + " ".join(job.training),
+                "validation_error_over_the_last_quarter": last_quarter,
+                "metrics": metrics,
+            }
+            for job, metrics, last_quarter in zip(
+                row.jobs, row.found, row.last_quarters, strict=True
+            )
         },
     }
 
@@ -166,16 +227,18 @@ def _row_as_json(row):
 
 def _page(sections, pictures, settings):
     lines = ["# Results", ""]
+    pixels = _pixels(row for rows in sections.values() for row in rows)
     for question, rows in sections.items():
         if question.title:
             lines += [f"## {question.title}", ""]
         lines += [question.asks, ""]
-        lines += _tables(question, rows)
+        lines += _tables(question, rows, pixels)
         lines += [line for text, path in pictures[question] for line in (f"![{text}]({path})", "")]
         lines += [_conclusion(question, settings), ""]
         lines += _missing(rows)
         lines += ["```bash", f"{_COMMAND} --only={question.name}", "```", ""]
         lines += _commands(rows)
+    lines += _trainings(_done(sections, settings))
     lines += [
         "---",
         "",
@@ -185,21 +248,69 @@ def _page(sections, pictures, settings):
     return "\n".join(lines) + "\n"
 
 
-def _cost(questions, settings):
-    """How long all that is done took, the runs included that were only chosen among."""
+def _done(questions, settings):
+    """All that is done, the runs included that were only chosen among: [(job, metrics)]."""
     jobs = [
         *jobs_known_at_first(questions, settings),
         *jobs_of_the_chosen(questions, settings),
     ]
     done = {job.name: (job, metrics) for job in jobs if (metrics := job.metrics())}
-    seconds = [
-        metrics["train_seconds"] + sum(job.evaluation_seconds()) for job, metrics in done.values()
-    ]
-    machines = {_machine(job) for job, _ in done.values()}
+    return list(done.values())
+
+
+def _cost(questions, settings):
+    """How long all that is done took."""
+    done = _done(questions, settings)
+    seconds = [metrics["train_seconds"] + sum(job.evaluation_seconds()) for job, metrics in done]
+    machines = {_machine(job) for job, _ in done}
     return (
         f"Trainings: {len(done)}, seeds {', '.join(map(str, settings.seeds))}. They and their "
         f"evaluations took {sum(seconds) / 3600:.1f} hours on {' and '.join(sorted(machines))}."
     )
+
+
+def _trainings(done):
+    """The section that says how long the trainings were, and whether that was long enough."""
+    groups = collections.defaultdict(list)
+    for job, metrics in done:
+        config = job.config
+        frames = config.clips_per_batch * config.frames_per_clip
+        groups[config.scene, config.steps, frames].append((job, metrics["train_seconds"]))
+    lines = [
+        "## How long the trainings were",
+        "",
+        "An epoch of the paper is a pass over its data set. Here every step draws its frames at "
+        "random, and what the code calls an epoch is no more than the steps between two "
+        "validations; the passes below are the frames drawn over the frames there are. The "
+        "validation error is the MSE of reconstructions and, weighted as in the loss, of "
+        "in-betweens; the learning rate falls along a cosine to a hundredth of its peak. "
+        f"Flat: changed by at most {_FLAT:.0%} over the last quarter of the steps.",
+        "",
+        *_heads(
+            [
+                *("scene", "trainings", "steps", "frames a step", "passes", "minutes each"),
+                *("validation error over the last quarter, %", "flat"),
+            ]
+        ),
+    ]
+    for (scene, steps, frames), members in sorted(groups.items()):
+        builder = prepare(members[0][0].config)
+        count = sum(clip.length for clip in outlines(builder, "train"))
+        changes = [job.last_quarter() for job, _ in members]
+        known = [change for change in changes if change is not None]
+        flat = f"{sum(abs(change) <= _FLAT for change in known)} of {len(known)}"
+        cells = [
+            f"`{scene}`",
+            str(len(members)),
+            f"{steps:,}",
+            str(frames),
+            f"{steps * frames / count:,.0f}",
+            _spread([seconds / 60 for _, seconds in members], 1),
+            _spread([100 * change for change in known], 0) if known else "-",
+            flat,
+        ]
+        lines.append(_line(cells))
+    return [*lines, ""]
 
 
 def _machine(job):
@@ -216,7 +327,7 @@ def _conclusion(question, settings):
 
 
 def _missing(rows):
-    missing = [line for row in rows for line in row.missing]
+    missing = list(dict.fromkeys(line for row in rows for line in row.missing))
     return [f"**Missing ({len(missing)}):** {'; '.join(missing)}.", ""] if missing else []
 
 
@@ -231,55 +342,77 @@ def _commands(rows):
     return ["<details>", summary, "", *lines, "", "</details>", ""]
 
 
-def _tables(question, rows):
-    """The tables of a question, one for each scene, and what its choices were made by.
+def _tables(question, rows, pixels):
+    """The tables of a question for each scene, and what its choices were made by.
 
-    The opening has no such second table: the section that its row comes from shows it.
+    The opening has the first table alone: the section that its row comes from shows the others.
     """
-    scenes = _by_scene(rows)
-    if not scenes:
+    groups = _by_clips(rows)
+    if not groups:
         return ["None of its runs is there yet.", ""]
-    words = ", ".join(MEASURES[name] for name in question.measures)
+    words = ", ".join(MEASURES[name][0] for name in question.measures)
     lines = [f"In each cell: {words}, at t = 1/2; the mean over seeds and [smallest, largest].", ""]
-    for scene, present in scenes.items():
-        if len(scenes) > 1:
-            lines += [f"`{scene}`:", ""]
-        lines += [*markdown_table(question, present), ""]
-    return lines + (_choices(rows) if question.title else [])
+    for clips, present in groups.items():
+        if len(groups) > 1:
+            lines += [f"`{clips}`:", ""]
+        below = {name: pixels[clips, name] for name in question.pixels if (clips, name) in pixels}
+        lines += [*markdown_table(question, present, below), ""]
+        if not question.title:
+            continue
+        lines += ["The same, mean over t = 1/4, 1/2 and 3/4:", ""]
+        lines += [*markdown_table(question, present, below, evaluate.PLACES, columns=()), ""]
+        if question.geometry:
+            lines += _geometry(question, present)
+    return lines + (_lengths(rows) + _choices(rows) if question.title else [])
 
 
-def _by_scene(rows):
-    """The rows with something to show, by their scene."""
-    scenes = collections.defaultdict(list)
+def _by_clips(rows):
+    """The rows with something to show, by what they are judged on."""
+    groups = collections.defaultdict(list)
     for row in rows:
         if row.found:
-            scenes[row.scene].append(row)
-    return scenes
+            groups[row.clips].append(row)
+    return groups
 
 
-def markdown_table(question, rows):
+def _pixels(rows):
+    """Where pixel methods were measured: {(clips, name): metrics}, of the first run that did."""
+    found = {}
+    for row in rows:
+        for metrics in row.found:
+            for name in baselines.METHODS:
+                if all(name in measured["methods"] for measured in metrics["inbetween"]):
+                    found.setdefault((row.clips, name), metrics)
+    return found
+
+
+def markdown_table(question, rows, pixels, places=(0.5,), columns=None):
     """The lines of a table: a row for each of `rows`, all of one scene, and each pixel method.
 
     Args:
-        question: whose gaps and measures are shown.
+        question: whose gaps, measures and, if not given, columns are shown.
         rows: `Row`s with something measured.
+        pixels: {name of a pixel method: metrics that have it, on the same clips}.
+        places: the t whose mean is shown.
+        columns: names of `COLUMNS`.
     """
-    more = {} if question.measures == ("hit_rate",) else RECONSTRUCTION
+    columns = [COLUMNS[name] for name in (question.columns if columns is None else columns)]
     labels = _gaps(question, rows)
-    heads = ["", "seeds", *labels, *(head for head, _, _ in more.values())]
-    lines = ["| " + " | ".join(heads) + " |", "|" + " --- |" * len(heads)]
+    values = {row.label: _values(question, row.found, row.method, places) for row in rows}
+    below = {
+        figures.LABELS[name]: _values(question, [metrics], name, places)
+        for name, metrics in pixels.items()
+    }
+    lines = _heads(["", "seeds", *labels, *(head for head, _, _ in columns)])
     for row in rows:
-        cells = [row.label, str(len(row.found))]
-        cells += [_cell(question, row.found, "latent", label) for label in labels]
-        parts = [metrics["reconstruction"]["test"] for metrics in row.found]
-        for name, (_, factor, digits) in more.items():
-            cells.append(_spread([factor * part[name] for part in parts], digits))
-        lines.append("| " + " | ".join(cells) + " |")
-    for name in _PIXEL:
-        if all(name in measured["methods"] for measured in rows[0].found[0]["inbetween"]):
-            cells = [_cell(question, rows[0].found[:1], name, label) for label in labels]
-            cells = [figures.LABELS[name], "", *cells, *[""] * len(more)]
-            lines.append("| " + " | ".join(cells) + " |")
+        more = [_spread(numbers(row), digits) for _, digits, numbers in columns]
+        seeds = str(len(row.found))
+        lines.append(_line([row.label, seeds, *_cells(values[row.label], labels), *more]))
+    for name, found in below.items():
+        lines.append(_line([name, "", *_cells(found, labels), *[""] * len(columns)]))
+    if question.names_best:
+        best = [_best(question, {**values, **below}, label) for label in labels]
+        lines.append(_line(["**the best**", "", *best, *[""] * len(columns)]))
     return lines
 
 
@@ -288,39 +421,133 @@ def _gaps(question, rows):
     return [label for label in labels if not question.gaps or label in question.gaps]
 
 
-def _at(found, method, label):
-    """What each of some metrics measured of a method at a gap and t = 1/2."""
+def _heads(texts):
+    return [_line(texts), "|" + " --- |" * len(texts)]
+
+
+def _line(cells):
+    return "| " + " | ".join(cells) + " |"
+
+
+def _at(found, label, places=(0.5,)):
+    """What each of some metrics has of a gap: for each, its rows at `places`."""
     return [
-        row["methods"][method]
+        [row for row in metrics["inbetween"] if row["gap_label"] == label and row["t"] in places]
         for metrics in found
-        for row in metrics["inbetween"]
-        if row["gap_label"] == label and row["t"] == 0.5
     ]
 
 
-def _cell(question, found, method, label):
-    measured = _at(found, method, label)
-    degrees = "timing_error_degrees" in measured[0]
-    timing = "timing_error_degrees" if degrees else "timing_error"
-    texts = {
-        "hit_rate": _spread([one["hit_rate"] for one in measured], 2),
-        "timing_error": _spread([one[timing] for one in measured], 2, "°" if degrees else ""),
-        "mse": _spread([1e4 * one["mse"] for one in measured], 2),
-    }
-    return "<br>".join(texts[name] for name in question.measures)
+def _values(question, found, method, places):
+    """{gap: {measure: (a number for each of some metrics, digits, unit)}} of a method."""
+    values = {}
+    for label in dict.fromkeys(row["gap_label"] for row in found[0]["inbetween"]):
+        measured = [[row["methods"][method] for row in rows] for rows in _at(found, label, places)]
+        degrees = "timing_error_degrees" in measured[0][0]
+        keys = {"timing_error": "timing_error_degrees"} if degrees else {}
+        values[label] = {
+            name: (
+                [
+                    np.mean([one[keys.get(name, name)] for one in ones]) * _FACTORS.get(name, 1)
+                    for ones in measured
+                ],
+                MEASURES[name][1],
+                "°" if name in keys else "",
+            )
+            for name in question.measures
+        }
+    return values
+
+
+def _cells(values, labels):
+    return ["<br>".join(_spread(*each) for each in values[label].values()) for label in labels]
+
+
+def _best(question, values, label):
+    """For each measure, the rows whose mean, as it is shown, is the best at a gap.
+
+    "none" where more would be better and all have 0.
+    """
+    names = []
+    for measure in question.measures:
+        _, digits, more = MEASURES[measure]
+        means = {
+            name: round(np.mean(each[label][measure][0]), digits) for name, each in values.items()
+        }
+        best = max(means.values()) if more else min(means.values())
+        of_all = [name for name, mean in means.items() if mean == best]
+        names.append("none" if more and best == 0 else ", ".join(of_all))
+    return "<br>".join(names)
+
+
+def _geometry(question, rows):
+    """The table of the latent geometry, if it was measured."""
+    rows = [row for row in rows if _latents(row.found[0]["inbetween"][0])]
+    if not rows:
+        return []
+    labels = _gaps(question, rows)
+    words = "; ".join(text for text, _ in GEOMETRY.values())
+    lines = [f"The latents, at t = 1/2: {words}.", "", *_heads(["", "seeds", *labels])]
+    for row in rows:
+        cells = []
+        for label in labels:
+            shapes = [
+                {**_latents(at), "kl": _latents(at)[f"kl_{metrics['loss']['matching']}"]}
+                for metrics, (at,) in zip(row.found, _at(row.found, label), strict=True)
+            ]
+            texts = [
+                _spread([shape[name] for shape in shapes], digits)
+                for name, (_, digits) in GEOMETRY.items()
+            ]
+            cells.append("<br>".join(texts))
+        lines.append(_line([row.label, str(len(row.found)), *cells]))
+    return [*lines, ""]
+
+
+def _latents(measured):
+    """The latent geometry of a row of metrics.json; None for what has no latents."""
+    return measured.get("latent_geometry")
+
+
+def _lengths(rows):
+    """One line: how many steps the trainings of some rows took."""
+    steps = collections.defaultdict(list)
+    for row in rows:
+        for job in row.jobs[:1]:
+            steps[job.config.steps].append(row.label)
+    if not steps:
+        return []
+    most = max(steps, key=lambda count: len(steps[count]))
+    others = [
+        f"{count:,} in {', '.join(dict.fromkeys(labels))}"
+        for count, labels in steps.items()
+        if count != most
+    ]
+    return [f"Steps of each training: {'; '.join([f'{most:,}', *others])}.", ""]
 
 
 def _spread(values, digits, unit=""):
-    """Mean and range in words, such as "0.93 [0.91, 0.95]"; of a single value itself."""
+    """Mean and range in words, such as "0.93 [0.91, 0.95]"; of a single value itself.
+
+    "-" where one is None: what has no meaning for a run, or is gone.
+    """
+    if any(value is None for value in values):
+        return "-"
     texts = [f"{value:.{digits}f}{unit}" for value in (np.mean(values), min(values), max(values))]
     return texts[0] if len(values) == 1 else f"{texts[0]} [{texts[1]}, {texts[2]}]"
 
 
 def _choices(rows):
     """The table of what the choices were made by: mean hit rate and MSE on the validation split."""
-    asked = [row for row in rows if row.choice and row.choice["scores"]]
+    # The same choice may stand there for several splits.
+    asked = {
+        f"{row.label} {row.choice['scores']}": row
+        for row in reversed(rows)
+        if row.choice and row.choice["scores"]
+    }
+    asked = list(reversed(asked.values()))
     if not asked:
         return []
+    several = len({row.clips for row in asked}) > 1
     labels = list(dict.fromkeys(label for row in asked for label in row.choice["scores"]))
     lines = [
         "The choice, on the validation split, one seed: hit rate and MSE x 1e4, mean over all gaps "
@@ -336,6 +563,7 @@ def _choices(rows):
             text = score and f"{score['hit_rate']:.2f}, {1e4 * score['mse']:.2f}"
             cells.append(f"**{text}**" if label == row.choice["run"].label else text or "-")
         name = row.label.removesuffix(f": {row.choice['run'].label}")
+        name += f", `{row.clips}`" if several else ""
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
     return [*lines, ""]
 
@@ -346,30 +574,39 @@ def _choices(rows):
 def _draw(question, rows, results):
     """Draws the pictures of a question; returns (text, path relative to the page) of each."""
     drawn = []
-    for scene, present in _by_scene(rows).items():
-        stem = f"study/{question.name}" + (f"_{scene}" if len(_by_scene(rows)) > 1 else "")
+    groups = _by_clips(rows)
+    for clips, present in groups.items():
+        stem = f"study/{question.name}" + (f"_{clips}" if len(groups) > 1 else "")
         for kind in question.pictures:
             for text, path in PICTURES[kind](question, present, results, stem):
-                drawn.append((f"{text}, {scene}", path))
+                drawn.append((f"{text}, {clips}", path))
     return drawn
 
 
 def _models(rows):
     """The model of each row, of its first seed: {label, in lines: model}."""
+    return {_in_lines(row): run_directory.load_model(row.jobs[0].run_dir) for row in rows}
+
+
+def _methods(rows):
+    """What each row draws with: {label, in lines: method}."""
+    models = _models(rows)
     return {
-        textwrap.fill(row.label, 20, break_on_hyphens=False): run_directory.load_model(
-            row.jobs[0].run_dir
-        )
-        for row in rows
+        _in_lines(row): evaluate.MODEL_METHODS[row.method](models[_in_lines(row)]) for row in rows
     }
 
 
+def _in_lines(row):
+    return textwrap.fill(row.label, 20, break_on_hyphens=False)
+
+
 def _clip(rows, gap):
-    """The builder of the rows' scene, and its first test clip that is long enough for a gap."""
-    builder = prepare(rows[0].jobs[0].config)
-    number = evaluate.first_clip(outlines(builder, "test"), gap)
-    (clip,) = read_clips(builder, "test", [number])
-    return builder, clip
+    """The first clip that rows are judged on and that is long enough for a gap."""
+    job = rows[0].jobs[0]
+    builder = prepare(job.config)
+    number = evaluate.first_clip(outlines(builder, job.split), gap)
+    (clip,) = read_clips(builder, job.split, [number])
+    return clip
 
 
 def _measured_gaps(question, rows):
@@ -378,39 +615,40 @@ def _measured_gaps(question, rows):
 
 
 def _draw_inbetween(question, rows, results, stem):
-    """First, second, the truth and what each row draws, for each gap."""
+    """First, second, the truth and what each row and pixel method draws, for each gap."""
     shown = _measured_gaps(question, rows)
-    _, clip = _clip(rows, max(row["gap"] for row in shown))
-    methods = {label: evaluate.latent_method(model) for label, model in _models(rows).items()}
-    methods |= {
-        name: baselines.available()[name] for name in _PIXEL[:2] if name in baselines.available()
+    clip = _clip(rows, max(row["gap"] for row in shown))
+    methods = _methods(rows) | {
+        name: method
+        for name, method in baselines.available().items()
+        if name in question.pixels and name != "nearest_frame"
     }
     figures.inbetween_grid(results / f"{stem}.png", methods, clip, shown)
     return [("first, second, truth and in-betweens by gap", f"{stem}.png")]
 
 
 def _draw_path(question, rows, results, stem):
-    """A path over the largest gap below its truth."""
+    """A path over the largest gap above its truth, as in the slides."""
     gap = max(row["gap"] for row in _measured_gaps(question, rows))
-    _, clip = _clip(rows, gap)
-    methods = {label: evaluate.latent_method(model) for label, model in _models(rows).items()}
-    figures.path_picture(results / f"{stem}_path.png", methods, clip, gap)
-    return [("from a start to an end frame, below the truth", f"{stem}_path.png")]
+    path = results / f"{stem}_path.png"
+    figures.path_picture(path, _methods(rows), _clip(rows, gap), gap, truth_below=True)
+    return [("from a start to an end frame, the truth in the last row", f"{stem}_path.png")]
 
 
 def _draw_reconstruction(question, rows, results, stem):
     """Frames of the first training and test clip, and what each row makes of them."""
-    builder = prepare(rows[0].jobs[0].config)
+    job = rows[0].jobs[0]
+    builder = prepare(job.config)
     models = _models(rows)
     grid, labels = [], []
-    for split in ("train", "test"):
+    for split in ("train", job.split):
         (clip,) = read_clips(builder, split, [0])
         places = np.linspace(0, clip.length - 1, _COLUMNS).astype(int)
         truth = to_float(clip.frames[places]).numpy()
         grid += [truth, *(model.reconstruct(truth).numpy() for model in models.values())]
         labels += [f"{split}\n{name}" for name in ("truth", *models)]
     figures.labelled_grid(results / f"{stem}_reconstruction.png", grid, labels)
-    return [("reconstructions of train and test frames", f"{stem}_reconstruction.png")]
+    return [(f"reconstructions of train and {job.split} frames", f"{stem}_reconstruction.png")]
 
 
 def _copy_latent_pca(question, rows, results, stem):
@@ -419,13 +657,14 @@ def _copy_latent_pca(question, rows, results, stem):
     for number, row in enumerate(rows):
         path = f"{stem}_latent_pca_{number}.png"
         with written_whole(results / path) as beside:
-            shutil.copyfile(row.jobs[0].run_dir / "figures" / "latent_pca.png", beside)
+            folder = evaluate.path_of_figures(row.jobs[0].run_dir, row.jobs[0].split)
+            shutil.copyfile(folder / "latent_pca.png", beside)
         copied.append((f"principal components of the latent means, {row.label}", path))
     return copied
 
 
 def _draw_trade_off(question, rows, results, stem):
-    """In-between error against reconstruction error, a line for each likelihood, by alpha."""
+    """In-between error, at t = 1/2, against reconstruction error, by likelihood and alpha."""
     labels = _gaps(question, rows)
     lines = collections.defaultdict(list)
     for row in rows:
@@ -434,8 +673,11 @@ def _draw_trade_off(question, rows, results, stem):
     for axis, label in zip(figure.subplots(1, len(labels), squeeze=False)[0], labels, strict=True):
         for likelihood, along in lines.items():
             along = sorted(along, key=lambda row: row.jobs[0].config.alpha)
-            x = [[m["reconstruction"]["test"]["mse"] for m in row.found] for row in along]
-            y = [[m["mse"] for m in _at(row.found, "latent", label)] for row in along]
+            x = [[part["mse"] for part in _parts(row)] for row in along]
+            y = [
+                [measured["methods"][row.method]["mse"] for (measured,) in _at(row.found, label)]
+                for row in along
+            ]
             axis.errorbar(
                 *(list(map(np.mean, values)) for values in (x, y)),
                 xerr=_bars(x),
@@ -500,11 +742,11 @@ def _write_hparams(done, settings):
 
 def _scalars(metrics):
     """What the HParams page shows of a run's metrics."""
-    part = metrics["reconstruction"]["test"]
-    found = {"reconstruction/mse": part["mse"], "reconstruction/elbo": part["elbo"]}
+    part = metrics["reconstruction"]["test"] or {}
+    found = {f"reconstruction/{name}": part[name] for name in ("mse", "elbo") if name in part}
     for row in metrics["inbetween"]:
         if row["t"] == 0.5:
-            for name in MEASURES:
+            for name in MEASURES if "latent" in row["methods"] else ():
                 found[f"{name}/{row['gap_label']}"] = row["methods"]["latent"][name]
     return found
 

@@ -20,11 +20,16 @@ class Run:
     Attributes:
         label: what tables and pictures call it.
         flags: of `tf_inbetween.train`, parted by blanks, a --flagfile first. --seed and --run_dir
-            are the study's to give, and so is --steps where they do not say it.
+            are the study's to give, and so are --steps and --steps_per_epoch where they do not say.
+        methods: what its evaluation measures, see `evaluate.evaluate`. A row shows the first; pixel
+            methods are measured with the first seed and stand below the rows of their scene.
+        split: of the clips that it is judged on.
     """
 
     label: str
     flags: str
+    methods: tuple[str, ...] = ("latent",)
+    split: str = "test"
 
     @property
     def arguments(self):
@@ -41,10 +46,14 @@ class Run:
 
 @dataclasses.dataclass(frozen=True)
 class Best:
-    """The run that does best on the validation split: `label` is the row's, `among` the runs."""
+    """The run that does best on the validation split: `label` is the row's, `among` the runs.
+
+    `split`: of the clips that the winner is judged on.
+    """
 
     label: str
     among: tuple[Run, ...]
+    split: str = "test"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,6 +67,10 @@ class Question:
         rows: `Run`s and `Best`s, one row of the table each.
         gaps: labels of the gaps that the table and the pictures show; () for all.
         measures: what a cell of the table says, see `study_page.MEASURES`.
+        columns: what else is said of a row, see `study_page.COLUMNS`.
+        pixels: the pixel methods that stand below the rows, where they are measured.
+        geometry: whether a table has the latent geometry.
+        names_best: whether a last line says which method is the best at each gap.
         pictures: which ones, see `study_page.PICTURES`.
     """
 
@@ -67,6 +80,10 @@ class Question:
     rows: tuple
     gaps: tuple[str, ...] = ("20°", "60°", "120°", "8 frames", "16 frames", "32 frames")
     measures: tuple[str, ...] = ("hit_rate", "timing_error", "mse")
+    columns: tuple[str, ...] = ("reconstruction", "elbo")
+    pixels: tuple[str, ...] = ("optical_flow", "crossfade", "nearest_frame")
+    geometry: bool = False
+    names_best: bool = False
     pictures: tuple[str, ...] = ("inbetween",)
 
 
@@ -76,22 +93,57 @@ def sweep(flags, name, values):
 
 
 MATCHINGS = ("averaged", "mean_latent", "moment_matched", "mixture", "upper_bound")
-ALPHAS = (0.1, 1, 10, 100, 1000, 10000)
+ALPHAS = (1, 10, 100, 1000, 10000)
+PIXELS = ("crossfade", "nearest_frame", "optical_flow", "optical_flow_farneback")
+
+# The optimizer of teapot.flags, for the scenes whose own flags still have Adam.
+MUON = "--optimizer=muon --learning_rate=0.005"
+TEAPOT_2DOF = f"--flagfile=flags/teapot_2dof.flags {MUON}"
 
 # The paper's loss and nothing else. In-betweens are decoded to be watched, not to be learned from.
+WATCHED = "--inbetween_weight=0 --inbetweens_per_clip=1"
 PAPER_1DOF = "--flagfile=flags/teapot_alpha0.flags"
-PAPER_2DOF = "--flagfile=flags/teapot_2dof.flags --inbetween_weight=0 --inbetweens_per_clip=1"
-PAPER_6DOF = "--flagfile=flags/teapot_6dof.flags --inbetween_weight=0 --inbetweens_per_clip=1"
-PAPER_OBJECTS = "--flagfile=flags/objects.flags --inbetween_weight=0 --inbetweens_per_clip=1"
+PAPER_2DOF = f"{TEAPOT_2DOF} {WATCHED}"
+PAPER_6DOF = f"--flagfile=flags/teapot_6dof.flags {MUON} {WATCHED}"
+PAPER_OBJECTS = f"--flagfile=flags/objects.flags {MUON} {WATCHED}"
 
 # What the slides have: the middle frame alone, and a decoder of independent Bernoullis.
 SLIDES = "--t=half --likelihood=bernoulli"
 
-PLAIN = Run("plain VAE (alpha 0)", f"{PAPER_1DOF} --matching=averaged --alpha=0")
+PLAIN = Run(
+    "plain VAE (alpha 0)",
+    f"{PAPER_1DOF} --matching=averaged --alpha=0",
+    methods=("latent", "latent_slerp"),
+)
 PAPER_BEST = Best(
     "the paper's loss, best alpha", sweep(f"{PAPER_1DOF} --matching=averaged", "alpha", ALPHAS)
 )
 OURS = Run("and the in-between likelihood", "--flagfile=teapot.flags")
+OURS_LONGER = Run(
+    "and the in-between likelihood, 3,000 steps",
+    "--flagfile=teapot.flags --steps=3000",
+    methods=("latent", *PIXELS),
+)
+
+PLAIN_2DOF = Run("plain VAE (alpha 0)", f"{PAPER_2DOF} --matching=averaged --alpha=0")
+PAPER_BEST_2DOF = Best(
+    "the paper's loss, best alpha", sweep(f"{PAPER_2DOF} --matching=averaged", "alpha", ALPHAS)
+)
+OURS_2DOF = Run("and the in-between likelihood", TEAPOT_2DOF)
+OURS_2DOF_LONGER = Run(
+    "and the in-between likelihood, 3,000 steps",
+    f"{TEAPOT_2DOF} --steps=3000",
+    methods=("latent", *PIXELS),
+)
+
+UNET = Run("pixel U-Net, 3,000 steps", "--flagfile=teapot.flags --network=pixel_unet --steps=3000")
+UNET_2DOF = Run("pixel U-Net, 3,000 steps", f"{TEAPOT_2DOF} --network=pixel_unet --steps=3000")
+
+
+def held_out(row):
+    """The same, judged on the clips of views that no training clip shows."""
+    return dataclasses.replace(row, split="heldout")
+
 
 QUESTIONS = (
     Question(
@@ -99,8 +151,9 @@ QUESTIONS = (
         title="",
         asks="Two frames of a turning teapot that the model never saw, so many degrees apart. "
         "The share of in-betweens that show the right moment, to 5 % of the gap:",
-        rows=(PLAIN, PAPER_BEST, OURS),
+        rows=(PLAIN, PAPER_BEST, OURS_LONGER),
         measures=("hit_rate",),
+        columns=(),
     ),
     Question(
         name="paper",
@@ -111,9 +164,10 @@ QUESTIONS = (
         rows=(
             *sweep(f"{PAPER_1DOF} {SLIDES}", "alpha", (0, 5, 100)),
             *sweep(f"{PAPER_2DOF} {SLIDES}", "alpha", (0, 10)),
-            *sweep(f"{PAPER_6DOF} {SLIDES}", "alpha", (100,)),
-            *sweep(f"{PAPER_OBJECTS} {SLIDES}", "alpha", (100,)),
+            Run("alpha 100", f"{PAPER_6DOF} {SLIDES} --alpha=100", methods=("latent", *PIXELS)),
+            Run("alpha 100", f"{PAPER_OBJECTS} {SLIDES} --alpha=100", methods=("latent", *PIXELS)),
         ),
+        columns=("reconstruction", "elbo", "last_quarter"),
         pictures=("inbetween", "reconstruction", "path", "latent_pca"),
     ),
     Question(
@@ -125,6 +179,7 @@ QUESTIONS = (
             Best(name, sweep(f"{PAPER_1DOF} --matching={name}", "alpha", ALPHAS))
             for name in MATCHINGS
         ),
+        geometry=True,
     ),
     Question(
         name="matching_2dof",
@@ -134,6 +189,7 @@ QUESTIONS = (
             Best(name, sweep(f"{PAPER_2DOF} --matching={name}", "alpha", ALPHAS))
             for name in MATCHINGS
         ),
+        geometry=True,
     ),
     Question(
         name="alpha",
@@ -148,6 +204,7 @@ QUESTIONS = (
             for likelihood, flag in (("calibrated", ""), ("fixed", " --likelihood=normal"))
             for alpha in (0, *ALPHAS)
         ),
+        geometry=True,
         pictures=("trade_off",),
     ),
     Question(
@@ -155,25 +212,97 @@ QUESTIONS = (
         title="How far does the paper's loss alone carry?",
         asks="The paper's loss alone, with the alpha that does best on the validation split, "
         "against the same with the in-between likelihood, against that without any matching, and "
-        "against a plain VAE; the same steps for all, but for the row that says otherwise.",
+        "against a plain VAE; the same steps for all, but for the rows that say otherwise. "
+        "The clips `heldout` show views that no training clip has.",
         rows=(
             PLAIN,
             PAPER_BEST,
             Run(
-                "the paper's loss, alpha 10000, gaps to 60°, 5,000 steps",
-                "--flagfile=flags/teapot_paper.flags --steps=5000",
+                "the paper's loss, alpha 10000, gaps to 60°, 3,000 steps",
+                "--flagfile=flags/teapot_paper.flags --steps=3000",
             ),
             OURS,
             Run("the in-between likelihood alone", "--flagfile=teapot.flags --alpha=0"),
-            Run("plain VAE (alpha 0)", f"{PAPER_2DOF} --matching=averaged --alpha=0"),
-            Best(
-                "the paper's loss, best alpha",
-                sweep(f"{PAPER_2DOF} --matching=averaged", "alpha", ALPHAS),
-            ),
-            Run("and the in-between likelihood", "--flagfile=flags/teapot_2dof.flags"),
-            Run("the in-between likelihood alone", "--flagfile=flags/teapot_2dof.flags --alpha=0"),
+            OURS_LONGER,
+            PLAIN_2DOF,
+            PAPER_BEST_2DOF,
+            OURS_2DOF,
+            Run("the in-between likelihood alone", f"{TEAPOT_2DOF} --alpha=0"),
+            OURS_2DOF_LONGER,
+            held_out(PLAIN_2DOF),
+            held_out(PAPER_BEST_2DOF),
+            held_out(OURS_2DOF_LONGER),
         ),
         gaps=(),
+        columns=("reconstruction", "elbo", "last_quarter"),
+        geometry=True,
         pictures=("inbetween", "path"),
+    ),
+    Question(
+        name="pixels",
+        title="Where do pixel methods win?",
+        asks="Cross-fade, the nearer of the two frames, two optical flows (DIS and Farnebäck, "
+        "OpenCV), and a U-Net that learns the frame between from the same triplets in as many "
+        "steps (`--network=pixel_unet`), by gap: of one degree of freedom, of two, and of views "
+        "held out. The last line of each table has the best by each measure.",
+        rows=(
+            dataclasses.replace(OURS_LONGER, label="ours, 3,000 steps"),
+            dataclasses.replace(OURS_2DOF_LONGER, label="ours, 3,000 steps"),
+            held_out(dataclasses.replace(OURS_2DOF_LONGER, label="ours, 3,000 steps")),
+            UNET,
+            UNET_2DOF,
+            held_out(UNET_2DOF),
+        ),
+        gaps=(),
+        pixels=PIXELS,
+        names_best=True,
+    ),
+    Question(
+        name="latent_methods",
+        title="Against other latent methods",
+        asks="The same network and as many steps. `slerp` goes along the great circle between the "
+        "two latents and not straight. The last columns are ACAI's: how far frames on a path over "
+        "the largest gap are from the nearest true frame (Mean Distance), and how uneven their "
+        "steps are (Smoothness); 0 is best for both.",
+        rows=(
+            PLAIN,
+            dataclasses.replace(PLAIN, label="plain VAE, slerp", methods=PLAIN.methods[::-1]),
+            Run(
+                "beta-VAE, beta 4",
+                f"{PAPER_1DOF} --matching=averaged --alpha=0 --prior_weight=4",
+            ),
+            Run("autoencoder", f"{PAPER_1DOF} --model=autoencoder"),
+            Best(
+                "ACAI, best lambda",
+                sweep(f"{PAPER_1DOF} --model=acai", "critic_weight", (0.005, 0.05, 0.5)),
+            ),
+            PAPER_BEST,
+            OURS,
+        ),
+        columns=("reconstruction", "mean_distance", "smoothness"),
+        pictures=("inbetween", "path"),
+    ),
+    Question(
+        name="beyond",
+        title="Going beyond: what the recipe owes to each of its parts",
+        asks="`teapot.flags` and the same with one thing changed at a time: matching and decoding "
+        "at the middle only, no matching, gaps that grow, a learned bend of the chord "
+        "(`--path=curved`), Adam. Then two degrees of freedom, and their views held out.",
+        rows=(
+            dataclasses.replace(OURS, label="teapot.flags"),
+            Run("t = 1/2 only", "--flagfile=teapot.flags --t=half"),
+            Run("no matching", "--flagfile=teapot.flags --alpha=0"),
+            Run("gaps grow over 750 steps", "--flagfile=teapot.flags --gap_warmup_steps=750"),
+            Run("curved", "--flagfile=teapot.flags --path=curved"),
+            Run("Adam", "--flagfile=teapot.flags --optimizer=adam --learning_rate=0.002"),
+            dataclasses.replace(OURS_LONGER, label="3,000 steps"),
+            dataclasses.replace(OURS_2DOF_LONGER, label="3,000 steps"),
+            Run("3,000 steps, curved", f"{TEAPOT_2DOF} --path=curved --steps=3000"),
+            held_out(dataclasses.replace(OURS_2DOF_LONGER, label="3,000 steps")),
+            held_out(Run("3,000 steps, curved", f"{TEAPOT_2DOF} --path=curved --steps=3000")),
+        ),
+        gaps=(),
+        columns=("reconstruction", "last_quarter"),
+        pictures=("path",),
     ),
 )

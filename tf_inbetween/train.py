@@ -17,15 +17,27 @@ import tensorflow as tf
 from absl import flags
 
 from tf_inbetween import command_line, optimizers, run_directory, strategies
-from tf_inbetween.callbacks import Progress, SaveProgress, StopOnBadNumbers, Summaries
+from tf_inbetween.autoencoders import ACAI, Autoencoder
+from tf_inbetween.callbacks import (
+    Progress,
+    SaveProgress,
+    StopOnBadNumbers,
+    StopWithoutFolder,
+    Summaries,
+    stop_for_bad_numbers,
+)
 from tf_inbetween.checkpoints import Checkpoints, progress
-from tf_inbetween.config import InputError
-from tf_inbetween.data import batches, outlines, prepare, read_clips
+from tf_inbetween.config import InputError, lookup
+from tf_inbetween.data import batches, named_damage, outlines, prepare, read_clips
 from tf_inbetween.evaluate import PAIRS, evaluate, fitting_gaps
-from tf_inbetween.files import write_json
+from tf_inbetween.files import write_checked_json
 from tf_inbetween.models import TripletVAE
+from tf_inbetween.networks import NETWORKS, PIXEL_NETWORKS
+from tf_inbetween.pixels import PixelModel
 
 FLAGS = flags.FLAGS
+
+MODELS = {"vae": TripletVAE, "autoencoder": Autoencoder, "acai": ACAI}
 
 
 def define_flags():
@@ -54,7 +66,7 @@ def main():
             result = evaluate(config.run_dir, pairs=FLAGS.pairs)
             if checkpoints.restored_step == 0:
                 result["total_seconds"] = round(time.monotonic() - began, 1)
-                write_json(Path(config.run_dir) / "metrics.json", result)
+                write_checked_json(Path(config.run_dir) / "metrics.json", result)
                 print(f"took {result['total_seconds'] / 60:.1f} minutes, the data set included")
         print(f"TensorBoard: tensorboard --logdir {config.run_dir}/logs")
     # A worker that has ended would be missing if the chief had to start again.
@@ -88,9 +100,14 @@ def train(config, judged=False, strategy=None):
         tf.config.experimental.enable_op_determinism()
     with strategy.scope():
         model = build_model(config, strategy)
+    if distributed and not model.distributable:
+        raise InputError(
+            f"--model={config.model} --network={config.network}: trains on a single device; "
+            "--strategy=single"
+        )
     builder = strategies.chief_first(strategy, lambda: prepare(config))
     checkpoint_dir = Path(config.run_dir) / "checkpoints"
-    start, _ = progress(checkpoint_dir)
+    start, _ = progress(checkpoint_dir, say)
     strategies.check_agreement(strategy, config, start)
     if strategies.describe(strategy):
         print(f"strategy: {strategies.describe(strategy)}")
@@ -129,23 +146,26 @@ def train(config, judged=False, strategy=None):
         pose_names = builder.info.metadata["pose_names"]
         bar = Progress(config.steps, start, shown=chief)
         try:
-            model.fit(
-                training,
-                initial_epoch=start // config.steps_per_epoch,
-                epochs=config.steps // config.steps_per_epoch,
-                steps_per_epoch=config.steps_per_epoch,
-                validation_data=validation,
-                validation_steps=config.validation_steps if distributed else None,
-                callbacks=[
-                    StopOnBadNumbers(),
-                    bar,
-                    Summaries(folder / "logs", config, clip, pose_names, batch),
-                    SaveProgress(checkpoints, folder),
-                ],
-                shuffle=False,
-                verbose=0,
-            )
+            with named_damage(builder, "train", "validation"):
+                model.fit(
+                    training,
+                    initial_epoch=start // config.steps_per_epoch,
+                    epochs=config.steps // config.steps_per_epoch,
+                    steps_per_epoch=config.steps_per_epoch,
+                    validation_data=validation,
+                    validation_steps=config.validation_steps if distributed else None,
+                    callbacks=[
+                        StopWithoutFolder(folder),
+                        StopOnBadNumbers(),
+                        bar,
+                        Summaries(folder / "logs", config, clip, pose_names, batch),
+                        SaveProgress(checkpoints, folder),
+                    ],
+                    shuffle=False,
+                    verbose=0,
+                )
         except tf.errors.InvalidArgumentError as error:
+            stop_for_bad_numbers(error.message)
             first_line = error.message.partition("\n")[0]
             raise InputError(f"a batch could not be made: {first_line}") from error
         finally:
@@ -160,20 +180,22 @@ def _folder(config, model, chief):
     All of them have to save and draw, because some of what is read for it is summed over replicas.
     """
     if chief:
-        yield run_directory.start(config, model.encoder.dtype_policy.name)
+        yield run_directory.start(config, model.dtype_policy.name)
     else:
         with tempfile.TemporaryDirectory() as folder:
             yield Path(folder)
 
 
 def build_model(config, strategy=None):
-    """The compiled `TripletVAE` of `config`: its optimizer, a linear warm-up and a cosine decay.
+    """The compiled model of `config`: its optimizer, a linear warm-up and a cosine decay.
 
-    `strategy`: the one in whose scope this is called; None for a single device.
+    `strategy`: the one in whose scope this is called; None for a single device. Raises `InputError`
+    for unknown names and those that do not go together.
     """
+    kind = model_class(config)
     keras.config.set_dtype_policy(choose_precision(config.precision))
     try:
-        model = TripletVAE.build_from(config)
+        model = kind.build_from(config)
     finally:
         keras.config.set_dtype_policy("float32")
     warmup = min(config.learning_rate_warmup_steps, config.steps - 1)
@@ -193,6 +215,17 @@ def build_model(config, strategy=None):
         steps_per_execution=config.steps_per_execution,
     )
     return model
+
+
+def model_class(config):
+    """The class of a `Config`'s model. Raises `InputError` for an unknown model or network."""
+    kind = lookup(MODELS, config.model, "model")
+    lookup(NETWORKS | PIXEL_NETWORKS, config.network, "network")
+    if config.network not in PIXEL_NETWORKS:
+        return kind
+    if kind is not TripletVAE:
+        raise InputError(f"--model={config.model}: --network={config.network} has no latents")
+    return PixelModel
 
 
 def choose_precision(precision):

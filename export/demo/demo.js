@@ -27,6 +27,8 @@ const ends = [null, null]; // The two pictures: {name, source, sent, bitmap, bas
 const awaited = [null, null]; // What is to become an end and is being read.
 const frames = new Map(); // What the model drew: hundredths of t -> ImageBitmap.
 let fades = null; // The two pictures in the frame's size.
+// Of this tab alone, and for this server alone.
+let token = sessionStorage.getItem(`token of ${server}`);
 let turn = 0; // Which end the next sample becomes.
 let request = null; // The one in flight, an AbortController.
 let failed = null; // The job that failed and is not to be tried again by itself.
@@ -40,7 +42,8 @@ async function call(path, body, signal = new AbortController().signal) {
   try {
     answer = await fetch(`${server}/v1/models/${encodeURIComponent(model)}${path}`, {
       signal: AbortSignal.any([signal, AbortSignal.timeout(TIMEOUT_MS)]),
-      ...(body && { method: "POST", headers: { "Content-Type": "application/json" }, body }),
+      headers: { ...authorization(), ...(body && { "Content-Type": "application/json" }) },
+      ...(body && { method: "POST", body }),
     });
     content = await answer.text();
   } catch (error) {
@@ -55,10 +58,25 @@ async function call(path, body, signal = new AbortController().signal) {
   } catch {
     content = {};
   }
+  if (answer.status === 401) askToken();
   if (!answer.ok) {
     throw new Error(`The server says ${answer.status}: ${content.error ?? answer.statusText}`);
   }
   return content;
+}
+
+function authorization() {
+  return token ? { Authorization: `Bearer ${token}` } : {};
+}
+
+// What belongs to the page, with the token if it is the one server's that has it.
+function fetchHere(path) {
+  return fetch(path, { headers: page.startsWith(server) ? authorization() : {} });
+}
+
+function askToken() {
+  $("login").hidden = false;
+  $("token").focus();
 }
 
 async function predict(signature, t, signal) {
@@ -368,7 +386,7 @@ function takeSamples(which, names) {
   const samples = names.map((name) => {
     const source = new URL(`samples/${encodeURIComponent(name)}`, page).href;
     const load = async () => {
-      const answer = await fetch(source).catch(() => {
+      const answer = await fetchHere(source).catch(() => {
         throw new Error(`${page} cannot be reached.`);
       });
       if (!answer.ok) throw new Error(`Sample ${name}: the server says ${answer.status}.`);
@@ -386,7 +404,7 @@ function showSamples(names) {
     const image = document.createElement("img");
     button.type = "button";
     button.dataset.name = name;
-    image.src = `samples/${encodeURIComponent(name)}`;
+    showSample(image, `samples/${encodeURIComponent(name)}`);
     image.alt = `sample ${i + 1} of ${names.length}`;
     button.append(image);
     button.addEventListener("click", () => takeSamples(turn, [name]));
@@ -398,6 +416,15 @@ function showSamples(names) {
     $("strip").append(button);
   }
   showTurn();
+}
+
+async function showSample(image, source) {
+  if (!token) {
+    image.src = source;
+    return;
+  }
+  const answer = await fetchHere(source); // An image by itself shows no token.
+  if (answer.ok) image.src = URL.createObjectURL(await answer.blob());
 }
 
 function showTurn() {
@@ -422,14 +449,15 @@ function writeCurl() {
     return;
   }
   const before = new Set();
+  const shown = token ? '-H "Authorization: Bearer $(cat token)" ' : "";
   for (const { name, source, sent } of ends) {
-    if (source) before.add(`curl -s -o ${quote(name)} ${quote(source)}`);
+    if (source) before.add(`curl -s ${shown}-o ${quote(name)} ${quote(source)}`);
     else if (sent !== name) before.add(`# ${sent}: ${name} as a PNG or JPEG`);
   }
   const files = ends.map(({ sent }) => `"$(base64 < ${quote(sent)} | tr -d '\\n')"`);
   $("curl").textContent = [
     ...before,
-    `curl -s -d @- ${quote(`${server}/v1/models/${encodeURIComponent(model)}:predict`)} <<END`,
+    `curl -s ${shown}-d @- ${quote(`${server}/v1/models/${encodeURIComponent(model)}:predict`)} <<END`,
     '{"signature_name": "inbetween_png", "inputs": {',
     `  "first_bytes": [{"b64": ${files[0]}}],`,
     `  "second_bytes": [{"b64": ${files[1]}}],`,
@@ -491,6 +519,16 @@ function takeFiles(which, files) {
   take(which, pictures.map((file) => ({ name: file.name, load: async () => file })));
 }
 
+$("login").addEventListener("submit", (event) => {
+  event.preventDefault();
+  token = $("token").value.trim();
+  sessionStorage.setItem(`token of ${server}`, token);
+  $("login").reset();
+  $("login").hidden = true;
+  complain("");
+  start();
+});
+
 // Start
 
 async function start() {
@@ -507,7 +545,12 @@ async function start() {
 
   let samples = [];
   try {
-    const answer = await fetch("samples.json");
+    const answer = await fetchHere("samples.json");
+    if (answer.status === 401) {
+      complain(token ? "That is not the server's token." : "The server wants its token.");
+      askToken();
+      return;
+    }
     const listed = answer.ok ? await answer.json() : {};
     samples = listed.samples ?? [];
     model ??= listed.model ?? null;
@@ -518,6 +561,7 @@ async function start() {
     complain("Which model? Add ?model=NAME to the address of this page.");
     return;
   }
+  $("strip").replaceChildren();
   showSamples(samples);
   showModel();
   // A third of the way along: far apart, and on a full turn not back where it began.

@@ -1,6 +1,8 @@
 """The data set: what it holds, that its bytes repeat, and that a killed build is no build."""
 
+import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -68,7 +70,9 @@ def test_frames_can_be_left_encoded(clips):
 def test_metadata(clips):
     again = data_gen.InbetweenClips(config=tiny(), data_dir=clips.data_dir.rsplit("/", 3)[0])
     for info in (clips.info, again.info):
-        assert dict(info.metadata) == {
+        metadata = dict(info.metadata)
+        assert len(metadata.pop("sha256")) == 64
+        assert metadata == {
             "scene": "teapot_1dof",
             "pose_names": ["azimuth"],
             "gap_unit": "°",
@@ -81,6 +85,29 @@ def test_metadata(clips):
             "generator_version": "1.0.0",
         }
         assert set(info.splits) == {"train", "validation", "test"}
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new"),
+    [
+        ("metadata.json", "120.0", "124.0"),
+        ("metadata.json", "{", ""),
+        ("dataset_info.json", "{", "["),
+    ],
+)
+def test_a_damaged_description_is_named_and_never_used(clips, tmp_path, name, old, new):
+    shutil.copytree(clips.data_dir.rsplit("/", 3)[0], tmp_path / "data")
+    folder = Path(clips.data_dir.replace(clips.data_dir.rsplit("/", 3)[0], str(tmp_path / "data")))
+    text = (folder / name).read_text()
+    (folder / name).write_text(text.replace(old, new, 1))
+    with pytest.raises(ValueError, match=rf"^{folder}: the data set is damaged \(.+\): remove th"):
+        prepared(tmp_path / "data")
+    # Without its checksum, as earlier versions wrote it, it is taken as it is.
+    if new == "124.0":
+        metadata = json.loads(text)
+        del metadata["sha256"]
+        (folder / name).write_text(json.dumps(metadata))
+        assert prepared(tmp_path / "data").info.metadata["gaps"][-1] == 120.0
 
 
 def test_bytes_do_not_depend_on_the_run_or_the_workers(clips, tmp_path):

@@ -210,6 +210,10 @@ class Toy(tf.Module):
     def any_rank(self, x):
         return {"y": 1 / tf.reduce_sum(x)}
 
+    @tf.function(input_signature=[tf.TensorSpec(None, tf.float32, "x")])
+    def count(self, x):
+        return {"values": tf.size(x)}
+
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, "path")])
     def wait(self, path):
         # The graph itself looks for the file, so that a test decides when a request ends. What it
@@ -223,10 +227,12 @@ class Toy(tf.Module):
             return {"path": tf.identity(path)}
 
 
-def write_toy(path, plus=3.0):
+QUICK = ("pair", "strings", "checked", "sequence", "types", "count")
+
+
+def write_toy(path, plus=3.0, names=(*QUICK, "any_rank", "halves", "wait")):
     """Writes a version of `Toy` into the folder `path`."""
     toy = Toy(plus)
-    names = ("pair", "strings", "checked", "sequence", "types", "halves", "any_rank", "wait")
     signatures = {"serving_default": toy.half_plus}
     signatures.update((name, getattr(toy, name)) for name in names)
     tf.saved_model.save(toy, str(path), signatures=signatures)
@@ -238,6 +244,14 @@ def toy_versions(tmp_path_factory):
     folder = tmp_path_factory.mktemp("toys") / "toy"
     write_toy(folder / "123", 3.0)
     write_toy(folder / "124", 4.0)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def quick_toy(tmp_path_factory):
+    """A version of the toy whose signatures answer at once, whatever they are asked."""
+    folder = tmp_path_factory.mktemp("toys") / "quick"
+    write_toy(folder, names=QUICK)
     return folder
 
 

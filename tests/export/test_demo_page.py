@@ -660,3 +660,27 @@ def test_the_page_works_from_elsewhere_and_calls_only_the_server_it_is_given(
 def test_what_is_wrong_with_the_address_is_said(tab, elsewhere, address, said):
     tab.open(f"{elsewhere}/{address}")
     assert tab.until("document.querySelector('#error').textContent") == said
+
+
+def test_a_server_with_a_token(tab, blend_model_dir, run_server, tmp_path):
+    token = "a-token-of-many-letters"
+    (tmp_path / "token").write_text(token)
+    with run_server(blend_model_dir, demo=True, token_file=str(tmp_path / "token")) as server:
+        tab.open(f"http://127.0.0.1:{server.port}/")
+        enter = """
+            document.getElementById('token').value = '%s';
+            document.getElementById('login').requestSubmit();
+        """
+        tab.until("document.getElementById('login').hidden === false")
+        assert "The server wants its token." in tab.said()
+        tab.run(enter % "wrong")
+        tab.until("document.getElementById('error').textContent.includes('not the server')")
+        tab.run(enter % token)
+        tab.until("document.querySelector('#drawn canvas').dataset.t === '50'")
+        assert tab.run("document.getElementById('login').hidden")
+        shown = "[...document.querySelectorAll('#strip img')].filter((image) => image.naturalWidth)"
+        tab.until(f"{shown}.length === 9")
+        curl = "document.getElementById('request').open = true"
+        tab.run(curl)
+        tab.until("document.getElementById('curl').textContent.includes('Authorization: Bearer')")
+        assert token not in tab.run("document.documentElement.outerHTML")

@@ -11,6 +11,7 @@ import json
 import random
 import socket
 import struct
+import zipfile
 import zlib
 
 import grpc
@@ -170,6 +171,40 @@ def png_of(width, height, rows=1):
     pixels = zlib.compress(bytes(rows * (3 * min(width, 10**6) + 1)))
     ends = chunk(b"IDAT", pixels) + chunk(b"IEND", b"")
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + ends
+
+
+def strip(width, height):
+    """A real PNG of so many pixels, red."""
+    content = io.BytesIO()
+    PIL.Image.new("RGB", (width, height), "red").save(content, "PNG")
+    return content.getvalue()
+
+
+@pytest.mark.parametrize(("width", "height"), [(100_000, 1), (1, 100_000), (1, 1), (16_000, 1_000)])
+def test_pictures_of_odd_sizes_are_drawn(server, width, height):
+    row = {"first_bytes": b64(strip(width, height)), "second_bytes": b64(strip(1, 1)), "t": 0.0}
+    status, _, answer = server.ask("POST", PREDICT, {"instances": [row]})
+    assert status == 200, answer
+    row["first_bytes"] = b64(strip(64, 64))
+    # All of one colour: the size makes no difference.
+    assert json.loads(answer) == json.loads(server.ask("POST", PREDICT, {"instances": [row]})[2])
+
+
+def test_what_is_behind_a_picture_does_not_come_back(server, picture):
+    tail = b"<!doctype html><script>alert(1)</script>"
+    with io.BytesIO() as file:
+        file.write(picture + tail)
+        with zipfile.ZipFile(file, "a") as archive:
+            archive.writestr("a.txt", "hidden")
+        polyglot = file.getvalue()
+    frames = []
+    for first in (picture, polyglot):
+        row = {"first_bytes": b64(first), "second_bytes": b64(first), "t": 0.0}
+        status, _, answer = server.ask("POST", PREDICT, {"instances": [row]})
+        assert status == 200, answer
+        frames.append(base64.b64decode(json.loads(answer)["predictions"][0]["frame_bytes"]["b64"]))
+    assert frames[0] == frames[1]
+    assert frames[0].endswith(b"IEND\xaeB`\x82")
 
 
 def damaged(rng, picture):

@@ -40,7 +40,7 @@ def test_what_an_export_leaves(exported, trained):
         "variables",
     ]
     assert names(folder / "assets.extra") == [
-        *("provenance.json", "samples", "tf_serving_warmup_requests")
+        *("SHA256SUMS", "provenance.json", "samples", "tf_serving_warmup_requests")
     ]
     assert names(folder / "assets.extra" / "samples") == ["00.png", "01.png", "02.png"]
 

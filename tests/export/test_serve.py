@@ -15,6 +15,7 @@ from pathlib import Path
 import grpc
 import numpy as np
 import pytest
+import requests
 import tensorflow as tf
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
@@ -189,6 +190,23 @@ command_line.run(serve.main)
         process.signal(signal.SIGTERM)
         assert process.end() == (0, "stopping\n")
         assert isinstance(running.exception(), http.client.HTTPException | OSError)
+
+
+@pytest.mark.slow
+def test_it_outlives_those_who_read_what_it_says(toy_versions, tmp_path):
+    folder = tmp_path / MODEL
+    shutil.copytree(toy_versions / "123", folder / "123")
+    options = {"rest_api_port": 0, "port": 0, "file_system_poll_wait_seconds": 0.05}
+    with Process(command(model_dir=folder, **options)) as process:
+        process._process.stdout.close()
+        for number in ("124", "125"):  # It says so of each, to nobody.
+            shutil.copytree(toy_versions / "124", tmp_path / number)
+            (tmp_path / number).rename(folder / number)
+            path = f"http://127.0.0.1:{process.rest}/v1/models/{MODEL}/versions/{number}"
+            while "AVAILABLE" not in requests.get(path, timeout=60).text:
+                time.sleep(0.05)
+        process.signal(signal.SIGTERM)
+        assert process._process.wait(60) == 0
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,8 @@ import pytest
 
 from tf_inbetween import baselines
 
+FLOWS = pytest.mark.parametrize("flow", [baselines.optical_flow, baselines.optical_flow_farneback])
+
 
 def textured_square(shift):
     """A textured square of 20 pixels on black, `shift` pixels to the right."""
@@ -27,11 +29,12 @@ def test_nearest_frame_takes_the_nearer_end():
     assert baselines.nearest_frame(first, second, 0.75).min() == 1
 
 
+@FLOWS
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("t", [0.25, 0.5, np.float64(0.75)])
-def test_optical_flow_follows_a_small_shift_better_than_crossfade(t, channels):
+def test_optical_flow_follows_a_small_shift_better_than_crossfade(t, channels, flow):
     first, truth, second = (textured_square(s)[..., :channels] for s in (0, round(8 * t), 8))
-    drawn = baselines.optical_flow(first, second, t)
+    drawn = flow(first, second, t)
     assert drawn.shape == first.shape
     error = np.mean((drawn - truth) ** 2)
     assert error < 0.25 * np.mean((baselines.crossfade(first, second, t) - truth) ** 2)
@@ -46,26 +49,33 @@ def small_disc(shift, size=64):
     return np.float32(inside * texture)[np.newaxis, :, :, np.newaxis]
 
 
-def test_optical_flow_follows_a_small_thing_that_moves_by_its_own_size():
+@pytest.mark.parametrize(
+    ("flow", "error"),
+    [(baselines.optical_flow, 0.5e-4), (baselines.optical_flow_farneback, 15e-4)],
+)
+def test_optical_flow_follows_a_small_thing_that_moves_by_its_own_size(flow, error):
     # DIS on the frames at their own size loses it: an MSE of 66e-4, as bad as a cross-fade.
     first, truth, second = (small_disc(shift) for shift in (0, 5, 10))
     assert np.mean((baselines.crossfade(first, second, 0.5) - truth) ** 2) > 60e-4
-    assert np.mean((baselines.optical_flow(first, second, 0.5) - truth) ** 2) < 0.5e-4
+    assert np.mean((flow(first, second, 0.5) - truth) ** 2) < error
 
 
+@FLOWS
 @pytest.mark.parametrize("shape", [(16, 40), (300, 260)])
-def test_optical_flow_of_any_size(shape):
+def test_optical_flow_of_any_size(shape, flow):
     frame = np.random.default_rng(0).uniform(size=(1, *shape, 3)).astype(np.float32)
-    drawn = baselines.optical_flow(frame, frame, 0.5)
+    drawn = flow(frame, frame, 0.5)
     np.testing.assert_allclose(drawn, frame, atol=1e-3)
 
 
-def test_optical_flow_of_two_equal_frames_is_that_frame():
+@FLOWS
+def test_optical_flow_of_two_equal_frames_is_that_frame(flow):
     frame = textured_square(4)
-    np.testing.assert_allclose(baselines.optical_flow(frame, frame, 0.5), frame, atol=1e-3)
+    np.testing.assert_allclose(flow(frame, frame, 0.5), frame, atol=1e-3)
 
 
-def test_without_opencv_the_other_methods_remain_and_the_message_names_the_extra(monkeypatch):
+@FLOWS
+def test_without_opencv_the_other_methods_remain_and_the_message_names_the_extra(monkeypatch, flow):
     real_import = builtins.__import__
 
     def refuse(name, *args, **kwargs):
@@ -76,4 +86,4 @@ def test_without_opencv_the_other_methods_remain_and_the_message_names_the_extra
     monkeypatch.setattr(builtins, "__import__", refuse)
     assert sorted(baselines.available()) == ["crossfade", "nearest_frame"]
     with pytest.raises(ImportError, match=r"tf_inbetween\[baselines\]"):
-        baselines.optical_flow(textured_square(0), textured_square(1), 0.5)
+        flow(textured_square(0), textured_square(1), 0.5)

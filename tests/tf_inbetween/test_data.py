@@ -1,10 +1,12 @@
 """Batches: what a triplet is, what a seed decides, and that both ways of storing agree."""
 
 import itertools
+import shutil
 
 import numpy as np
 import pytest
 import tensorflow as tf
+import tensorflow_datasets as tfds
 
 from tf_inbetween import data
 from tf_inbetween.config import Config, InputError
@@ -267,6 +269,35 @@ def test_some_clips_are_read_as_all_are_loaded(several, numbers):
         np.testing.assert_array_equal(clip.frames, clips[number].frames)
         np.testing.assert_array_equal(clip.pose, clips[number].pose)
         assert (clip.closed, clip.pace) == (clips[number].closed, clips[number].pace)
+
+
+@pytest.mark.parametrize("storage", ["memory", "stream"])
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda whole: whole[:200] + bytes([whole[200] ^ 4]) + whole[201:], "corrupted record at"),
+        (lambda whole: whole[:-1], "truncated record at"),
+        (lambda whole: b"", "holds 0 clips, 1 were written"),
+    ],
+)
+def test_a_damaged_file_of_a_data_set_is_named(
+    builder, tiny_config, tmp_path, damage, message, storage
+):
+    folder = tmp_path / "data"
+    shutil.copytree(builder.data_dir, folder)
+    (path,) = folder.glob("*-train.tfrecord*")
+    path.write_bytes(damage(path.read_bytes()))
+    copy = tfds.builder_from_directory(folder)
+    named = rf"^{path}: {message}.*; the data set is damaged: remove {folder} and build or"
+    for read in (
+        lambda: data.load_clips(copy, "train"),
+        lambda: data.outlines(copy, "train"),
+        lambda: list(data.read_clips(copy, "train", [0])),
+        lambda: data.batches(copy, "train", tiny_config(storage=storage)),
+    ):
+        with pytest.raises(InputError, match=named):
+            read()
+    assert len(data.load_clips(copy, "test")) == 1
 
 
 def test_an_unknown_scene_and_an_unknown_split_list_the_valid_ones(builder, tiny_config):

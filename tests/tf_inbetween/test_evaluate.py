@@ -13,6 +13,9 @@ import tensorflow as tf
 from tf_inbetween import baselines, compare, data, evaluate, figures, run_directory, train
 from tf_inbetween.config import InputError
 from tf_inbetween.data import Clip, Outline, load_clips
+from tf_inbetween.distributions import gaussian
+from tf_inbetween.files import read_checked_json, write_checked_json
+from tf_inbetween.matching import MATCHINGS
 from tf_inbetween.models import to_float
 
 
@@ -57,6 +60,55 @@ def test_a_perfect_method_is_perfect_and_a_useless_one_is_not(clips):
         assert worst["timing_error"] == pytest.approx(row["gap"] * row["t"])
         assert worst["timing_error_degrees"] == pytest.approx(5 * worst["timing_error"])
         assert worst["hit_rate"] == 0
+
+
+def test_latent_geometry_of_known_posteriors():
+    """q0, q1 and q2 in two dimensions: ends at -d and d, q1 in the middle, then off it by 3/2."""
+    q0, q2 = (gaussian(np.float32([[d, 0]] * 2), np.ones((2, 2), np.float32)) for d in (-2, 2))
+    q1 = gaussian(np.float32([[0, 0], [0, 1.5]]), np.ones((2, 2), np.float32))
+    found = evaluate.latent_geometry(q0, q1, q2, np.full(2, 0.5, np.float32))
+    assert found.keys() == {"sagitta", *(f"kl_{name}" for name in MATCHINGS)}
+    np.testing.assert_allclose(found["sagitta"], [0, np.sqrt(1.5**2 / 2)], rtol=1e-6)
+    np.testing.assert_allclose(found["kl_averaged"], [0, 1.5**2 / 2], atol=1e-6)
+    np.testing.assert_allclose(found["kl_upper_bound"], [2, 2 + 1.5**2 / 2], rtol=1e-6)
+    moment_matched = (np.log(5) + 1 / 5 - 1) / 2
+    np.testing.assert_allclose(
+        found["kl_moment_matched"], [moment_matched, moment_matched + 1.5**2 / 2], rtol=1e-5
+    )
+    np.testing.assert_allclose(found["kl_mixture"][0], 0.943, atol=0.5)  # 64 draws
+
+
+def test_rows_have_the_mean_geometry_of_their_pairs(clips):
+    """Posteriors on a line are on every chord; one that leaves it is off it by a known way."""
+    frames = to_float(clips[0].frames).numpy()
+    at = {frame.tobytes(): place for place, frame in enumerate(frames)}
+
+    def encode(batch, bend=0.0):
+        places = np.float32([at[frame.tobytes()] for frame in batch])
+        mean = np.stack([places, bend * places**2], axis=1)
+        return gaussian(mean, np.full_like(mean, 0.5))
+
+    opened = dataclasses.replace(clips[0], closed=False)
+    for bend in (0.0, 0.01):
+        (_, half, _), (_, long_half, _) = (
+            evaluate.inbetween(
+                {"first": lambda first, second, t: first},
+                [opened],
+                reader([opened]),
+                [gap],
+                pairs=9,
+                unit="°",
+                encode=functools.partial(encode, bend=bend),
+            )
+            for gap in (40, 120)
+        )
+        # A parabola bend x^2 lies bend (gap / 2)^2 below its chord's middle, at any place.
+        for row in (half, long_half):
+            sagitta = bend * (row["gap"] / 2) ** 2 / 0.5 / np.sqrt(2)
+            found = row["latent_geometry"]
+            assert found["sagitta"] == pytest.approx(sagitta, abs=2e-4)
+            # KL of equal spreads: half of the squared distance in them, that is sagitta^2 here.
+            assert found["kl_averaged"] == pytest.approx(sagitta**2, abs=1e-3)
 
 
 def test_gaps_have_frames_at_the_quarters(clips):
@@ -192,6 +244,8 @@ def test_frames_of_a_great_many_clips_are_not_all_the_first(make_clips, monkeypa
 class Reconstructing:
     """Stands in for a model; keeps what it is shown."""
 
+    has_latents = has_posteriors = True
+
     def __init__(self):
         self.seen = []
 
@@ -223,7 +277,7 @@ def test_evaluation_writes_the_contract(tiny_config, tiny_data, tmp_path, capsys
     config = tiny_config()
     train.train(config)
     evaluate.evaluate(config.run_dir, pairs=3)
-    found = json.loads((tmp_path / "run" / "metrics.json").read_text())
+    found = read_checked_json(tmp_path / "run" / "metrics.json")
     assert (found["scene"], found["split"], found["seed"]) == ("teapot_1dof", "test", 0)
     assert found["steps"] == 6
     assert 0 < found["train_seconds"] < 600
@@ -233,11 +287,14 @@ def test_evaluation_writes_the_contract(tiny_config, tiny_data, tmp_path, capsys
     assert {row["gap_label"] for row in found["inbetween"]} == {"20°", "40°", "60°", "80°", "120°"}
     for row in found["inbetween"]:
         assert row["pairs"] == 3
-        assert set(row["methods"]) == {"latent", *baselines.METHODS}
+        assert set(row["methods"]) == set(evaluate.DEFAULT_METHODS)
+        assert set(row["latent_geometry"]) == {"sagitta", *(f"kl_{name}" for name in MATCHINGS)}
+        assert all(np.isfinite(value) for value in row["latent_geometry"].values())
         for measures in row["methods"].values():
             assert {"mse", "psnr", "ssim", "timing_error", "hit_rate"} <= set(measures)
             assert all(np.isfinite(value) for value in measures.values())
     assert set(found["path"]) == {"mean_distance", "smoothness"}
+    assert found["paths"] == {"latent": found["path"]}
     names = {path.name for path in (tmp_path / "run" / "figures").glob("*.png")}
     assert names == {
         "reconstruction.png",
@@ -255,15 +312,48 @@ def test_evaluation_writes_the_contract(tiny_config, tiny_data, tmp_path, capsys
             assert np.asarray(picture.convert("L")).std() > 5
     # Evaluating again gives the same, and keeps what only the training command knew.
     path = tmp_path / "run" / "metrics.json"
-    path.write_text(json.dumps({**found, "total_seconds": 7.5}))
+    write_checked_json(path, {**found, "total_seconds": 7.5})
     assert evaluate.evaluate(config.run_dir, pairs=3) == {**found, "total_seconds": 7.5}
     before = path.read_bytes()
-    evaluate.evaluate(config.run_dir, pairs=2, split="validation")
+    # Another split and other methods, and no more of them than were asked for.
+    names = ["latent_slerp", "optical_flow_farneback", "latent_slerp"]
+    evaluate.evaluate(config.run_dir, pairs=2, split="validation", methods=names)
     assert path.read_bytes() == before
     other = json.loads((tmp_path / "run" / "metrics.validation.json").read_text())
     assert other["split"] == "validation"
     assert set(other["reconstruction"]) == {"train", "validation"}
     assert "hit rate" in capsys.readouterr().out
+    for row in other["inbetween"]:
+        assert list(row["methods"]) == names[:2]
+    assert other["paths"].keys() == {"latent", "latent_slerp"}
+    assert other["paths"]["latent"] == other["path"]
+
+
+def test_methods_that_are_unknown_or_cannot_run(monkeypatch, capsys):
+    valid = "crossfade, latent, latent_slerp, nearest_frame, optical_flow, optical_flow_farneback"
+    with pytest.raises(InputError, match=rf"^unknown method 'flow': must be one of {valid}$"):
+        evaluate.check_methods(["latent", "flow"])
+    assert tuple(evaluate.check_methods([])) == evaluate.DEFAULT_METHODS
+    without = {name: baselines.METHODS[name] for name in ("crossfade", "nearest_frame")}
+    monkeypatch.setattr(baselines, "available", lambda: without)
+    assert evaluate.check_methods([]) == ["latent", "crossfade", "nearest_frame"]
+    assert "optical flow left out: pip install" in capsys.readouterr().out
+    with pytest.raises(InputError, match=r"^--methods=optical_flow: .* needs OpenCV: pip install"):
+        evaluate.check_methods(["optical_flow"])
+
+
+def test_a_model_draws_by_slerp_and_at_a_time_for_each_pair(tiny_config):
+    model = train.build_model(tiny_config())
+    first, second = np.random.default_rng(0).uniform(size=(2, 3, 64, 64, 3)).astype(np.float32)
+    latent, slerp = evaluate.latent_method(model), evaluate.slerp_method(model)
+    for method in (latent, slerp):
+        np.testing.assert_allclose(method(first, second, 0), model.reconstruct(first), atol=1e-5)
+        np.testing.assert_allclose(method(first, second, 1), model.reconstruct(second), atol=1e-5)
+    assert np.abs(latent(first, second, 0.5) - slerp(first, second, 0.5)).max() > 1e-6
+    times = np.array([0.25, 0.5, 0.75])
+    drawn = slerp(first, second, times)
+    for i, t in enumerate(times):
+        np.testing.assert_allclose(drawn[[i]], slerp(first[[i]], second[[i]], t), atol=1e-5)
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -273,10 +363,18 @@ def test_figures_of_grey_and_open_clips(tmp_path, channels):
     clip = Clip("c", frames, np.arange(20.0)[:, None], False, 1.0)
     rows = [{"gap": 16, "gap_label": "16 frames", "t": 0.5, "methods": {"crossfade": {}}}]
     methods = {"crossfade": baselines.crossfade}
+    for row in rows:
+        row["methods"]["crossfade"] = {"mse": 0.1, "timing_error": 0.0, "hit_rate": 1.0}
+    figures.error_by_gap(tmp_path / "e.png", rows)
+    figures.path_picture(tmp_path / "f.png", {"nearest_frame": baselines.nearest_frame}, clip, 16)
     figures.inbetween_grid(tmp_path / "a.png", methods, clip, rows)
     figures.path_picture(tmp_path / "b.png", methods, clip, 16)
-    figures.latent_pca(tmp_path / "c.png", rng.normal(size=(20, 1)), np.arange(20), "x", False)
-    assert {path.name for path in tmp_path.iterdir()} == {"a.png", "b.png", "c.png"}
+    figures.latent_pca(tmp_path / "c.png", [rng.normal(size=(20, 1))], [np.arange(20)], "x", False)
+    figures.path_picture(tmp_path / "d.png", methods, clip, 16, truth_below=True)
+    assert {path.name for path in tmp_path.iterdir()} == {f"{name}.png" for name in "abcdef"}
+    above, below = (np.asarray(PIL.Image.open(tmp_path / name)) for name in ("b.png", "d.png"))
+    assert above.shape == below.shape
+    assert not np.array_equal(above, below)
 
 
 @pytest.fixture

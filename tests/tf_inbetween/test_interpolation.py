@@ -30,6 +30,50 @@ def test_latents_on_a_line_at_an_even_pace_stay_on_it(name):
     np.testing.assert_allclose(PATHS[name](keys, t), t[:, None] * [[1, -2, 0.5]] + 3, atol=1e-5)
 
 
+def test_slerp_has_exact_ends_and_keeps_the_norm_on_a_sphere():
+    z0, z2 = (z / np.linalg.norm(z, axis=1, keepdims=True) for z in (KEYS[:3], KEYS[3:]))
+    for t in np.linspace(0, 1, 9, dtype=np.float32):
+        norms = np.linalg.norm(interpolation.slerp(5 * z0, 5 * z2, [t] * 3), axis=1)
+        np.testing.assert_allclose(norms, 5, rtol=1e-5)
+    # Also of latents of different norms.
+    np.testing.assert_array_equal(interpolation.slerp(KEYS[:3], KEYS[3:], [0.0] * 3), KEYS[:3])
+    np.testing.assert_array_equal(interpolation.slerp(KEYS[:3], KEYS[3:], [1.0] * 3), KEYS[3:])
+
+
+def test_slerp_turns_at_an_even_pace():
+    z0, z2 = np.float32([[2, 0]]), np.float32([[0, 2]])
+    for t, angle in ((0.25, 22.5), (0.5, 45), (0.75, 67.5)):
+        expected = [[2 * np.cos(np.deg2rad(angle)), 2 * np.sin(np.deg2rad(angle))]]
+        np.testing.assert_allclose(interpolation.slerp(z0, z2, [t]), expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("z0", "z2"),
+    [
+        ([1.0, 2.0], [3.0, 6.0]),  # parallel
+        ([1.0, 2.0], [1.0, 2.0]),  # equal
+        ([1.0, 2.0], [-2.0, -4.0]),  # opposite
+        ([0.0, 0.0], [1.0, 2.0]),
+        ([1.0, 2.0], [0.0, 0.0]),
+        ([0.0, 0.0], [0.0, 0.0]),
+    ],
+)
+def test_slerp_where_there_is_no_circle_is_the_straight_line(z0, z2):
+    z0, z2 = tf.constant([z0]), tf.constant([z2])
+    for t in (0.0, 0.25, 1.0):
+        expected = interpolation.lerp(z0, z2, tf.constant([t]))
+        np.testing.assert_allclose(interpolation.slerp(z0, z2, [t]), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("angle", [1e-3, 1e-4, 1e-5, np.pi - 1e-3, np.pi - 1e-5])
+def test_slerp_of_almost_parallel_and_almost_opposite_latents_is_finite(angle):
+    z0, z2 = np.float32([[1, 0]]), np.float32([[np.cos(angle), np.sin(angle)]])
+    found = interpolation.slerp(z0, z2, [0.5]).numpy()
+    assert np.all(np.abs(found) < 1.01)
+    if angle < 1:
+        np.testing.assert_allclose(found, [[1, angle / 2]], atol=1e-6)
+
+
 def test_the_straight_lines():
     keys = np.float32([[0, 0], [2, 4], [2, 0]])
     found = piecewise_linear(keys, [0.25, 1.0, 1.75])

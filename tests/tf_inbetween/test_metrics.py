@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
-from skimage.metrics import peak_signal_noise_ratio, structural_similarity
+from skimage.metrics import mean_squared_error, peak_signal_noise_ratio, structural_similarity
 
 from tf_inbetween import metrics
+from tf_inbetween.data import load_clips
+from tf_inbetween.models import to_float
 
 
 @pytest.fixture
@@ -32,18 +34,17 @@ def test_mse_psnr_ssim_of_a_perfect_a_useless_and_a_flat_frame(clip):
     np.testing.assert_allclose(metrics.psnr(flat, flat + 0.1), 20, rtol=1e-5)
 
 
-@pytest.mark.parametrize("channels", [1, 3])
-def test_psnr_and_ssim_agree_with_scikit_image(channels):
-    rng = np.random.default_rng(0)
-    truth = rng.uniform(size=(2, 32, 32, channels))
-    drawn = np.clip(truth + rng.normal(scale=0.1, size=truth.shape), 0, 1)
-    for i in range(2):
-        np.testing.assert_allclose(
-            metrics.psnr(drawn, truth)[i], peak_signal_noise_ratio(truth[i], drawn[i], data_range=1)
-        )
+def check_against_scikit_image(drawn, truth):
+    """Compares MSE, PSNR and SSIM of frames [N, H, W, C], none equal."""
+    mse, psnr, ssim = (
+        measure(drawn, truth) for measure in (metrics.mse, metrics.psnr, metrics.ssim)
+    )
+    for i, (one, other) in enumerate(zip(drawn, truth, strict=True)):
+        np.testing.assert_allclose(mse[i], mean_squared_error(other, one))
+        np.testing.assert_allclose(psnr[i], peak_signal_noise_ratio(other, one, data_range=1))
         _, full = structural_similarity(
-            truth[i],
-            drawn[i],
+            other,
+            one,
             data_range=1,
             channel_axis=-1,
             gaussian_weights=True,
@@ -52,9 +53,25 @@ def test_psnr_and_ssim_agree_with_scikit_image(channels):
             full=True,
         )
         # TensorFlow averages where the 11x11 window fits; scikit-image pads.
-        np.testing.assert_allclose(
-            metrics.ssim(drawn, truth)[i], full[5:-5, 5:-5].mean(), atol=1e-4
-        )
+        np.testing.assert_allclose(ssim[i], full[5:-5, 5:-5].mean(), atol=1e-4)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_mse_psnr_and_ssim_agree_with_scikit_image_on_noise(channels):
+    rng = np.random.default_rng(0)
+    truth = rng.uniform(size=(2, 32, 32, channels))
+    check_against_scikit_image(
+        np.clip(truth + rng.normal(scale=0.1, size=truth.shape), 0, 1), truth
+    )
+
+
+@pytest.mark.parametrize("apart", [1, 4, 18])
+def test_mse_psnr_and_ssim_agree_with_scikit_image_on_the_teapot(builder, apart):
+    (clip,) = load_clips(builder, "test")
+    frames = to_float(clip.frames).numpy().astype(np.float64)[::6]
+    faded = (frames + np.roll(frames, apart, axis=0)) / 2
+    check_against_scikit_image(faded, frames)
+    check_against_scikit_image(np.roll(frames, apart, axis=0), frames)
 
 
 def test_timing_of_true_frames_is_exact(clip):

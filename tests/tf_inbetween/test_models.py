@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-import tf_inbetween
-from tf_inbetween import networks, train
+from tf_inbetween import models, networks, train
 from tf_inbetween.config import InputError
+from tf_inbetween.models import TripletVAE
 
 MODELS = {
     "default": {},
@@ -24,10 +24,51 @@ MODELS = {
     "grey": {"channels": 1},
     "large": {"image_size": 128, "widths": (4, 4, 4, 4, 8)},
     "bfloat16": {"precision": "mixed_bfloat16"},
+    "curved": {"path": "curved"},
+    "curved_bfloat16": {"path": "curved", "precision": "mixed_bfloat16"},
+    "autoencoder": {"model": "autoencoder", "inbetween_weight": 0.0},
+    "acai": {"model": "acai"},
+    "acai_bernoulli": {"model": "acai", "likelihood": "bernoulli"},
+    "acai_bfloat16": {"model": "acai", "precision": "mixed_bfloat16"},
+    "pixel_unet": {"network": "pixel_unet"},
+    "pixel_unet_grey": {"network": "pixel_unet", "channels": 1, "likelihood": "bernoulli"},
+    "pixel_unet_bfloat16": {"network": "pixel_unet", "precision": "mixed_bfloat16"},
+}
+SLOW = (
+    "curved_bfloat16",
+    "autoencoder",
+    "acai_bernoulli",
+    "acai_bfloat16",
+    "pixel_unet_grey",
+    "pixel_unet_bfloat16",
+)
+SHOWN = {
+    "TripletVAE": {
+        "reconstruction_nll",
+        "prior_kl",
+        "matching_kl",
+        "inbetween_nll",
+        "reconstruction_mse",
+        "inbetween_mse",
+        "sagitta",
+        "alpha",
+    },
+    "Autoencoder": {"reconstruction_nll", "inbetween_nll", "reconstruction_mse", "inbetween_mse"},
+    "ACAI": {
+        "reconstruction_nll",
+        "inbetween_nll",
+        "reconstruction_mse",
+        "inbetween_mse",
+        "critic_error",
+        "critic_fooled",
+    },
+    "PixelModel": {"inbetween_nll", "inbetween_mse"},
 }
 
 
-@pytest.fixture(params=MODELS)
+@pytest.fixture(
+    params=[pytest.param(n, marks=pytest.mark.slow) if n in SLOW else n for n in MODELS]
+)
 def config(request, tiny_config):
     return tiny_config(**MODELS[request.param])
 
@@ -52,19 +93,29 @@ def test_shapes_ranges_and_batch_sizes(config):
     model = train.build_model(config)
     for count in (1, 3):
         frames = floats_for(config, count)
-        q = model.encode(frames)
-        assert q.mean().shape == q.stddev().shape == (count, config.latent_dim)
-        assert q.mean().dtype == tf.float32
-        assert np.all(q.stddev() > 0)
+        if model.has_latents:
+            q = model.encode(frames)
+            assert q.mean().shape == q.stddev().shape == (count, config.latent_dim)
+            assert q.mean().dtype == tf.float32
+            assert np.all((q.stddev() > 0) == model.has_posteriors)
         drawn = model.inbetween(frames, frames[::-1], tf.fill([count], 0.5))
         assert drawn.shape == frames.shape
         assert drawn.dtype == tf.float32
         assert np.all((drawn >= 0) & (drawn <= 1))
-        assert model.elbo(frames, seed=[0, 0]).shape == (count,)
+        if model.has_posteriors:
+            assert model.elbo(frames, seed=[0, 0]).shape == (count,)
+        many = model.inbetween(frames, frames[::-1], tf.fill([count, 2], 0.5))
+        assert many.shape == (count, 2, *frames.shape[1:])
+        np.testing.assert_allclose(
+            many[:, 1], drawn, atol=2e-2 if "bf" in config.precision else 1e-5
+        )
+    assert model.inbetween(frames[:0], frames[:0], tf.zeros([0])).shape == (0, *frames.shape[1:])
 
 
 def test_the_ends_of_the_line_are_the_reconstructions(config):
     model = train.build_model(config)
+    if not model.has_latents:
+        pytest.skip("it has no reconstructions")
     first, second = floats_for(config), floats_for(config)[::-1]
     for t, end in ((0.0, first), (1.0, second)):
         drawn = model.inbetween(first, second, tf.fill([3], t))
@@ -85,33 +136,25 @@ def test_steps_change_every_weight_and_what_is_saved_draws_the_same(config, tmp_
     data = tf.data.Dataset.from_tensors(batch_for(config)).repeat()
     history = model.fit(data, steps_per_epoch=3, epochs=1, verbose=0, shuffle=False).history
     assert all(np.all(np.isfinite(value)) for value in history.values())
-    assert set(history) == {
-        "loss",
-        "reconstruction_nll",
-        "prior_kl",
-        "matching_kl",
-        "inbetween_nll",
-        "reconstruction_mse",
-        "inbetween_mse",
-        "sagitta",
-        "alpha",
-    }
+    assert set(history) == {"loss", *SHOWN[type(model).__name__]}
     for weight, old in zip(model.trainable_variables, before, strict=True):
         assert not np.array_equal(weight.numpy(), old), weight.path
 
     model.save(tmp_path / "model.keras", include_optimizer=False)
     loaded = keras.saving.load_model(tmp_path / "model.keras", compile=False, safe_mode=True)
-    assert isinstance(loaded, tf_inbetween.TripletVAE)
+    assert type(loaded) is type(model)
     assert json.dumps(loaded.get_config()) == json.dumps(model.get_config())
     for weight, other in zip(model.variables, loaded.variables, strict=True):
         np.testing.assert_array_equal(weight, other, err_msg=weight.path)
     frames = floats_for(config)
     # In bfloat16 oneDNN rounds by where the arrays lie; in float32 all is equal to the bit.
     slack = 2**-8 if config.precision == "mixed_bfloat16" else 0
-    for one, other in (
-        (model.reconstruct(frames), loaded.reconstruct(frames)),
-        (model.elbo(frames, [1, 2]), loaded.elbo(frames, [1, 2])),
-    ):
+    t = np.float32([0.0, 0.5, 0.9])
+    pairs = [[each.inbetween(frames, frames[::-1], t) for each in (model, loaded)]]
+    if model.has_posteriors:
+        pairs.append([each.reconstruct(frames) for each in (model, loaded)])
+        pairs.append([each.elbo(frames, [1, 2]) for each in (model, loaded)])
+    for one, other in pairs:
         np.testing.assert_allclose(one, other, atol=slack, rtol=slack)
 
 
@@ -159,7 +202,9 @@ def test_a_fixed_scale_stays(tiny_config):
     [
         ({"matching": "middle"}, "unknown matching 'middle': must be one of averaged"),
         ({"likelihood": "gauss"}, "unknown likelihood 'gauss': must be one of bernoulli"),
-        ({"network": "transformer"}, "unknown network 'transformer': must be one of conv"),
+        ({"network": "transformer"}, "network 'transformer': must be one of conv, pixel_unet"),
+        ({"model": "gan"}, "unknown model 'gan': must be one of acai, autoencoder, vae"),
+        ({"path": "round"}, "unknown path 'round': must be one of curved, straight"),
     ],
 )
 def test_unknown_names_list_the_valid_ones(tiny_config, setting, message):
@@ -183,3 +228,29 @@ def test_the_decoder_mirrors_the_encoder(tiny_config):
         mean, stddev = encoder(frames)
         assert decoder(mean).shape == frames.shape
         assert stddev.shape == mean.shape
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_frames_and_latents_must_be_finite(tiny_config, value):
+    model = TripletVAE.build_from(tiny_config())
+    frame = np.zeros((64, 64, 3), np.float32)
+    broken = frame.copy()
+    broken[5, 6, 0] = value
+    with pytest.raises(InputError, match=r"^frames: has values that are NaN or infinite$"):
+        model.path(frame, broken, [0.5])
+    with pytest.raises(InputError, match=r"^frames: has"):
+        model.reconstruct(broken[np.newaxis])
+    with pytest.raises(InputError, match=r"^t: has"):
+        model.inbetween(frame[np.newaxis], frame[np.newaxis], [value])
+
+
+@pytest.mark.parametrize(
+    ("validating", "said"), [(False, "step 8: b, c bec"), (True, "step 7: val_b, val_c bec")]
+)
+def test_terms_that_are_not_finite_are_named_with_the_step(validating, said):
+    good = {"a": tf.constant(1.0), "b": tf.constant(2.0), "c": tf.constant(-3e38)}
+    bad = {**good, "b": tf.constant(np.nan), "c": 10 * good["c"]}
+    step = tf.Variable(7)
+    models.finite_terms(good, step, validating)
+    with pytest.raises(tf.errors.InvalidArgumentError, match=f"{said}ame NaN or infinite"):
+        models.finite_terms(bad, step, validating)

@@ -17,10 +17,17 @@ import tensorflow as tf
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.plugins.hparams import plugin_data_pb2
 
-from tf_inbetween import evaluate, run_directory, study, study_page, train
+from tf_inbetween import baselines, evaluate, run_directory, study, study_page, train
 from tf_inbetween.command_line import config_of
 from tf_inbetween.config import InputError
-from tf_inbetween.study_jobs import Job, Settings, candidate_jobs, choose, jobs_known_at_first
+from tf_inbetween.study_jobs import (
+    Job,
+    Settings,
+    candidate_jobs,
+    choose,
+    jobs_known_at_first,
+    jobs_of_the_chosen,
+)
 from tf_inbetween.study_runs import QUESTIONS, Best, Question, Run, sweep
 
 ROOT = Path(__file__).parents[2]
@@ -41,7 +48,15 @@ def tiny_flags(tmp_path, tiny_settings):
 
 @pytest.fixture
 def settings(tmp_path):
-    return Settings(str(tmp_path / "runs"), str(tmp_path / "results"), (0, 1), steps=2, pairs=2)
+    return Settings(
+        str(tmp_path / "runs"),
+        str(tmp_path / "results"),
+        (0, 1),
+        steps=2,
+        steps_per_epoch=2,
+        pairs=2,
+        validation_pairs=2,
+    )
 
 
 @pytest.fixture
@@ -51,7 +66,15 @@ def questions(tiny_flags):
     return (
         Question("opening", "", "In ten seconds:", alphas, measures=("hit_rate",)),
         Question(
-            "alpha", "How much?", "All.", alphas, gaps=(), pictures=tuple(study_page.PICTURES)
+            "alpha",
+            "How much?",
+            "All.",
+            alphas,
+            gaps=(),
+            columns=tuple(study_page.COLUMNS),
+            geometry=True,
+            names_best=True,
+            pictures=tuple(study_page.PICTURES),
         ),
         Question("best", "Which?", "One.", (Best("the best", alphas),), pictures=()),
     )
@@ -82,6 +105,7 @@ def in_process(tiny_flags, tiny_data, tmp_path, monkeypatch):
             shutil.copytree(trained, job.run_dir, ignore=ignore, dirs_exist_ok=True)
         else:
             assert arguments == job.evaluation
+            assert "--methods=latent" in arguments
             path = evaluate.path_of_metrics(job.run_dir, job.split)
             path.write_text(json.dumps({**found, "split": job.split}))
             shutil.copytree(trained / "figures", job.run_dir / "figures", dirs_exist_ok=True)
@@ -176,6 +200,16 @@ def check_whole(results, questions):
         assert f"--only={question.name}\n" in page
     for name in ("opening", "best"):
         assert f"(No conclusion is written yet: conclusions/{name}.md.)" in page
+    for words in (
+        "The same, mean over t = 1/4, 1/2 and 3/4:",
+        "The latents, at t = 1/2: KL of the reading that the row was trained with",
+        "| **the best** |  | ",
+        "Steps of each training: 2.",
+        "## How long the trainings were",
+    ):
+        assert words in page
+    # Two batches of twelve frames, of the 36 of the turn.
+    assert re.search(r"^\| `teapot_1dof` \| 4 \| 2 \| 12 \| 1 \| .* \| - \| 0 of 0 \|$", page, re.M)
     pictures = re.findall(r"!\[.*?\]\((.*?)\)", page)
     assert {Path(name).name for name in pictures} == {
         "opening.png",
@@ -222,19 +256,29 @@ def test_without_any_run_there_is_no_page(settings, questions, capsys):
     assert not Path(settings.results_dir).exists()
 
 
-def measured(hit_rate, mse, steps=2):
+def measured(hit_rate, mse, steps=2, methods=("latent", "optical_flow")):
+    """Metrics in which at t = 1/4 the timing error is smaller by half."""
     latent = {"hit_rate": hit_rate, "timing_error": 4.0, "timing_error_degrees": 2.0, "mse": mse}
     flow = {**latent, "hit_rate": 0.25}
     return {
         "steps": steps,
+        "split": "test",
         "scene": "teapot_1dof",
+        "loss": {"matching": "mixture"},
         "reconstruction": {"test": {"mse": 2 * mse, "elbo": 1e9 * mse}},
         "inbetween": [
             {
                 "gap": gap,
                 "gap_label": f"{gap}°",
                 "t": t,
-                "methods": {"latent": latent, "optical_flow": flow},
+                "methods": {
+                    name: {
+                        **(flow if name == "optical_flow" else latent),
+                        "timing_error_degrees": 4.0 * t,
+                    }
+                    for name in methods
+                },
+                "latent_geometry": {"sagitta": gap / 40, "kl_averaged": 1.0, "kl_mixture": 0.5},
             }
             for gap in (20, 60)
             for t in (0.25, 0.5)
@@ -246,24 +290,129 @@ def test_a_table_has_means_and_ranges(settings, questions):
     job = Job(questions[0].rows[0], 0, "test", settings)
     found = [measured(0.9, 1e-4), measured(1.0, 2e-4), measured(0.8, 3e-4)]
     rows = [
-        study_page.Row("three", "teapot_1dof", [job] * 3, found, [], None),
-        study_page.Row("one", "teapot_1dof", [job], found[:1], [], None),
+        study_page.Row("three", "x", "latent", [job] * 3, found, [-0.5, 0.5, 0.3], [], None),
+        study_page.Row("one", "x", "latent", [job], found[:1], [None], [], None),
     ]
-    brief = dataclasses.replace(questions[0], gaps=("60°",))
-    assert study_page.markdown_table(brief, rows) == [
+    pixels = study_page._pixels(rows)
+    assert list(pixels) == [("x", "optical_flow")]
+    below = {"optical_flow": pixels["x", "optical_flow"]}
+    brief = dataclasses.replace(questions[0], gaps=("60°",), columns=())
+    assert study_page.markdown_table(brief, rows, below) == [
         "|  | seeds | 60° |",
         "| --- | --- | --- |",
         "| three | 3 | 0.90 [0.80, 1.00] |",
         "| one | 1 | 0.90 |",
         "| optical flow |  | 0.25 |",
     ]
-    lines = study_page.markdown_table(questions[1], rows)
-    assert lines[0] == "|  | seeds | 20° | 60° | reconstruction, MSE x 1e4 | ELBO, nats a frame |"
-    cell = "0.90 [0.80, 1.00]<br>2.00° [2.00°, 2.00°]<br>2.00 [1.00, 3.00]"
-    assert lines[2] == (
-        f"| three | 3 | {cell} | {cell} | 4.00 [2.00, 6.00] | 200000 [100000, 300000] |"
+    columns = ("reconstruction", "elbo", "last_quarter")
+    whole = dataclasses.replace(questions[1], columns=columns, geometry=True, names_best=True)
+    lines = study_page.markdown_table(whole, rows, below)
+    head, _, three, one, _, best = lines
+    assert head.startswith(
+        "|  | seeds | 20° | 60° | reconstruction, MSE x 1e4 | ELBO, nats a frame | validation error"
     )
+    cell = "0.90 [0.80, 1.00]<br>2.00° [2.00°, 2.00°]<br>2.00 [1.00, 3.00]"
+    assert three == (
+        f"| three | 3 | {cell} | {cell} | 4.00 [2.00, 6.00] | 200000 [100000, 300000] "
+        "| 10 [-50, 50] |"
+    )
+    assert one.endswith(" | 2.00 | 100000 | - |")
+    cell = "three, one<br>three, one, optical flow<br>one, optical flow"
+    assert best == f"| **the best** |  | {cell} | {cell} |  |  |  |"
+    missed = [measured(0.0, 1e-4)]
+    values = {"row": study_page._values(whole, missed, "latent", (0.5,))}
+    assert study_page._best(whole, values, "20°") == "none<br>row<br>row"
     assert len({line.count("|") for line in lines}) == 1
+
+    # Over all t; and the latents, by the reading of each row's own training.
+    any_t = study_page.markdown_table(whole, rows, {}, places=(0.25, 0.5), columns=())
+    cell = "0.90 [0.80, 1.00]<br>1.50° [1.50°, 1.50°]<br>2.00 [1.00, 3.00]"
+    assert any_t[2] == f"| three | 3 | {cell} | {cell} |"
+    *_, one, _ = study_page._geometry(whole, rows)
+    assert one == "| one | 1 | 0.5<br>1.0<br>0.50 | 0.5<br>1.0<br>1.50 |"
+    del found[0]["inbetween"][0]["latent_geometry"]
+    assert study_page._geometry(whole, rows) == []
+
+
+def test_a_row_judged_on_another_split_has_a_table_of_its_own(settings, questions, monkeypatch):
+    run = questions[0].rows[0]
+    held_out = dataclasses.replace(run, split="heldout")
+    best = Best("best", (run,), split="heldout")
+    asked = dataclasses.replace(questions[0], rows=(run, held_out, best))
+    monkeypatch.setattr(Job, "metrics", lambda job: {**measured(0.5, 1e-4), "split": job.split})
+    jobs = {job.split: job for job in jobs_known_at_first([asked], settings)}
+    assert list(jobs) == ["test", "heldout", "validation"]
+    assert len({job.run_dir for job in jobs.values()}) == 2
+    chosen = jobs_of_the_chosen([asked], settings)
+    assert [(job.split, job.seed) for job in chosen] == [("heldout", 0), ("heldout", 1)]
+    rows = study_page._rows(asked, settings)
+    assert [row.clips for row in rows] == ["teapot_1dof", *["teapot_1dof_heldout"] * 2]
+    assert list(study_page._by_clips(rows)) == ["teapot_1dof", "teapot_1dof_heldout"]
+
+
+def test_what_a_model_does_not_have_is_left_out(settings, questions):
+    """A model without latents has no reconstruction, no path and no geometry: null."""
+    job = Job(questions[0].rows[0], 0, "test", settings)
+    metrics = {**measured(0.5, 1e-4), "reconstruction": {"test": None}, "paths": {}}
+    for row in metrics["inbetween"]:
+        row["latent_geometry"] = None
+    rows = [study_page.Row("a", "x", "latent", [job], [metrics], [None], [], None)]
+    *_, line = study_page.markdown_table(questions[1], rows, {})[:3]
+    assert line.endswith(" | - | - | - | - | - |")
+    assert study_page._geometry(questions[1], rows) == []
+    assert "reconstruction/mse" not in study_page._scalars(metrics)
+
+
+def test_a_choice_is_shown_once(settings, questions):
+    run = questions[0].rows[0]
+    choice = {"run": run, "scores": {run.label: {"hit_rate": 0.5, "mse": 1e-4}}, "missing": []}
+    label = f"best: {run.label}"
+    rows = [
+        study_page.Row(label, clips, "latent", [], [], [], [], choice)
+        for clips in ("x", "x_heldout")
+    ]
+    lines = study_page._choices(rows)
+    assert lines[2:] == [f"| | {run.label} |", "| --- | --- |", "| best | **0.50, 1.00** |", ""]
+
+
+def test_what_is_measured_of_a_run(settings, questions, monkeypatch):
+    run = dataclasses.replace(questions[0].rows[0], methods=("latent", "crossfade"))
+    first, second = (Job(run, seed, "test", settings) for seed in settings.seeds)
+    assert first.evaluation[-1] == "--methods=latent,crossfade"
+    assert second.evaluation[-1] == "--methods=latent"
+    large = dataclasses.replace(settings, pairs=9, validation_pairs=5)
+    for split, pairs in (("test", 9), ("heldout", 9), ("validation", 5)):
+        assert f"--pairs={pairs}" in Job(run, 0, split, large).evaluation
+
+    # What another question had measured is kept, and what is missing is measured.
+    run_directory.start(first.config, "float32")
+    path = evaluate.path_of_metrics(first.run_dir, "test")
+    path.write_text(json.dumps(measured(0.5, 1e-4, methods=["latent_slerp", "latent"])))
+    assert first.state() == "to be evaluated"
+    assert first.metrics() is None
+    assert first.evaluation[-1] == "--methods=latent_slerp,latent,crossfade"
+    path.write_text(json.dumps(measured(0.5, 1e-4, methods=["crossfade", "latent"])))
+    assert first.state() == "done"
+
+
+def test_the_last_quarter_of_the_validation_curve(settings, questions, monkeypatch):
+    run = Run("a run", questions[0].rows[0].flags + " --steps=8 --inbetween_weight=2")
+    job = Job(run, 0, "test", settings)
+    assert job.validation_curve() == ([], [])
+    assert job.last_quarter() is None
+
+    def write(errors, start):
+        folder = str(job.run_dir / "logs" / "validation")
+        with tf.summary.create_file_writer(folder, filename_suffix=f".{start}").as_default():
+            for step, error in zip(range(start, 9, 2), errors, strict=True):
+                tf.summary.scalar("reconstruction_mse", error / 2, step=step)
+                tf.summary.scalar("inbetween_mse", error / 4, step=step)
+
+    write([0.5, 0.5, 0.25, 0.125], start=2)
+    assert job.validation_curve() == ([2, 4, 6, 8], [0.5, 0.5, 0.25, 0.125])
+    assert job.last_quarter() == -0.5
+    write([0.25, 0.375], start=6)  # Resumed, it did the last two again.
+    assert job.last_quarter() == 0.5
 
 
 @pytest.mark.parametrize(
@@ -347,13 +496,18 @@ def test_the_questions_of_the_study(monkeypatch):
         assert seen.setdefault(config, job.name) == job.name, "one training under two names"
     for question in QUESTIONS:
         assert set(question.measures) <= set(study_page.MEASURES)
+        assert set(question.columns) <= set(study_page.COLUMNS)
+        assert set(question.pixels) <= set(baselines.METHODS)
         assert set(question.pictures) <= set(study_page.PICTURES)
         labels = {}
         for row in question.rows:
             jobs = candidate_jobs if isinstance(row, Best) else study_page.row_jobs
             scene = jobs(row, settings)[0].config.scene
-            assert row.label not in labels.setdefault(scene, []), "two rows of one name"
-            labels[scene].append(row.label)
+            names = labels.setdefault((scene, row.split), [])
+            assert row.label not in names, "two rows of one name"
+            names.append(row.label)
+            for run in row.among if isinstance(row, Best) else [row]:
+                evaluate.check_methods(run.methods)
 
 
 # The command, on questions of the test's own.
@@ -380,9 +534,10 @@ command_line.run(study.main)
 @pytest.mark.slow
 def test_a_killed_study_ends_as_if_it_had_not_been(tiny_flags, tmp_path):
     tiny = f"{tiny_flags} --scene=linked_arm_2clips --min_gap=2 --max_gap=32"
-    command = [sys.executable, "-c", STUDY, tiny, "--seeds=0", "--steps=2", "--pairs=2"]
+    flags = ["--seeds=0", "--steps=2", "--steps_per_epoch=2", "--pairs=2"]
+    command = [sys.executable, "-c", STUDY, tiny, *flags]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "TFDS_DATA_DIR": str(tmp_path / "tfds")}
-    settings = Settings(str(tmp_path / "runs/study"), "", (0,), 2, 2)
+    settings = Settings(str(tmp_path / "runs/study"), "", (0,), 2, 2, 2)
     short, long = (
         Job(Run("", f"{tiny} {flag}"), 0, "test", settings) for flag in ("--alpha=1", "--steps=40")
     )

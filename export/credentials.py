@@ -1,0 +1,95 @@
+"""Certificates and tokens, read from files and checked before anything listens or is sent."""
+
+import dataclasses
+import re
+import ssl
+from pathlib import Path
+
+from export.command_line import InputError, one_line
+
+_SHORTEST_TOKEN = 16  # Characters; what can be guessed by trying is no secret.
+
+
+@dataclasses.dataclass(frozen=True)
+class Tls:
+    """What a server shows that it is itself.
+
+    Attributes:
+        context: the `ssl.SSLContext` of a server, TLS 1.2 or newer.
+        certificate, key: the files' PEM bytes.
+    """
+
+    context: ssl.SSLContext
+    certificate: bytes
+    key: bytes
+
+
+def read_tls(certificate, key):
+    """Reads a server's certificate and its key.
+
+    Args:
+        certificate: path of a PEM file: the certificate, then those that signed it.
+        key: path of the PEM file of its private key, without a password.
+
+    Returns:
+        A `Tls`; None if both are None.
+
+    Raises:
+        InputError: only one is given, or a file cannot be read, or they do not belong together.
+    """
+    if certificate is None and key is None:
+        return None
+    if certificate is None or key is None:
+        raise InputError("--ssl_certificate and --ssl_key: give both or none")
+    pem = []
+    for flag, path in (("ssl_certificate", certificate), ("ssl_key", key)):
+        try:
+            pem.append(Path(path).read_bytes())
+        except OSError as error:
+            raise InputError(f"--{flag}={path}: {error.strerror}") from None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    try:
+        # A password of no characters, or OpenSSL would ask the terminal for one.
+        context.load_cert_chain(certificate, key, password="")
+    except (ssl.SSLError, OSError, ValueError) as error:
+        raise InputError(
+            f"--ssl_certificate={certificate} --ssl_key={key}: not a certificate in PEM and its"
+            f" key without a password: {one_line(error)}"
+        ) from None
+    return Tls(context, *pem)
+
+
+def check_authority(path):
+    """Raises `InputError` unless `path` is a PEM file of certificates that a client can trust."""
+    try:
+        ssl.create_default_context(cafile=path)
+    except ssl.SSLError as error:
+        raise InputError(
+            f"--ca_certificate={path}: not a certificate in PEM: {one_line(error)}"
+        ) from None
+    except OSError as error:
+        raise InputError(f"--ca_certificate={path}: {error.strerror}") from None
+
+
+def read_token(path):
+    """Reads the token that a client has to show; None if `path` is None.
+
+    Args:
+        path: a file with one line: letters, digits and -._~+/ (RFC 6750), at least 16 of them.
+
+    Raises:
+        InputError: it cannot be read, or is no such line.
+    """
+    if path is None:
+        return None
+    try:
+        token = Path(path).read_bytes().decode("ascii", "replace").strip()
+    except OSError as error:
+        raise InputError(f"--token_file={path}: {error.strerror}") from None
+    if len(token) < _SHORTEST_TOKEN or not re.fullmatch(r"[\w.~+/-]+=*", token, re.ASCII):
+        raise InputError(
+            f"--token_file={path}: must be one line of at least {_SHORTEST_TOKEN} letters, digits"
+            " and -._~+/, such as `openssl rand -hex 32` prints"
+        )
+    return token

@@ -1,0 +1,426 @@
+"""Footage that a stranger made: one line or frames, in bounded memory, and no other file is read.
+
+The default run tries a few of everything; `-m slow` thousands, and bombs in earnest.
+"""
+
+import io
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import hostile_files
+import numpy as np
+import PIL.Image
+import PIL.PngImagePlugin
+import pytest
+from footage_files import moving_square, write_animation, write_folder, write_video
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from data_gen import footage, imported, pictures
+
+ROOT = Path(footage.__file__).parent.parent
+FRAMES = moving_square(6)
+QUICK = settings(
+    max_examples=25,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=list(HealthCheck),
+)
+LONG = settings(QUICK, max_examples=3000, derandomize=False, print_blob=True)
+
+# Reads an input as an import does, within so many MiB, and prints what came of it.
+WITHIN = """
+import resource, sys
+mib, path = int(sys.argv[1]), sys.argv[2]
+import av, numpy as np
+from data_gen import footage, pictures
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+try:
+    found = footage.look(path)
+    wanted = footage.select(found.times)
+    for _, picture in found.pictures(wanted):
+        pictures.convert(picture, 64, 3)
+    print("frames", len(wanted))
+except ValueError as error:
+    print("refused", error)
+try:
+    pictures.convert(pictures.read(path), 64, 3)
+    print("picture")
+except (OSError, ValueError) as error:
+    print("refused", error)
+used = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+assert used < mib, f"took {used:.0f} MiB"
+"""
+
+
+def outcome_of(function, *arguments):
+    """What a function returns, or the message of the ValueError that it raises."""
+    try:
+        return function(*arguments)
+    except ValueError as error:
+        return str(error)
+
+
+def frames_of(path):
+    found = footage.look(path)
+    wanted = footage.select(found.times)
+    return [pictures.convert(one, 64, 3) for _, one in found.pictures(wanted)]
+
+
+def read_all(path):
+    """The frames of an input, or the one line that refuses it."""
+    return outcome_of(frames_of, path)
+
+
+def read_one(path):
+    """The frame of a picture, or the one line that refuses it."""
+    return outcome_of(lambda: [pictures.convert(pictures.read(path), 64, 3)])
+
+
+def is_fine(outcome):
+    """Whether it is frames, or an error of one line."""
+    if isinstance(outcome, str):
+        return bool(outcome) and "\n" not in outcome
+    return all(frame.shape == (64, 64, 3) and frame.dtype == np.uint8 for frame in outcome)
+
+
+def within(path, mebibytes, seconds=60):
+    """What `WITHIN` prints."""
+    done = subprocess.run(
+        [sys.executable, "-c", WITHIN, str(mebibytes), str(path)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=seconds,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def valid_files(folder):
+    """A file of every kind: {name: bytes}."""
+    picture = PIL.Image.fromarray(FRAMES[0])
+    found = {}
+    for name in ("a.png", "a.jpg", "a.gif", "a.webp", "a.tif", "a.bmp", "a.jp2", "a.tga"):
+        buffer = io.BytesIO()
+        picture.save(buffer, format=PIL.Image.registered_extensions()[Path(name).suffix])
+        found[name] = buffer.getvalue()
+    for name in ("moving.gif", "moving.webp", "moving.png"):
+        found[name] = write_animation(folder / name, FRAMES).read_bytes()
+    for name, codec in (("a.mp4", "libx264"), ("a.mkv", "mpeg4"), ("a.avi", "mjpeg")):
+        pixels = "yuvj420p" if codec == "mjpeg" else "yuv420p"
+        film = write_video(folder / name, FRAMES, codec=codec, pixels=pixels)
+        found[name] = film.read_bytes()
+    return found
+
+
+@pytest.fixture(scope="module")
+def valid(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("valid")
+    found = valid_files(folder)
+    for name, content in found.items():
+        (folder / name).write_bytes(content)
+        assert (
+            not isinstance(read_one(folder / name), str) or name.startswith("a.m") or "avi" in name
+        )
+    return found
+
+
+@st.composite
+def damage(draw):
+    """How to damage a file: flips, cuts, repetitions and numbers that are too large, as shares."""
+    kind = draw(st.sampled_from(["flip", "cut", "zero", "ones", "repeat"]))
+    places = draw(st.lists(st.floats(0, 0.999), min_size=1, max_size=8))
+    return kind, places, draw(st.integers(0, 7)), draw(st.integers(1, 64))
+
+
+def damaged(content, how):
+    kind, places, bit, size = how
+    content = bytearray(content)
+    for share in places:
+        # Most of what decides is at the beginning.
+        at = int(share**3 * len(content))
+        if kind == "flip":
+            content[at] ^= 1 << bit
+        elif kind in ("zero", "ones"):
+            fill = b"\0" if kind == "zero" else b"\xff"
+            content[at : at + size] = fill * len(content[at : at + size])
+        elif kind == "repeat":
+            content[at:at] = content[at : at + size]
+        else:
+            content = content[: max(int(share * len(content)), 1)]
+    return bytes(content)
+
+
+def check_damaged(valid, folder, name, how):
+    path = folder / name
+    path.write_bytes(damaged(valid[name], how))
+    assert is_fine(read_all(path))
+    assert is_fine(read_one(path))
+
+
+NAMES = st.sampled_from(
+    [
+        *("a.png", "a.jpg", "a.gif", "a.webp", "a.tif", "a.bmp", "a.jp2", "a.tga"),
+        *("moving.gif", "moving.webp", "moving.png", "a.mp4", "a.mkv", "a.avi"),
+    ]
+)
+
+
+@QUICK
+@given(name=NAMES, how=damage())
+def test_a_damaged_file_is_frames_or_one_line(valid, tmp_path_factory, name, how):
+    check_damaged(valid, tmp_path_factory.getbasetemp(), name, how)
+
+
+@pytest.mark.slow
+@LONG
+@given(name=NAMES, how=damage())
+def test_many_damaged_files_are_frames_or_one_line(valid, tmp_path_factory, name, how):
+    check_damaged(valid, tmp_path_factory.getbasetemp(), name, how)
+
+
+@QUICK
+@given(content=st.binary(max_size=200), head=st.sampled_from([0, 4, 12, 64]), name=NAMES)
+def test_any_bytes_are_one_line(valid, tmp_path_factory, content, head, name):
+    path = tmp_path_factory.getbasetemp() / name
+    path.write_bytes(valid[name][:head] + content)
+    assert is_fine(read_all(path))
+    assert is_fine(read_one(path))
+
+
+@QUICK
+@given(key=st.sampled_from(["transparency", "duration", "default_image", "exif", "icc_profile"]))
+@pytest.mark.parametrize("mode", ["RGB", "L", "P"])
+def test_texts_in_a_png_that_pillow_takes_for_its_own(tmp_path_factory, mode, key):
+    path, info = tmp_path_factory.getbasetemp() / "text.png", PIL.PngImagePlugin.PngInfo()
+    info.add_text(key, "a text")
+    frames = [PIL.Image.fromarray(frame).convert(mode) for frame in FRAMES[:3]]
+    frames[0].save(path, save_all=True, append_images=frames[1:], pnginfo=info, duration=50)
+    assert is_fine(read_one(path))
+    assert is_fine(read_all(path))
+
+
+@pytest.mark.parametrize(("width", "height"), [(100_000, 1), (1, 100_000)])
+@pytest.mark.parametrize("suffix", [".png", ".bmp", ".tif", ".tga"])
+def test_a_picture_of_one_line(tmp_path, width, height, suffix):
+    if suffix == ".tga":
+        width, height = min(width, 2**16 - 1), min(height, 2**16 - 1)
+    path = tmp_path / f"line{suffix}"
+    PIL.Image.new("RGB", (width, height), "red").save(path)
+    np.testing.assert_array_equal(read_one(path)[0], np.broadcast_to([255, 0, 0], (64, 64, 3)))
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("still.png", lambda: hostile_files.png(9000, 9000, 1, 0), "67,108,864 pixels"),
+        (
+            "moving.png",
+            lambda: hostile_files.png(8000, 8000, 1, 0, frames=1000),
+            "17,179,869,184 pixels in 1,000 frames",
+        ),
+        ("wide.gif", lambda: hostile_files.gif(9000, 9000, [5] * 3), "67,108,864 pixels"),
+        (
+            "long.gif",
+            lambda: hostile_files.gif(8000, 8000, [5] * 300),
+            "17,179,869,184 pixels in 300 frames",
+        ),
+        (
+            "uneven.gif",
+            lambda: hostile_files.gif(64, 64, [1] * 31 + [65535] * 29),
+            "has 60 frames in 1.835e[+]04 s, which at 100 a second would become 1,835,012",
+        ),
+    ],
+)
+def test_a_bomb_is_refused_before_it_unfolds(tmp_path, name, content, message):
+    (tmp_path / name).write_bytes(content())
+    assert (tmp_path / name).stat().st_size < 2**18
+    with pytest.raises(ValueError, match=message):
+        footage.select(footage.look(tmp_path / name).times)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "content", "mebibytes"),
+    [
+        ("rgba.png", lambda: hostile_files.png(11584, 11584, 8, 6), 2600),
+        ("grey16.png", lambda: hostile_files.png(11584, 11584, 16, 0), 2000),
+        ("rgba16.png", lambda: hostile_files.png(11584, 11584, 16, 6), 2600),
+        ("large.gif", lambda: hostile_files.gif(8192, 8192, [5] * 4), 1600),
+        ("many.gif", lambda: hostile_files.gif(64, 64, [5] * 5000), 100),
+    ],
+)
+def test_the_largest_that_is_read_takes_bounded_memory(tmp_path, name, content, mebibytes):
+    (tmp_path / name).write_bytes(content())
+    assert within(tmp_path / name, mebibytes, seconds=400).count("\n") == 2
+
+
+def test_a_video_whose_frames_are_too_large(tmp_path, monkeypatch):
+    path = write_video(tmp_path / "a.mp4", FRAMES)
+    monkeypatch.setitem(footage._LIMITS, "max_pixels", "1000")
+    with pytest.raises(ValueError, match=r"a\.mp4: not a readable video, or damaged"):
+        list(footage.look(path).pictures(np.arange(6)))
+    monkeypatch.setattr(footage, "_MAX_FRAME_PIXELS", 1000)
+    with pytest.raises(ValueError, match=r"a\.mp4: (more than 1,000 pixels|not a readable video)"):
+        footage.look(path)
+
+
+@pytest.mark.parametrize("name", ["a.m3u8", "concat.mp4", "session.sdp", "art.txt"])
+def test_what_would_have_other_files_read_is_no_video(tmp_path, name):
+    film = write_video(tmp_path / "secret.mp4", moving_square(24))
+    (tmp_path / name).write_text(hostile_files.playlists(film)[name])
+    with pytest.raises(ValueError, match="not a readable video"):
+        footage.look(tmp_path / name)
+
+
+def test_every_container_of_the_list_is_one_of_ffmpegs():
+    av = pytest.importorskip("av")
+    assert set(footage._CONTAINERS.split(",")) <= av.formats_available
+
+
+def test_eps_is_not_handed_to_ghostscript(tmp_path):
+    path = tmp_path / "a.png"
+    path.write_text("%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 64 64\n%%EndComments\nshowpage\n")
+    assert "not a readable picture" in read_one(path)
+    assert "cannot identify" in read_one(path)
+
+
+@pytest.mark.parametrize("front", ["a.png", "moving.gif", "a.jpg", "a.mp4"])
+@pytest.mark.parametrize("back", ["a.png", "moving.gif", "a.mp4", "zip"])
+def test_a_file_that_is_two_is_read_as_the_first(valid, tmp_path, front, back):
+    tail = b"PK\x05\x06" + bytes(18) if back == "zip" else valid[back]
+    for name in (front, f"named{Path(back).suffix or '.zip'}"):
+        (tmp_path / name).write_bytes(valid[front] + tail)
+        assert is_fine(read_all(tmp_path / name))
+        assert is_fine(read_one(tmp_path / name))
+
+
+def test_pipes_and_devices_are_no_inputs(tmp_path):
+    os.mkfifo(tmp_path / "a.mp4")
+    for path in (tmp_path / "a.mp4", "/dev/zero", "/dev/stdin"):
+        with pytest.raises(ValueError, match=r"(neither a file nor a folder|no such file)"):
+            footage.look(path)
+
+
+def test_a_folder_named_like_a_video_and_folders_named_like_pictures(tmp_path):
+    path = write_folder(tmp_path / "a.mp4", FRAMES)
+    (path / "frame_0.png").mkdir()
+    os.mkfifo(path / "frame_9.png")
+    assert len(footage.look(path).times) == 6
+
+
+def test_links_that_lead_out_of_a_folder_are_refused(tmp_path):
+    path = write_folder(tmp_path / "frames", FRAMES)
+    (path / "frame_7.png").symlink_to("frame_1.png")
+    (path / "frame_8.png").symlink_to(tmp_path / "nowhere.png")
+    assert len(footage.look(path).times) == 7
+    (tmp_path / "linked").symlink_to(path)
+    assert len(footage.look(tmp_path / "linked").times) == 7
+    PIL.Image.fromarray(FRAMES[0]).save(tmp_path / "private.png")
+    (path / "frame_9.png").symlink_to("../private.png")
+    with pytest.raises(ValueError, match=r"frame_9\.png: a link out of the folder"):
+        footage.look(path)
+
+
+def odd_gif(folder):
+    path = write_animation(folder / "a.gif", moving_square(24))
+    return path.rename(folder / os.fsdecode(b"walk\xff\n.gif"))
+
+
+def test_names_that_are_no_unicode(tmp_path):
+    made = imported.import_clips(
+        [odd_gif(tmp_path)], imported.Settings(name="odd", frames_per_clip=5), tmp_path / "data"
+    )
+    assert made.clips == {"train": 2, "validation": 1, "test": 1}
+    description = imported.open_clips("odd", 64, 3, tmp_path / "data").info.metadata
+    assert description["inputs"] == ["walk\\udcff\n.gif"]
+
+
+@pytest.mark.slow
+def test_the_command_prints_names_that_are_no_unicode(tmp_path):
+    command = [sys.executable, "-m", "data_gen.import_clips", "--name=odd", "--frames_per_clip=5"]
+    done = subprocess.run(
+        [*command, f"--input={odd_gif(tmp_path)}", f"--data_dir={tmp_path}/data"],
+        cwd=ROOT,
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert rb"walk\udcff" in done.stdout
+
+
+@QUICK
+@given(name=st.text(max_size=20) | st.sampled_from(["../x", "..", "/x", "a/b", "a\n", ".a", "a\0"]))
+def test_a_name_stays_in_the_folder_of_data_sets(tmp_path_factory, name):
+    data_dir = tmp_path_factory.getbasetemp() / "data"
+    settled = outcome_of(lambda: imported.Settings(name=name))
+    if isinstance(settled, str):
+        assert settled.startswith("--name=")
+    else:
+        found = imported.free_folder(name, data_dir)
+        assert found.resolve().parent.parent == data_dir.resolve() / "inbetween_clips"
+    with pytest.raises(ValueError, match="unknown scene"):
+        imported.open_clips(name, 64, 3, data_dir)
+
+
+@QUICK
+@given(text=st.text(max_size=30) | st.from_regex(r"-?\d+,\d+,\d+,\d+\n?", fullmatch=True))
+def test_any_crop_is_a_box_or_one_line(text):
+    box = outcome_of(pictures.parse_crop, text)
+    if isinstance(box, str):
+        assert box.startswith("--crop=")
+    else:
+        assert box is None or (len(box) == 4 and min(box) >= 0 and min(box[2:]) >= 1)
+
+
+@QUICK
+@given(
+    steps=st.lists(st.floats(1e-6, 1e6), min_size=1, max_size=30),
+    fps=st.none() | st.floats(1e-3, 1e3),
+    start=st.floats(0, 1e6),
+    end=st.none() | st.floats(0, 1e6),
+)
+def test_any_times_are_bounded_frames_or_one_line(steps, fps, start, end):
+    times = np.concatenate([[0.0], np.cumsum(steps)])
+    wanted = outcome_of(footage.select, times, fps, start, end)
+    if isinstance(wanted, str):
+        assert is_fine(wanted)
+    else:
+        assert len(wanted) <= 100 * len(times)
+        assert np.all(np.diff(wanted) >= 0)
+        assert wanted[0] >= 0
+        assert wanted[-1] < len(times)
+
+
+@pytest.fixture(scope="module")
+def described(tmp_path_factory):
+    """An imported data set."""
+    folder = tmp_path_factory.mktemp("described")
+    frames = write_folder(folder / "frames", moving_square(24))
+    made = imported.import_clips([frames], imported.Settings(name="a", frames_per_clip=8), folder)
+    return folder, made.data_dir
+
+
+@pytest.mark.parametrize("key", ["pythonClassName", "type", "python_class_name"])
+def test_a_data_set_cannot_have_modules_imported(described, key, monkeypatch, tmp_path):
+    (tmp_path / "evil_module.py").write_text("raise SystemExit('it ran')")
+    monkeypatch.syspath_prepend(tmp_path)
+    folder, data_dir = described
+    path, before = data_dir / "features.json", (data_dir / "features.json").read_text()
+    kind = "tensorflow_datasets.core.features.text_feature.Text"
+    assert kind in before
+    path.write_text(before.replace(f'"pythonClassName": "{kind}"', f'"{key}": "evil_module.Text"'))
+    with pytest.raises(
+        ValueError, match=r"features\.json: 'evil_module\.Text' is no feature of TF"
+    ):
+        imported.open_clips("a", 64, 3, folder)
+    path.write_text("[" * 100_000)
+    with pytest.raises(ValueError, match=r"features\.json: missing or damaged"):
+        imported.open_clips("a", 64, 3, folder)
+    path.write_text(before)
+    assert imported.open_clips("a", 64, 3, folder).info.metadata["channels"] == 3

@@ -1,0 +1,43 @@
+"""JSON that knows whether it is whole."""
+
+import json
+
+import pytest
+
+from tf_inbetween.files import read_checked_json, write_checked_json, write_json
+
+CONTENT = {"steps": 40, "mse": 0.125, "none": None, "rows": [{"gap": 60, "label": "60°"}]}
+
+
+def test_what_was_written_is_read(tmp_path):
+    path = tmp_path / "a.json"
+    write_checked_json(path, CONTENT)
+    assert read_checked_json(path) == CONTENT
+    assert set(json.loads(path.read_text())) == {*CONTENT, "sha256"}
+    write_json(path, CONTENT)  # as versions did that wrote no checksum
+    assert read_checked_json(path) == CONTENT
+
+
+def test_no_bit_flips_unseen(tmp_path):
+    path = tmp_path / "a.json"
+    write_checked_json(path, CONTENT)
+    whole = path.read_bytes()
+    seen = 0
+    for place in range(8 * len(whole)):
+        broken = bytearray(whole)
+        broken[place // 8] ^= 1 << place % 8
+        path.write_bytes(broken)
+        try:
+            found = read_checked_json(path)
+        except ValueError:
+            seen += 1
+        else:  # Only in the name of the checksum, or between the values.
+            assert {name: found[name] for name in CONTENT} == CONTENT
+    assert seen > 6 * len(whole)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "3", "{", '{"a": 1, "sha256": "no"}'])
+def test_what_is_no_such_file_is_refused(tmp_path, text):
+    (tmp_path / "a.json").write_text(text)
+    with pytest.raises(ValueError, match=r"Expecting|no JSON object|its checksum does not match"):
+        read_checked_json(tmp_path / "a.json")

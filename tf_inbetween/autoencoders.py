@@ -1,0 +1,132 @@
+"""What the VAE is compared with: a plain autoencoder, and one with a critic of its interpolants.
+
+The networks, the batches and the drawing are those of `TripletVAE`, whose latents are
+distributions; here they are points. There is no prior and no matching, so --alpha, --matching,
+--matching_samples and --prior_weight have no part in these losses, and no ELBO. The likelihood
+says how the decoder's outputs are read, and how good it is; the losses are squared errors.
+"""
+
+import keras
+import tensorflow as tf
+
+from tf_inbetween import losses
+from tf_inbetween.config import lookup
+from tf_inbetween.models import TripletVAE, to_float
+from tf_inbetween.networks import NETWORKS, ConvCritic
+
+_CRITIC_BLEND = 0.2  # The paper's gamma.
+
+
+@keras.saving.register_keras_serializable("tf_inbetween")
+class Autoencoder(TripletVAE):
+    """Encodes a frame to a point, its stddev 0, and decodes that.
+
+    The loss is, for a triplet, in squared errors of whole frames,
+
+        3 |x - x'|^2 + inbetween_weight |x1 - x_t'|^2
+
+    with x' the reconstruction and x_t' the frame decoded between x0 and x2 at t. With
+    inbetween_weight 0 it is the plain autoencoder. Arguments as for `TripletVAE`.
+    """
+
+    terms = ("reconstruction_mse", "inbetween_mse")
+    diagnostics = ("reconstruction_nll", "inbetween_nll")
+    has_posteriors = False
+    distributable = False
+
+    @classmethod
+    def _networks_of(cls, config):
+        return lookup(NETWORKS, config.network, "network")(config, deterministic=True)
+
+    def loss_and_terms(self, x, y_pred, training):
+        """The loss, and its terms and diagnostics by name, not yet averaged."""
+        shown, values = self._errors(x, y_pred, training)
+        error = 3 * shown["reconstruction_mse"] + self.inbetween_weight * shown["inbetween_mse"]
+        return values * error, shown
+
+    def _errors(self, x, y_pred, training):
+        """The errors by name, and how many values a frame has."""
+        middle = x["triplets"][: self._decoded(), 1]
+        frames = to_float(x["frames"])
+        truth = tf.gather(frames, middle)
+        scale = self._scale_for(frames, y_pred["outputs"], training)
+        p = self._likelihood(y_pred["outputs"], scale)
+        p_inbetween = self._likelihood(y_pred["inbetween_outputs"], scale)
+        shown = {
+            "reconstruction_nll": losses.negative_log_likelihood(p, frames),
+            "inbetween_nll": losses.negative_log_likelihood(p_inbetween, truth),
+            "reconstruction_mse": tf.reduce_mean((p.mean() - frames) ** 2),
+            "inbetween_mse": tf.reduce_mean((p_inbetween.mean() - truth) ** 2),
+        }
+        return shown, float(frames.shape[1:].num_elements())
+
+
+@keras.saving.register_keras_serializable("tf_inbetween")
+class ACAI(Autoencoder):
+    """An autoencoder whose interpolants a critic cannot tell from reconstructions.
+
+    Berthelot, Raffel, Roy, Goodfellow, "Understanding and Improving Interpolation in Autoencoders
+    via an Adversarial Regularizer", 2018, equations 1 and 2. A frame's latent is mixed with that of
+    another frame of the batch, z_a = (1-a) z + a z_other, a uniform in [0, 1/2], and decoded to
+    x_a. The critic d is to tell a from x_a, and 0 from a frame that is not mixed; the autoencoder
+    is to make it say 0:
+
+        critic:       (d(x_a) - a)^2 + d(g x + (1-g) x')^2           g = 0.2
+        autoencoder:  |x - x'|^2 / values + critic_weight d(x_a)^2     critic_weight = 0.5
+
+    One loss holds both. The critic sees x_a and x' with their gradients stopped; the autoencoder
+    is judged by a critic whose weights are. All is times the values of a frame (so that errors are
+    those of a whole frame), the autoencoder's three times as in `Autoencoder`.
+
+    Args:
+        critic: frames [N, H, W, C] -> [N].
+        critic_weight: the paper's lambda.
+        others: as for `Autoencoder`.
+    """
+
+    networks = (*Autoencoder.networks, "critic")
+    terms = (*Autoencoder.terms, "critic_error", "critic_fooled")
+
+    def __init__(self, encoder, decoder, critic, critic_weight=0.5, **kwargs):
+        super().__init__(encoder, decoder, **kwargs)
+        self.critic = critic
+        self._set(critic_weight=critic_weight)
+
+    @classmethod
+    def _arguments(cls, config):
+        critic = ConvCritic(config.widths, config.hidden, name="critic")
+        arguments = super()._arguments(config)
+        critic.build((None, config.image_size, config.image_size, config.channels))
+        return {**arguments, "critic": critic, "critic_weight": config.critic_weight}
+
+    def call(self, batch, training=False):
+        """As `TripletVAE.call`, and "mixed" [N], the a of every frame, and its "mixed_outputs"."""
+        found = super().call(batch, training)
+        z = found["mean"]
+        seeds = tf.random.experimental.stateless_split(self._seed_of_step(1))
+        mixed = tf.random.stateless_uniform(tf.shape(z)[:1], seeds[0], maxval=0.5)
+        other = tf.random.experimental.stateless_shuffle(tf.range(tf.shape(z)[0]), seeds[1])
+        z_mixed = self.join(z, tf.gather(z, other), mixed)
+        return {**found, "mixed": mixed, "mixed_outputs": self.decoder(z_mixed)}
+
+    def loss_and_terms(self, x, y_pred, training):
+        """The loss, and its terms and diagnostics by name, not yet averaged."""
+        error, shown = super().loss_and_terms(x, y_pred, training)
+        values = float(y_pred["outputs"].shape[1:].num_elements())
+        drawn, mixed = (
+            self._likelihood(y_pred[name], self.scale).mean()
+            for name in ("outputs", "mixed_outputs")
+        )
+        real = to_float(x["frames"])
+        blended = _CRITIC_BLEND * real + (1 - _CRITIC_BLEND) * tf.stop_gradient(drawn)
+        shown["critic_error"] = tf.reduce_mean(
+            (self.critic(tf.stop_gradient(mixed)) - y_pred["mixed"]) ** 2
+        ) + tf.reduce_mean(self.critic(blended) ** 2)
+        judged, _ = self.critic.stateless_call(
+            [tf.stop_gradient(weight.value) for weight in self.critic.trainable_variables],
+            [weight.value for weight in self.critic.non_trainable_variables],
+            mixed,
+        )
+        shown["critic_fooled"] = tf.reduce_mean(judged**2)
+        adversarial = shown["critic_error"] + 3 * self.critic_weight * shown["critic_fooled"]
+        return error + values * adversarial, shown

@@ -1,0 +1,134 @@
+"""A learned pixel method: a network from (x0, x2, t) to x1, trained on the same triplets.
+
+What the latent models are compared with beside the pixel methods of `baselines`, which learn
+nothing. It has no latents, so there is no reconstruction, no prior, no matching and nothing to
+encode: --alpha, --matching, --matching_samples, --prior_weight, --latent_dim and --hidden have no
+part in it.
+"""
+
+import keras
+import tensorflow as tf
+
+from tf_inbetween import losses
+from tf_inbetween.config import InputError, lookup
+from tf_inbetween.models import TripletModel, on_any_batch, to_float
+from tf_inbetween.networks import PIXEL_NETWORKS
+
+
+@keras.saving.register_keras_serializable("tf_inbetween")
+class PixelModel(TripletModel):
+    """Draws the frame between two from their pixels.
+
+    The network sees both frames and t as one more channel, the same in all pixels. That suffices:
+    the first convolution makes of it a bias for each of its channels that is linear in t, and the
+    layers above may depend on that as on anything else. (Only at the picture's border, where the
+    padding is 0, is the bias another.)
+
+    The loss is inbetween_weight times -log p(x1 | x0, x2, t), the likelihood of the true middle
+    frame that the latent models have too. At t = 0 and 1 it draws what it has learned to, not the
+    ends themselves.
+
+    Args:
+        unet: [N, H, W, 2C+1] -> outputs [N, H, W, C].
+        others: as for `TripletModel`.
+    """
+
+    networks = ("unet",)
+    terms = ("inbetween_nll",)
+    diagnostics = ("inbetween_mse",)
+    has_latents = False
+    has_posteriors = False
+    distributable = False
+
+    def __init__(
+        self,
+        unet,
+        likelihood="calibrated_normal",
+        normal_scale=0.02,
+        inbetween_weight=1.0,
+        inbetweens=36,
+        **kwargs,
+    ):
+        super().__init__(likelihood, normal_scale, inbetween_weight, inbetweens, **kwargs)
+        self.unet = unet
+
+    @classmethod
+    def build_from(cls, config):
+        """The model, built, of a `Config`.
+
+        Raises:
+            InputError: for an unknown name, and for a path or a weight that leaves nothing to do.
+        """
+        if config.path != "straight":
+            raise InputError(f"--path={config.path}: --network={config.network} has no latents")
+        if not config.inbetween_weight:
+            raise InputError(
+                f"--inbetween_weight=0: --network={config.network} learns from the in-between "
+                "likelihood alone; it must be above 0"
+            )
+        unet = lookup(PIXEL_NETWORKS, config.network, "network")(config)
+        unet.build((None, config.image_size, config.image_size, 2 * config.channels + 1))
+        model = cls(
+            unet,
+            likelihood=config.likelihood,
+            normal_scale=config.normal_scale,
+            inbetween_weight=config.inbetween_weight,
+            inbetweens=config.clips_per_batch * config.inbetweens_per_clip,
+        )
+        model.built = True
+        return model
+
+    def inbetween(self, first, second, t):
+        """The frames at `t` [N] between `first` and `second` [N, H, W, C], all in [0, 1].
+
+        With several times for each pair, t [N, K], the frames are [N, K, H, W, C].
+        """
+        first, second, t = (tf.cast(x, tf.float32) for x in (first, second, t))
+        if t.shape.rank == 1:
+            return self._draw(first, second, t)
+        times = tf.shape(t)[1]
+        pairs = (tf.repeat(frames, times, axis=0) for frames in (first, second))
+        frames = self._draw(*pairs, tf.reshape(t, [-1]))
+        return tf.reshape(frames, tf.concat([tf.shape(t), tf.shape(frames)[1:]], axis=0))
+
+    def _draw(self, first, second, t):
+        p = self._likelihood(self._run(_stacked(first, second, t)), self.scale)
+        return tf.clip_by_value(p.mean(), 0.0, 1.0)
+
+    @tf.function(reduce_retracing=True, autograph=False)
+    def _run(self, stacked):
+        return on_any_batch(self.unet, stacked)
+
+    # ---- training -------------------------------------------------------------------------------
+
+    def call(self, batch, training=False):
+        """Draws the middle frames of the first `inbetweens` triplets of a batch.
+
+        Args:
+            batch: as for `TripletVAE.call`.
+            training: not used; both modes are the same.
+
+        Returns:
+            "inbetween_outputs": the network's [D, H, W, C].
+        """
+        del training
+        first, _, second = tf.unstack(batch["triplets"][: self._decoded()], axis=1)
+        frames, t = to_float(batch["frames"]), batch["t"][: self._decoded()]
+        stacked = _stacked(tf.gather(frames, first), tf.gather(frames, second), t)
+        return {"inbetween_outputs": self.unet(stacked)}
+
+    def loss_and_terms(self, x, y_pred, training):
+        """The loss, and its term and the error by name, not yet averaged."""
+        truth = to_float(tf.gather(x["frames"], x["triplets"][: self._decoded(), 1]))
+        outputs = y_pred["inbetween_outputs"]
+        p = self._likelihood(outputs, self._scale_for(truth, outputs, training))
+        nll = losses.negative_log_likelihood(p, truth)
+        shown = {"inbetween_nll": nll, "inbetween_mse": (p.mean() - truth) ** 2}
+        return self.inbetween_weight * nll, shown
+
+
+def _stacked(first, second, t):
+    """Frames [N, H, W, C] and t [N] -> [N, H, W, 2C+1]."""
+    t = tf.cast(t, first.dtype)[:, tf.newaxis, tf.newaxis, tf.newaxis]
+    plane = tf.zeros_like(first[..., :1]) + t
+    return tf.concat([first, second, plane], axis=-1)
