@@ -107,11 +107,11 @@ def read_clips(builder, split, numbers):
         split: of the builder.
         numbers: which clips, ascending, counted from 0 in the order of `load_clips`.
 
-    Yields:
-        As many `Clip`s.
+    Returns:
+        An iterator over as many `Clip`s, which raises as `load_clips` where the data are damaged.
 
     Raises:
-        InputError: as `load_clips`.
+        InputError: for a split that is not there.
     """
     shape = builder.info.features["frames"].shape[1:]
     examples = (
@@ -121,6 +121,10 @@ def read_clips(builder, split, numbers):
         .map(lambda _, example: {**example, "frames": _decode(example["frames"], shape)})
         .take(len(numbers))
     )
+    return _read(builder, split, examples)
+
+
+def _read(builder, split, examples):
     with named_damage(builder, split):
         yield from map(_clip, tfds.as_numpy(examples))
 
