@@ -5,7 +5,6 @@ programs train in turns, and only their steps are timed, not the judging. The sl
 `_LIMIT` times the minutes of the other, its bar not reached. Compiling is part of neither.
 """
 
-import json
 import tempfile
 import time
 from pathlib import Path
@@ -13,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks import keras_ours
-from benchmarks.canonical import ROOT, canonical_config, save_batches
+from benchmarks.canonical import canonical_config, save_batches
 from benchmarks.child import Child
 from benchmarks.training import network_of, paper_settings
 from benchmarks.turns import stolen_seconds
@@ -22,7 +21,6 @@ from tf_inbetween.data import load_clips, prepare
 BAR = 1e-4  # teapot.flags ends at 0.8e-4 on test frames.
 _GAP, _PAIRS, _BATCH, _LIMIT = 60, 60, 32, 5
 _PAPER = "compiled, bfloat16, channels-last"  # The fastest, see benchmarks.training.
-_COMPARISON = ROOT / "docs/results/teapot_1dof/comparison.json"
 
 
 def measure(turns, seconds, bar=BAR, steps=200, paper=_PAPER):
@@ -63,7 +61,6 @@ def measure(turns, seconds, bar=BAR, steps=200, paper=_PAPER):
                 for name, program in found.items()
             },
             "time to the bar, as a share of that of the paper's program in PyTorch": _share(found),
-            **trained_minutes(),
         },
     }
 
@@ -175,13 +172,4 @@ def rivals(judged):
     return {
         "train": (train, keras_ours.facts(config, config.steps_per_execution)),
         "judge": (judge, {}),
-    }
-
-
-def trained_minutes():
-    """The minutes of the last whole runs, from docs/results."""
-    results = json.loads(_COMPARISON.read_text())
-    return {
-        f"minutes of training, {name} (docs/results)": round(result["train_seconds"] / 60, 1)
-        for name, result in results.items()
     }
