@@ -197,7 +197,9 @@ class TripletModel(keras.Model):
         for name in cls.networks:
             if name in config:
                 config[name] = keras.saving.deserialize_keras_object(config[name])
-        return cls(**config)
+        model = cls(**config)
+        model.built = True
+        return model
 
     def build(self, input_shape=None):
         """Nothing to do: the networks carry their own shapes."""

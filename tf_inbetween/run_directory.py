@@ -26,7 +26,7 @@ import tensorflow as tf
 import tf_inbetween
 from tf_inbetween.config import Config, InputError
 from tf_inbetween.files import read_json, read_text, write_json, written_whole
-from tf_inbetween.models import TripletVAE
+from tf_inbetween.models import TripletModel
 
 FORMAT = 1  # Of the directory; a change that old code cannot read raises it.
 
@@ -100,8 +100,11 @@ def load_model(run_dir):
     try:
         _check_size(path)
         model = keras.saving.load_model(path, compile=False, safe_mode=True)
-        if not (isinstance(model, TripletVAE) and model.encoder.built and model.decoder.built):
-            raise ValueError("it is no TripletVAE with both its networks")
+        networks = [getattr(model, name) for name in getattr(model, "networks", ())]
+        if not isinstance(model, TripletModel) or not all(
+            n.built for n in networks if n is not None
+        ):
+            raise ValueError("it is no model of tf_inbetween with all its networks")
     except Exception as error:  # Keras raises of everything for what it does not find in order.
         first_line = str(error).strip().partition("\n")[0]
         raise InputError(f"{path}: cannot be loaded: {first_line}") from error

@@ -132,8 +132,11 @@ def export(model_dir):
     folder = max(versions, key=lambda path: int(path.name))
     found = {name: digest for name, digest in files(model_dir).items() if "/" not in name}
     reader = tf.train.load_checkpoint(folder / "variables" / "variables")
-    for name in reader.get_variable_to_shape_map():
-        found[f"weights: {name}"] = np.asarray(reader.get_tensor(name))
+    # Keras numbers them, in an order that changes from export to export.
+    names = (name for name in reader.get_variable_to_shape_map() if "OBJECT_GRAPH" not in name)
+    tensors = (np.asarray(reader.get_tensor(name)) for name in names)
+    digests = (hashlib.sha256(tensor.tobytes()).hexdigest() for tensor in tensors)
+    found["weights"] = sorted(digests)
     for name, digest in files(folder).items():
         same = re.search(r"samples/|warmup", name)
         found[f"version: {name}"] = digest if same else "there"
