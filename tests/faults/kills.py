@@ -8,6 +8,7 @@ before, so what is tested is what a process leaves behind, not what a disk loses
 
 import dataclasses
 import hashlib
+import io
 import json
 import os
 import re
@@ -392,8 +393,7 @@ def kill_server(place, kills, rng, say=print):
     server; a request that a kill cuts off has to end in a connection error.
     """
     place.expected("export")
-    samples = sorted((place.made / "models").glob("*/assets.extra/samples/*.png"))
-    pictures = [{"b64": b64encode(path.read_bytes()).decode()} for path in samples[:2]]
+    pictures = [{"b64": b64encode(_plain_png(grey)).decode()} for grey in (40, 200)]
     row = {"first_bytes": pictures[0], "second_bytes": pictures[1], "t": 0.5}
     body = json.dumps({"instances": [row]}).encode()
     arguments = ("--model_dir=models", "--rest_api_port=0", "--port=0")
@@ -459,6 +459,12 @@ def _ask(url, body):
         if type(error).__module__ != "http.client":
             raise
         return None
+
+
+def _plain_png(grey):
+    with io.BytesIO() as file:
+        PIL.Image.new("RGB", (64, 64), (grey, grey, grey)).save(file, "PNG")
+        return file.getvalue()
 
 
 def _weights(run_dir):
