@@ -85,6 +85,8 @@ class Commands(contextlib.AbstractContextManager):
 
     def start(self, module, *arguments, folder, user=None, **environment):
         """Starts `python -m module` in a folder, as a user (its number); returns a `Command`."""
+        for name in (".said", ".complained"):  # Or those of the one before would be read at first.
+            (self._folder / name).write_text("")
         environment = {**environment, "SAID": str(self._folder)}
         request = [module, [str(a) for a in arguments], str(folder), environment, user]
         print(json.dumps(request), file=self._server.stdin, flush=True)
