@@ -215,7 +215,7 @@ class Summaries(keras.callbacks.Callback):
             writer.flush()
         if self.model.has_latents:
             self._latent_means.assign(self.model.encode(to_float(self._projected)).mean())
-            self._projector.save()
+            self._projector.save(checkpoint_number=step)
 
     def on_train_end(self, logs=None):
         """Closes the files."""
