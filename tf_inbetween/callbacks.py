@@ -99,20 +99,30 @@ def _broken(step, names):
 class StopWithoutFolder(keras.callbacks.Callback):
     """Raises `InputError` after an epoch if the run directory is gone. The first of the callbacks.
 
-    The others would make a new one that lacks what was written at the start, and no run goes on in
-    such a folder.
+    The others make a new one that lacks what was written at the start, and no run goes on in such a
+    folder. So it looks for the file of that, after an epoch and at the end.
     """
 
     def __init__(self, run_dir):
         super().__init__()
-        self._folder = Path(run_dir)
+        self._folder = self._sign = Path(run_dir)
+
+    def on_train_begin(self, logs=None):
+        """Finds what to look for; the folder of a worker that is not the chief has no flags."""
+        if (self._folder / "flags.txt").exists():
+            self._sign = self._folder / "flags.txt"
 
     def on_epoch_end(self, epoch, logs=None):
         """Looks."""
-        if not self._folder.is_dir():
+        if not self._sign.exists():
             raise InputError(
-                f"{self._folder}: the run directory has disappeared; the same command begins anew"
+                f"{self._folder}: the run directory has disappeared; the same command begins anew, "
+                "once what is left there is removed"
             )
+
+    def on_train_end(self, logs=None):
+        """Looks."""
+        self.on_epoch_end(None)
 
 
 class SaveProgress(keras.callbacks.Callback):

@@ -1,12 +1,14 @@
-"""Which epoch's weights are kept."""
+"""Which epoch's weights are kept, and in which folder."""
 
+import shutil
 import types
 
 import keras
 import pytest
 import tensorflow as tf
 
-from tf_inbetween.callbacks import SaveProgress
+from tf_inbetween.callbacks import SaveProgress, StopWithoutFolder
+from tf_inbetween.config import InputError
 
 
 @pytest.mark.parametrize(("weight", "kept"), [(2.0, [0, 2]), (0.0, [0, 1, 2])])
@@ -30,3 +32,20 @@ def test_the_weights_of_the_least_error_are_kept_whatever_the_loss(tmp_path, wei
         callback.on_epoch_end(epoch, {**logs, "val_inbetween_mse": inbetween})
         saved = keras.saving.load_model(tmp_path / "model.keras").layers[0].bias.numpy()
         assert saved == [max(e for e in kept if e <= epoch)]
+
+
+@pytest.mark.parametrize("flags", [True, False])
+def test_a_folder_that_was_made_anew_is_not_the_run_directory(tmp_path, flags):
+    folder = tmp_path / "run"
+    folder.mkdir()
+    if flags:
+        (folder / "flags.txt").touch()
+    watch = StopWithoutFolder(folder)
+    watch.on_train_begin()
+    watch.on_epoch_end(0)
+    shutil.rmtree(folder)
+    if flags:
+        folder.mkdir()
+        (folder / "model.keras").touch()
+    with pytest.raises(InputError, match="run: the run directory has disappeared"):
+        watch.on_train_end()
