@@ -4,6 +4,17 @@ import struct
 import zlib
 from pathlib import Path
 
+from hypothesis import HealthCheck, settings
+
+# Few examples of a property, the same ones every time.
+QUICK = settings(
+    max_examples=25,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=list(HealthCheck),
+)
+
 
 def chunk(kind, content):
     """A chunk of a PNG."""

@@ -46,12 +46,7 @@ class Autoencoder(TripletVAE):
 
     def _errors(self, x, y_pred, training):
         """The errors by name, and how many values a frame has."""
-        middle = x["triplets"][: self._decoded(), 1]
-        frames = to_float(x["frames"])
-        truth = tf.gather(frames, middle)
-        scale = self._scale_for(frames, y_pred["outputs"], training)
-        p = self._likelihood(y_pred["outputs"], scale)
-        p_inbetween = self._likelihood(y_pred["inbetween_outputs"], scale)
+        (frames, p), (truth, p_inbetween) = self._drawn(x, y_pred, training)
         shown = {
             "reconstruction_nll": losses.negative_log_likelihood(p, frames),
             "inbetween_nll": losses.negative_log_likelihood(p_inbetween, truth),

@@ -419,11 +419,7 @@ class TripletVAE(TripletModel):
         """
         first, middle, second = tf.unstack(x["triplets"], axis=1)
         with tf.name_scope("likelihood"):
-            frames = to_float(x["frames"])
-            truth = tf.gather(frames, middle[: self._decoded()])
-            scale = self._scale_for(frames, y_pred["outputs"], training)
-            p = self._likelihood(y_pred["outputs"], scale)
-            p_inbetween = self._likelihood(y_pred["inbetween_outputs"], scale)
+            (frames, p), (truth, p_inbetween) = self._drawn(x, y_pred, training)
             terms = {
                 "reconstruction_nll": losses.negative_log_likelihood(p, frames),
                 "inbetween_nll": losses.negative_log_likelihood(p_inbetween, truth),
@@ -459,6 +455,16 @@ class TripletVAE(TripletModel):
                 "alpha": alpha,
             }
         return loss, {**terms, **diagnostics}
+
+    def _drawn(self, x, y_pred, training):
+        """The batch's frames and p(x|z) of them; the true middle frames and p(x1|z_t) of them."""
+        frames = to_float(x["frames"])
+        truth = tf.gather(frames, x["triplets"][: self._decoded(), 1])
+        scale = self._scale_for(frames, y_pred["outputs"], training)
+        p, p_inbetween = (
+            self._likelihood(y_pred[name], scale) for name in ("outputs", "inbetween_outputs")
+        )
+        return (frames, p), (truth, p_inbetween)
 
     def _alpha_of_step(self):
         if not self.alpha_warmup_steps:

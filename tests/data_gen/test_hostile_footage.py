@@ -15,20 +15,14 @@ import PIL.Image
 import PIL.PngImagePlugin
 import pytest
 from footage_files import moving_square, write_animation, write_folder, write_video
-from hypothesis import HealthCheck, given, settings
+from hostile_files import QUICK
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data_gen import footage, imported, pictures
 
 ROOT = Path(footage.__file__).parent.parent
 FRAMES = moving_square(6)
-QUICK = settings(
-    max_examples=25,
-    deadline=None,
-    derandomize=True,
-    database=None,
-    suppress_health_check=list(HealthCheck),
-)
 LONG = settings(QUICK, max_examples=3000, derandomize=False, print_blob=True)
 
 # Reads an input as an import does, within so many MiB, and prints what came of it.

@@ -56,7 +56,7 @@ def meet(place, key, fault, rng):
     subject = SUBJECTS[key]
     whole = place.expected(key)
     with tmpfs(place.root / "tmpfs", 2**20) as remount:
-        folder = place.fresh(subject, "tmpfs/work")
+        folder = place.fresh(subject, "tmpfs/here")
         home = folder / "home"
         home.mkdir()
         more = {"HOME": str(home), "MPLCONFIGDIR": str(home)}
@@ -70,7 +70,7 @@ def meet(place, key, fault, rng):
             for name in (".", *folders, *names):
                 os.chown(os.path.join(where, name), 0, 0)
         if fault == "folder disappears" and subject.makes in subject.needs:
-            folder = place.fresh(subject, "tmpfs/work")
+            folder = place.fresh(subject, "tmpfs/here")
         again = place.commands.run(subject.module, *subject.arguments, folder=folder)
         if again.code:
             lost.append(f"not resumed: {again.complained}")
@@ -80,7 +80,7 @@ def meet(place, key, fault, rng):
         "fault": fault,
         "what": key,
         "injected": 1,
-        "said": complaint.replace(f"{place.root}/tmpfs/work/", ""),
+        "said": complaint.replace(f"{place.root}/tmpfs/here/", ""),
         "lost": "; ".join(dict.fromkeys(lost)) or "nothing",
     }
 

@@ -8,20 +8,14 @@ import zipfile
 import h5py
 import keras
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hostile_files import QUICK
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tf_inbetween import command_line, compare, run_directory
 from tf_inbetween.config import Config, InputError
 from tf_inbetween.models import TripletVAE
 
-QUICK = settings(
-    max_examples=25,
-    deadline=None,
-    derandomize=True,
-    database=None,
-    suppress_health_check=list(HealthCheck),
-)
 LONG = settings(QUICK, max_examples=2500, derandomize=False, print_blob=True)
 
 VALUES = (

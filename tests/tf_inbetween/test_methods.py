@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from test_train import interrupt_at
 
 from export import saved_model
 from tf_inbetween import baselines, evaluate, inbetween, networks, run_directory, train
@@ -367,16 +368,3 @@ def test_a_run_is_resumed_evaluated_and_exported_or_says_why_not(
     else:
         with pytest.raises(InputError, match="--network=pixel_unet has no latents"):
             saved_model.export(whole.run_dir, tmp_path / "models" / "tiny")
-
-
-def interrupt_at(monkeypatch, step):
-    """Makes the next training stop like Ctrl-C before that step; those after it run through."""
-    original = train.Progress
-
-    class Stopping(original):
-        def on_train_batch_begin(self, batch, logs=None):
-            if int(self.model.optimizer.iterations) == step:
-                monkeypatch.setattr(train, "Progress", original)
-                raise KeyboardInterrupt
-
-    monkeypatch.setattr(train, "Progress", Stopping)
