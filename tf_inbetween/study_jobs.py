@@ -48,8 +48,8 @@ class Settings:
     runs_dir: str
     results_dir: str
     seeds: tuple[int, ...] = (0, 1, 2)
-    steps: int = 1500
-    steps_per_epoch: int = 300
+    steps: int = 1000
+    steps_per_epoch: int = 250
     pairs: int = 200
     validation_pairs: int = 100
 
