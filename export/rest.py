@@ -94,6 +94,7 @@ class _Connection(web.RequestHandler):
     def connection_made(self, transport):
         """Refuses one connection too many."""
         super().connection_made(transport)
+        self._manager.transports[self] = transport
         self._head_timer = asyncio.get_running_loop().call_later(_HEADER_S, self.force_close)
         transport.set_write_buffer_limits(0)  # Any byte that waits starts the clock.
         if len(self._manager.connections) > self._max_connections:
@@ -108,6 +109,8 @@ class _Connection(web.RequestHandler):
 
     def connection_lost(self, error):
         """Stops the clocks."""
+        if self._manager:
+            self._manager.transports.pop(self, None)
         super().connection_lost(error)
         for timer in (self._head_timer, self._write_timer):
             if timer:
@@ -175,6 +178,14 @@ class _Connections(web.Server):
     def __init__(self, handler, max_connections, **kwargs):
         super().__init__(handler, **kwargs)
         self._max_connections = max_connections
+        self.transports = {}
+
+    async def abort(self):
+        """Closes what is still open; what waits there for a client to take it is lost."""
+        for transport in self.transports.values():
+            transport.abort()
+        while self.transports:
+            await asyncio.sleep(0)
 
     def __call__(self):
         return _Connection(
@@ -228,7 +239,7 @@ class RestServer:
         self._demo = demo
         # A document in Python is some twenty times as large as in JSON: not many at a time.
         self._parsing = asyncio.Semaphore(os.cpu_count() or 1)
-        self._server = self._runner = None
+        self._server = self._runner = self._connections = None
         self._stopping = False
 
     async def start(self, host, port):
@@ -246,7 +257,7 @@ class RestServer:
                 message, payload, protocol, writer, task, loop, client_max_size=self._max_bytes
             )
 
-        connections = _Connections(
+        connections = self._connections = _Connections(
             self._handle, self._max_connections, request_factory=request_factory
         )
         self._runner = web.ServerRunner(connections, shutdown_timeout=self._grace_s)
@@ -270,9 +281,16 @@ class RestServer:
         """Stops listening, and waits for requests that run."""
         self._stopping = True
         if self._server:
+            # What has been accepted becomes a connection first: Python 3.11's server, once it is
+            # closed, would drop it unclosed.
+            for listening in self._server.sockets:
+                asyncio.get_running_loop().remove_reader(listening.fileno())
+            for _ in range(3):
+                await asyncio.sleep(0)
             self._server.close()
         if self._runner:
             await self._runner.cleanup()
+            await self._connections.abort()
 
     async def _handle(self, request):
         with self._admission.buffer() as hold:
