@@ -93,7 +93,7 @@ def sweep(flags, name, values):
 
 
 MATCHINGS = ("averaged", "mean_latent", "moment_matched", "mixture", "upper_bound")
-ALPHAS = (10, 100, 1000, 10000)
+ALPHAS = (100, 1000, 10000, 100000)
 PIXELS = ("crossfade", "nearest_frame", "optical_flow", "optical_flow_farneback")
 
 # The optimizer of teapot.flags, for the scenes whose own flags still have Adam.
