@@ -99,8 +99,8 @@ def _broken(step, names):
 class StopWithoutFolder(keras.callbacks.Callback):
     """Raises `InputError` after an epoch if the run directory is gone. The first of the callbacks.
 
-    The others make a new one that lacks what was written at the start, and no run goes on in such a
-    folder. So it looks for the file of that, after an epoch and at the end.
+    The others make a new one that lacks what was written at the start. So it looks for the file of
+    that, after an epoch and at the end.
     """
 
     def __init__(self, run_dir):
@@ -116,8 +116,7 @@ class StopWithoutFolder(keras.callbacks.Callback):
         """Looks."""
         if not self._sign.exists():
             raise InputError(
-                f"{self._folder}: the run directory has disappeared; the same command begins anew, "
-                "once what is left there is removed"
+                f"{self._folder}: the run directory has disappeared; the same command begins anew"
             )
 
     def on_train_end(self, logs=None):

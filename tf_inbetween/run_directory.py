@@ -55,9 +55,10 @@ def check(config):
     if (run_dir / "flags.txt").exists():
         _check_same(config, run_dir)
     elif run_dir.exists():
-        # A start cut off between its two files leaves no more than the first.
+        # A start cut off between its two files leaves no more than the first. A training whose
+        # folder disappeared leaves logs: TensorFlow makes them anew to end them.
         others = [path for path in run_dir.iterdir() if "environment" not in path.name]
-        others = [path for path in others if ".partial" not in path.name]
+        others = [path for path in others if ".partial" not in path.name and path.name != "logs"]
         if others:
             raise InputError(
                 f"--run_dir={run_dir}: has files but no flags.txt; name an empty folder"

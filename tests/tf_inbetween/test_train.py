@@ -219,10 +219,14 @@ def test_a_run_directory_that_disappears_is_not_made_anew(tiny_config, tmp_path,
             if int(self.model.optimizer.iterations) == 4:
                 shutil.rmtree(tmp_path / "run")
 
-    monkeypatch.setattr(train, "Progress", Removing)
-    with pytest.raises(InputError, match="run: the run directory has disappeared; the same com"):
-        train.train(tiny_config())
-    assert not (tmp_path / "run").exists()
+    with monkeypatch.context() as patch:
+        patch.setattr(train, "Progress", Removing)
+        with pytest.raises(InputError, match="run: the run directory has disappeared; the same"):
+            train.train(tiny_config())
+    assert not (tmp_path / "run" / "checkpoints").exists()
+    (tmp_path / "run" / "logs").mkdir(parents=True, exist_ok=True)  # As TensorFlow may leave it.
+    assert train.train(tiny_config()).restored_step == 0
+    assert (tmp_path / "run" / "flags.txt").exists()
 
 
 def test_settings_that_fit_no_clip_leave_no_run_directory(tiny_config, tmp_path):
