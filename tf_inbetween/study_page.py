@@ -597,7 +597,7 @@ def _methods(rows):
 
 
 def _in_lines(row):
-    return textwrap.fill(row.label, 20, break_on_hyphens=False)
+    return textwrap.fill(row.label, 16, break_on_hyphens=False)
 
 
 def _clip(rows, gap):

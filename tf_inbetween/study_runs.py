@@ -116,22 +116,22 @@ PLAIN = Run(
     methods=("latent", "latent_slerp"),
 )
 PAPER_BEST = Best(
-    "the paper's loss, best alpha", sweep(f"{PAPER_1DOF} --matching=averaged", "alpha", ALPHAS)
+    "the paper's loss", sweep(f"{PAPER_1DOF} --matching=averaged", "alpha", ALPHAS)
 )
-OURS = Run("and the in-between likelihood", "--flagfile=teapot.flags")
+OURS = Run("with the in-between likelihood", "--flagfile=teapot.flags")
 OURS_LONGER = Run(
-    "and the in-between likelihood, 2,000 steps",
+    "with the in-between likelihood, 2,000 steps",
     "--flagfile=teapot.flags --steps=2000",
     methods=("latent", *PIXELS),
 )
 
 PLAIN_2DOF = Run("plain VAE (alpha 0)", f"{PAPER_2DOF} --matching=averaged --alpha=0")
 PAPER_BEST_2DOF = Best(
-    "the paper's loss, best alpha", sweep(f"{PAPER_2DOF} --matching=averaged", "alpha", ALPHAS)
+    "the paper's loss", sweep(f"{PAPER_2DOF} --matching=averaged", "alpha", ALPHAS)
 )
-OURS_2DOF = Run("and the in-between likelihood", TEAPOT_2DOF)
+OURS_2DOF = Run("with the in-between likelihood", TEAPOT_2DOF)
 OURS_2DOF_LONGER = Run(
-    "and the in-between likelihood, 3,000 steps",
+    "with the in-between likelihood, 3,000 steps",
     f"{TEAPOT_2DOF} --steps=3000",
     methods=("latent", *PIXELS),
 )
@@ -273,7 +273,7 @@ QUESTIONS = (
             ),
             Run("autoencoder", f"{PAPER_1DOF} --model=autoencoder"),
             Best(
-                "ACAI, best lambda",
+                "ACAI",
                 sweep(f"{PAPER_1DOF} --model=acai", "critic_weight", (0.005, 0.05, 0.5)),
             ),
             PAPER_BEST,
