@@ -1,12 +1,16 @@
 """What tests share: a small teapot data set, and settings that train in seconds."""
 
 import dataclasses
+import functools
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
 import tensorflow_datasets as tfds
 
 from data_gen.builder import ClipsConfig, InbetweenClips
+from tf_inbetween import train
 from tf_inbetween.config import Config
 
 TINY = {
@@ -120,3 +124,30 @@ def tiny_data(builder, monkeypatch):
     for module in ("tf_inbetween.train", "tf_inbetween.evaluate"):
         monkeypatch.setattr(f"{module}.prepare", lambda *_: builder)
     return builder
+
+
+@pytest.fixture(scope="session")
+def _finished_runs(builder, tmp_path_factory):
+    """Trains a tiny model for some steps, once for all tests; returns the run directory."""
+
+    @functools.cache
+    def run_dir(steps):
+        folder = tmp_path_factory.mktemp("finished") / "run"
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("tf_inbetween.train.prepare", lambda *_: builder)
+            train.train(Config(run_dir=str(folder), **{**TINY, "steps": steps}))
+        return folder
+
+    return run_dir
+
+
+@pytest.fixture
+def finished(_finished_runs, tiny_config):
+    """Copies a finished training of `tiny_config`, with some steps, to the test; returns it."""
+
+    def copy(steps=TINY["steps"], **elsewhere):
+        config = tiny_config(steps=steps, **elsewhere)
+        shutil.copytree(_finished_runs(steps), Path(config.run_dir))
+        return config
+
+    return copy

@@ -115,9 +115,7 @@ PLAIN = Run(
     f"{PAPER_1DOF} --matching=averaged --alpha=0",
     methods=("latent", "latent_slerp"),
 )
-PAPER_BEST = Best(
-    "the paper's loss", sweep(f"{PAPER_1DOF} --matching=averaged", "alpha", ALPHAS)
-)
+PAPER_BEST = Best("the paper's loss", sweep(f"{PAPER_1DOF} --matching=averaged", "alpha", ALPHAS))
 OURS = Run("with the in-between likelihood", "--flagfile=teapot.flags")
 OURS_LONGER = Run(
     "with the in-between likelihood, 2,000 steps",

@@ -378,10 +378,8 @@ def test_figures_of_grey_and_open_clips(tmp_path, channels):
 
 
 @pytest.fixture
-def run(tiny_config, tiny_data):
-    config = tiny_config(steps=2)
-    train.train(config)
-    return config
+def run(finished, tiny_data):
+    return finished(steps=2)
 
 
 def test_a_run_without_a_model_and_no_run_at_all(run, tmp_path):

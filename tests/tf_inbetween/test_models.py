@@ -35,6 +35,9 @@ MODELS = {
     "pixel_unet_bfloat16": {"network": "pixel_unet", "precision": "mixed_bfloat16"},
 }
 SLOW = (
+    "upper_bound",
+    "mean_latent",
+    "moment_matched",
     "curved_bfloat16",
     "autoencoder",
     "acai_bernoulli",

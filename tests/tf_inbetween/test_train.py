@@ -45,14 +45,15 @@ def interrupt_at(monkeypatch, step):
     monkeypatch.setattr(train, "Progress", Stopping)
 
 
-def test_two_runs_with_one_seed_end_equal_and_another_seed_does_not(tiny_config, tmp_path):
-    configs = [
-        tiny_config(run_dir=str(tmp_path / name), seed=seed)
-        for name, seed in (("a", 0), ("b", 0), ("c", 1))
-    ]
-    for config in configs:
+def test_two_runs_with_one_seed_end_equal_and_another_seed_does_not(
+    finished, tiny_config, tmp_path
+):
+    again, other = (
+        tiny_config(run_dir=str(tmp_path / f"seed {seed}"), seed=seed) for seed in (0, 1)
+    )
+    for config in (again, other):
         train.train(config)
-    a, b, c = (final_weights(config) for config in configs)
+    a, b, c = (final_weights(config) for config in (finished(), again, other))
     assert len(a) > 20
     for name, value in a.items():
         np.testing.assert_array_equal(value, b[name], err_msg=name)
@@ -62,10 +63,11 @@ def test_two_runs_with_one_seed_end_equal_and_another_seed_does_not(tiny_config,
 @pytest.mark.parametrize(
     "step", [pytest.param(1, marks=pytest.mark.slow), 3, pytest.param(5, marks=pytest.mark.slow)]
 )
-def test_an_interrupted_run_resumes_and_ends_equal(tiny_config, tmp_path, monkeypatch, step):
-    whole = tiny_config(run_dir=str(tmp_path / "whole"))
+def test_an_interrupted_run_resumes_and_ends_equal(
+    finished, tiny_config, tmp_path, monkeypatch, step
+):
+    whole = finished(run_dir=str(tmp_path / "whole"))
     broken = tiny_config(run_dir=str(tmp_path / "broken"))
-    train.train(whole)
     interrupt_at(monkeypatch, step)
     with pytest.raises(KeyboardInterrupt):
         train.train(broken)
@@ -79,17 +81,16 @@ def test_an_interrupted_run_resumes_and_ends_equal(tiny_config, tmp_path, monkey
         np.testing.assert_array_equal(one, other)
 
 
-def test_a_finished_run_is_left_alone(tiny_config):
-    config = tiny_config()
-    train.train(config)
+def test_a_finished_run_is_left_alone(finished):
+    config = finished()
     before = final_weights(config)
     assert train.train(config).step == 6
     for name, value in final_weights(config).items():
         np.testing.assert_array_equal(value, before[name])
 
 
-def test_other_flags_refuse_to_resume_and_say_which(tiny_config):
-    train.train(tiny_config())
+def test_other_flags_refuse_to_resume_and_say_which(finished, tiny_config):
+    finished()
     with pytest.raises(InputError, match=r"--alpha=9\.0 \(was 1\.0\), --steps=8 \(was 6\)"):
         train.train(tiny_config(alpha=9.0, steps=8))
 
@@ -141,9 +142,8 @@ def test_a_validation_that_breaks_stops_too(tiny_config, monkeypatch):
         train.train(tiny_config())
 
 
-def test_a_finished_run_whose_model_is_gone_says_so(tiny_config, tmp_path):
-    config = tiny_config(steps=2)
-    train.train(config)
+def test_a_finished_run_whose_model_is_gone_says_so(finished, tmp_path):
+    config = finished(steps=2)
     (tmp_path / "run" / "model.keras").unlink()
     with pytest.raises(InputError, match=r"model\.keras: missing"):
         train.train(config)
@@ -166,9 +166,8 @@ def test_a_start_cut_off_between_its_files_starts_again(tiny_config, tmp_path):
         pytest.param(None, marks=pytest.mark.slow),
     ],
 )
-def test_a_damaged_list_of_checkpoints_does_no_harm(tiny_config, tmp_path, content):
-    config = tiny_config(steps=2)
-    train.train(config)
+def test_a_damaged_list_of_checkpoints_does_no_harm(finished, tmp_path, content):
+    config = finished(steps=2)
     path = tmp_path / "run" / "checkpoints" / "checkpoint"
     path.unlink() if content is None else path.write_text(content)
     assert train.train(config).restored_step == 2
@@ -179,9 +178,8 @@ def test_a_damaged_list_of_checkpoints_does_no_harm(tiny_config, tmp_path, conte
             train.train(config)
 
 
-def test_a_kill_in_the_first_save_starts_again(tiny_config, tmp_path):
-    config = tiny_config(steps=2)
-    train.train(config)
+def test_a_kill_in_the_first_save_starts_again(finished, tmp_path):
+    config = finished(steps=2)
     expected = final_weights(config)
     folder = tmp_path / "run" / "checkpoints"
     (folder / "checkpoint").unlink()
@@ -194,9 +192,8 @@ def test_a_kill_in_the_first_save_starts_again(tiny_config, tmp_path):
     assert {path.name for path in folder.iterdir()} == names
 
 
-def test_a_damaged_newest_checkpoint_gives_way_to_the_one_before(tiny_config, tmp_path, capsys):
-    config = tiny_config()
-    train.train(config)
+def test_a_damaged_newest_checkpoint_gives_way_to_the_one_before(finished, tmp_path, capsys):
+    config = finished()
     expected = final_weights(config)
     (data,) = (tmp_path / "run" / "checkpoints").glob("ckpt-6.data*")
     content = bytearray(data.read_bytes())
@@ -225,7 +222,7 @@ def test_a_run_directory_that_disappears_is_not_made_anew(tiny_config, tmp_path,
             train.train(tiny_config())
     assert not (tmp_path / "run" / "checkpoints").exists()
     (tmp_path / "run" / "logs").mkdir(parents=True, exist_ok=True)  # As TensorFlow may leave it.
-    assert train.train(tiny_config()).restored_step == 0
+    run_directory.start(tiny_config(), "float32")
     assert (tmp_path / "run" / "flags.txt").exists()
 
 
@@ -235,9 +232,8 @@ def test_settings_that_fit_no_clip_leave_no_run_directory(tiny_config, tmp_path)
     assert not (tmp_path / "run").exists()
 
 
-def test_a_damaged_checkpoint_is_an_error_not_a_fresh_start(tiny_config, tmp_path):
-    config = tiny_config(steps=2)
-    train.train(config)
+def test_a_damaged_checkpoint_is_an_error_not_a_fresh_start(finished, tmp_path):
+    config = finished(steps=2)
     (data,) = (tmp_path / "run" / "checkpoints").glob("ckpt-2.data*")
     data.write_bytes(data.read_bytes()[:100])
     with pytest.raises(InputError, match="ckpt-2: cannot be restored"):
@@ -255,8 +251,8 @@ def test_the_flags_and_the_environment_are_written_first(tiny_config, tmp_path, 
     assert environment["packages"]["keras"] == keras.__version__
 
 
-def test_tensorboard_gets_every_page(tiny_config, tmp_path, builder):
-    train.train(tiny_config())
+def test_tensorboard_gets_every_page(finished, tmp_path, builder):
+    finished()
     logs = tmp_path / "run" / "logs"
     pages = {}
     for name in ("train", "validation"):
