@@ -58,11 +58,10 @@ def meet(place, key, fault, rng):
     subject = SUBJECTS[key]
     whole = place.expected(key)
     with tmpfs(place.root / "tmpfs", 2**20) as remount:
-        folder = place.fresh(subject, "tmpfs/here")
-        home = folder / "home"
-        home.mkdir()
-        more = {"HOME": str(home), "MPLCONFIGDIR": str(home)}
-        command = _start(place, subject, folder, fault, remount, rng, more)
+        command = None
+        while command is None:
+            folder = place.fresh(subject, "tmpfs/here")
+            command = _start(place, subject, folder, fault, remount, rng)
         complaint, lost = command.complained, _no_single_line(command)
         remount("size=1g,rw")
         _give(folder, os.geteuid())
@@ -82,8 +81,13 @@ def meet(place, key, fault, rng):
     }
 
 
-def _start(place, subject, folder, fault, remount, rng, environment):
-    """Runs a command to its end while the fault comes; returns the `commands.Command`."""
+def _start(place, subject, folder, fault, remount, rng):
+    """Runs a command to its end while the fault comes; returns the `commands.Command`.
+
+    None if it ended before the fault came.
+    """
+    home = folder / "home"
+    home.mkdir()
     if fault == "full disk":
         # Of what the undisturbed one wrote, there is room for a part.
         written = 2**18  # What an evaluation writes anew.
@@ -99,13 +103,15 @@ def _start(place, subject, folder, fault, remount, rng, environment):
         *subject.arguments,
         folder=folder,
         bound=fault == "no permission",
-        **environment,
+        HOME=str(home),
+        MPLCONFIGDIR=str(home),
     )
     if fault == "folder disappears":
         goes = folder / subject.makes
         known = _names(goes)
         command.wait_for(lambda: len(_names(goes) - known) > 3)
-        time.sleep(rng.choice((0.0, 0.3)))
+        if command.wait(rng.choice((0.0, 0.3))):
+            return None
         while goes.exists():
             shutil.rmtree(goes, ignore_errors=True)
     command.wait()
