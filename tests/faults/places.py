@@ -58,10 +58,12 @@ def meet(place, key, fault, rng):
     subject = SUBJECTS[key]
     whole = place.expected(key)
     with tmpfs(place.root / "tmpfs", 2**20) as remount:
-        command = None
-        while command is None:
+        for _ in range(10):
             folder = place.fresh(subject, "tmpfs/here")
-            command = _start(place, subject, folder, fault, remount, rng)
+            if command := _start(place, subject, folder, fault, remount, rng):
+                break
+        else:
+            raise RuntimeError(f"{key}: always ended before its {fault}")
         complaint, lost = command.complained, _no_single_line(command)
         remount("size=1g,rw")
         _give(folder, os.geteuid())
@@ -108,8 +110,8 @@ def _start(place, subject, folder, fault, remount, rng):
     )
     if fault == "folder disappears":
         goes = folder / subject.makes
-        known = _names(goes)
-        command.wait_for(lambda: len(_names(goes) - known) > 3)
+        known = _written(goes)
+        command.wait_for(lambda: len(_written(goes) - known) > 3)
         if command.wait(rng.choice((0.0, 0.3))):
             return None
         while goes.exists():
@@ -211,6 +213,15 @@ def _give(folder, user):
 
 def _names(folder):
     return {os.path.join(where, name) for where, _, names in os.walk(folder) for name in names}
+
+
+def _written(folder):
+    """The names of all files in a folder, and when each was written."""
+    found = set()
+    for name in _names(folder):
+        with contextlib.suppress(FileNotFoundError):
+            found.add((name, os.stat(name).st_mtime_ns))
+    return found
 
 
 def _used(folder):
