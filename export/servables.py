@@ -271,12 +271,18 @@ class Manager:
         return [self._versions[number]]
 
     async def poll(self):
-        """Looks at the folder once, and loads and unloads what follows from it."""
+        """Looks at the folder once, and loads and unloads what follows from it.
+
+        Raises:
+            OSError, InputError: the folder cannot be read, and no version was ever found in it.
+        """
         loop = asyncio.get_running_loop()
         try:
             self._read_config()
             found = await loop.run_in_executor(self._threads, self._scan)
         except (InputError, OSError) as error:
+            if not self._versions:
+                raise
             # The folder may be away for a moment: what is loaded goes on.
             if one_line(error) != self._trouble:
                 self._trouble = one_line(error)

@@ -103,14 +103,11 @@ class StopWithoutFolder(keras.callbacks.Callback):
     that, after an epoch and at the end.
     """
 
-    def __init__(self, run_dir):
+    def __init__(self, run_dir, chief=True):
+        """`chief`: whether the folder has flags.txt; that of another worker has not."""
         super().__init__()
-        self._folder = self._sign = Path(run_dir)
-
-    def on_train_begin(self, logs=None):
-        """Finds what to look for; the folder of a worker that is not the chief has no flags."""
-        if (self._folder / "flags.txt").exists():
-            self._sign = self._folder / "flags.txt"
+        self._folder = Path(run_dir)
+        self._sign = self._folder / "flags.txt" if chief else self._folder
 
     def on_epoch_end(self, epoch, logs=None):
         """Looks."""

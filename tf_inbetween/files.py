@@ -15,7 +15,8 @@ _LARGEST_TEXT = 2**26  # bytes; a page or a metrics.json has some hundred thousa
 def written_whole(path):
     """Yields a path beside `path` to write to; on success it takes the place of `path`.
 
-    A crash leaves what was at `path` before.
+    A crash leaves what was at `path` before. Raises `OSError` with the file's name, which `write`
+    itself does not tell of a full disk.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -23,6 +24,10 @@ def written_whole(path):
     try:
         yield beside
         os.replace(beside, path)
+    except OSError as error:
+        if error.filename is None:
+            error.filename = str(beside)
+        raise
     finally:
         beside.unlink(missing_ok=True)
 

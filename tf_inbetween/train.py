@@ -155,7 +155,7 @@ def train(config, judged=False, strategy=None):
                     validation_data=validation,
                     validation_steps=config.validation_steps if distributed else None,
                     callbacks=[
-                        StopWithoutFolder(folder),
+                        StopWithoutFolder(folder, chief),
                         StopOnBadNumbers(),
                         bar,
                         Summaries(folder / "logs", config, clip, pose_names, batch),

@@ -211,6 +211,16 @@ def test_versions_that_are_taken_away(model_dir, add):
     run(model_dir, script)
 
 
+def test_a_folder_that_cannot_be_read_at_the_start(model_dir):
+    async def script(watched):
+        model_dir.rmdir()
+        with pytest.raises(FileNotFoundError, match=str(model_dir)):
+            await watched.manager.poll()
+        assert watched.lines == []
+
+    run(model_dir, script)
+
+
 @pytest.mark.parametrize(
     ("policy", "available"),
     [

@@ -17,14 +17,14 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 
 _SERVER = """
-import json, os, runpy, sys, warnings
+import ctypes, json, os, runpy, sys, warnings
 import data_gen.builder, data_gen.imported, export.cases, export.signatures
 import tf_inbetween.callbacks, tf_inbetween.checkpoints, tf_inbetween.figures
 
 warnings.simplefilter("ignore")
 print("ready", flush=True)
 for line in sys.stdin:
-    module, arguments, folder, environment, user = json.loads(line)
+    module, arguments, folder, environment, bound = json.loads(line)
     child = os.fork()
     if not child:
         os.setsid()
@@ -36,10 +36,12 @@ for line in sys.stdin:
         code = 1
         try:
             os.chdir(folder)
-            if user is not None:
-                os.setgroups([])
-                os.setgid(user)
-                os.setuid(user)
+            if bound:
+                # Without its capabilities, and none for its children, root is a user like others,
+                # who can still read a Python that lies in its home.
+                libc, words = ctypes.CDLL(None), ctypes.c_uint32
+                libc.prctl(38, 1, 0, 0, 0)  # PR_SET_NO_NEW_PRIVS
+                libc.capset((words * 2)(0x20080522, 0), (words * 6)())  # Version 3; none at all.
             sys.argv = [module, *arguments]
             runpy.run_module(module, run_name="__main__", alter_sys=True)
             code = 0
@@ -83,12 +85,15 @@ class Commands(contextlib.AbstractContextManager):
         self._server.wait()
         self._server.stdout.close()
 
-    def start(self, module, *arguments, folder, user=None, **environment):
-        """Starts `python -m module` in a folder, as a user (its number); returns a `Command`."""
+    def start(self, module, *arguments, folder, bound=False, **environment):
+        """Starts `python -m module` in a folder; returns a `Command`.
+
+        `bound`: whether it is bound by permissions, as root is not.
+        """
         for name in (".said", ".complained"):  # Or those of the one before would be read at first.
             (self._folder / name).write_text("")
         environment = {**environment, "SAID": str(self._folder)}
-        request = [module, [str(a) for a in arguments], str(folder), environment, user]
+        request = [module, [str(a) for a in arguments], str(folder), environment, bound]
         print(json.dumps(request), file=self._server.stdin, flush=True)
         return Command(int(self._server.stdout.readline()), self._server.stdout, self._folder)
 

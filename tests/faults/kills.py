@@ -394,6 +394,27 @@ def differences(expected, found):
     return lines
 
 
+SERVER = ("export.serve", "--model_dir=models", "--rest_api_port=0", "--port=0")
+
+
+def start_server(commands, folder, **more):
+    """Starts a server in a folder with an export; returns the `Command`, and where to ask.
+
+    The latter is None if it ended instead of listening.
+    """
+    command = commands.start(*SERVER, folder=folder, **more)
+    if not command.wait_for(lambda: "REST" in command.said and "gRPC" in command.said):
+        return command, None
+    return command, re.search(r"REST (\S+)", command.said)[1] + ":predict"
+
+
+def request():
+    """The bytes of a request for an in-between."""
+    pictures = [{"b64": b64encode(_plain_png(grey)).decode()} for grey in (40, 200)]
+    row = {"first_bytes": pictures[0], "second_bytes": pictures[1], "t": 0.5}
+    return json.dumps({"instances": [row]}).encode()
+
+
 def kill_server(place, kills, rng, say=print):
     """Kills a server under requests so many times; returns a row of the table.
 
@@ -401,18 +422,14 @@ def kill_server(place, kills, rng, say=print):
     server; a request that a kill cuts off has to end in a connection error.
     """
     place.expected("export")
-    pictures = [{"b64": b64encode(_plain_png(grey)).decode()} for grey in (40, 200)]
-    row = {"first_bytes": pictures[0], "second_bytes": pictures[1], "t": 0.5}
-    body = json.dumps({"instances": [row]}).encode()
-    arguments = ("--model_dir=models", "--rest_api_port=0", "--port=0")
+    body = request()
     lost, answers, cut_off, expected = [], 0, 0, None
     for number in range(kills + 1):
-        command = place.commands.start("export.serve", *arguments, folder=place.made)
-        if not command.wait_for(lambda c=command: "REST" in c.said and "gRPC" in c.said):
+        command, url = start_server(place.commands, place.made)
+        if url is None:
             lost.append(f"it did not start: {command.complained}")
             continue
-        url = re.search(r"REST (\S+)", command.said)[1] + ":predict"
-        first = _ask(url, body)
+        first = ask(url, body)
         expected = expected or first
         lost += [] if first == expected else ["a restarted server answers differently"]
         if number == kills:
@@ -431,7 +448,7 @@ def kill_server(place, kills, rng, say=print):
         "lost": "; ".join(dict.fromkeys(lost)) or "nothing",
         "compared": f"{answers} answers, all the same bytes; {cut_off} requests were cut off and "
         "ended in a connection error",
-        "command": " ".join(["python -m export.serve", *arguments]),
+        "command": " ".join(["python -m", *SERVER]),
     }
 
 
@@ -441,7 +458,7 @@ def _ask_until_killed(command, url, body, seconds):
 
     def client():
         while command.code is None:
-            answer = _ask(url, body)
+            answer = ask(url, body)
             found.append(answer)
             if answer is None:
                 return
@@ -456,7 +473,7 @@ def _ask_until_killed(command, url, body, seconds):
     return found
 
 
-def _ask(url, body):
+def ask(url, body):
     """A server's answer to a request; None if the connection broke."""
     try:
         with urllib.request.urlopen(url, body, timeout=60) as answer:

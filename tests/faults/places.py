@@ -2,6 +2,8 @@
 
 Each command meets each of them in a small tmpfs of its own and has to end in one line and exit code
 1; given space, permission or its folder again, the same command has to end as if nothing had been.
+A server writes nothing: it has to answer wherever it can read its model, and with the loaded one
+where that disappears.
 """
 
 import contextlib
@@ -10,7 +12,7 @@ import shutil
 import subprocess
 import time
 
-from tests.faults.kills import SUBJECTS, differences
+from tests.faults.kills import SUBJECTS, ask, differences, files, request, start_server
 
 NOBODY = 65534
 PLACES = ("full disk", "read-only folder", "no permission", "folder disappears")
@@ -56,19 +58,15 @@ def meet(place, key, fault, rng):
     subject = SUBJECTS[key]
     whole = place.expected(key)
     with tmpfs(place.root / "tmpfs", 2**20) as remount:
-        folder = place.fresh(subject, "tmpfs/here")
-        home = folder / "home"
-        home.mkdir()
-        more = {"HOME": str(home), "MPLCONFIGDIR": str(home)}
-        command = _start(place, subject, folder, fault, remount, rng, more)
-        lost = []
-        complaint = command.complained
-        if command.code != 1 or not complaint.startswith("error: ") or "\n" in complaint:
-            lost.append(f"it ended with code {command.code}, and said: {complaint or 'nothing'}")
+        for _ in range(10):
+            folder = place.fresh(subject, "tmpfs/here")
+            if command := _start(place, subject, folder, fault, remount, rng):
+                break
+        else:
+            raise RuntimeError(f"{key}: always ended before its {fault}")
+        complaint, lost = command.complained, _no_single_line(command)
         remount("size=1g,rw")
-        for where, folders, names in os.walk(folder):
-            for name in (".", *folders, *names):
-                os.chown(os.path.join(where, name), 0, 0)
+        _give(folder, os.geteuid())
         if fault == "folder disappears" and subject.makes in subject.needs:
             folder = place.fresh(subject, "tmpfs/here")
         again = place.commands.run(subject.module, *subject.arguments, folder=folder)
@@ -85,9 +83,13 @@ def meet(place, key, fault, rng):
     }
 
 
-def _start(place, subject, folder, fault, remount, rng, environment):
-    """Runs a command to its end while the fault comes; returns the `commands.Command`."""
-    user = None
+def _start(place, subject, folder, fault, remount, rng):
+    """Runs a command to its end while the fault comes; returns the `commands.Command`.
+
+    None if it ended before the fault came.
+    """
+    home = folder / "home"
+    home.mkdir()
     if fault == "full disk":
         # Of what the undisturbed one wrote, there is room for a part.
         written = 2**18  # What an evaluation writes anew.
@@ -97,23 +99,129 @@ def _start(place, subject, folder, fault, remount, rng, environment):
     elif fault == "read-only folder":
         remount("ro")
     elif fault == "no permission":
-        user = NOBODY
+        _give(folder, NOBODY)
     command = place.commands.start(
-        subject.module, *subject.arguments, folder=folder, user=user, **environment
+        subject.module,
+        *subject.arguments,
+        folder=folder,
+        bound=fault == "no permission",
+        HOME=str(home),
+        MPLCONFIGDIR=str(home),
     )
     if fault == "folder disappears":
         goes = folder / subject.makes
-        known = _names(goes)
-        command.wait_for(lambda: len(_names(goes) - known) > 3)
-        time.sleep(rng.choice((0.0, 0.3)))
+        known = _written(goes)
+        command.wait_for(lambda: len(_written(goes) - known) > 3)
+        if command.wait(rng.choice((0.0, 0.3))):
+            return None
         while goes.exists():
             shutil.rmtree(goes, ignore_errors=True)
     command.wait()
     return command
 
 
+def meet_server(place):
+    """Lets a server meet every fault and start again without it; yields the rows of the table."""
+    place.expected("export")
+    command, url = start_server(place.commands, place.made)
+    expected = url and ask(url, request())
+    command.kill(with_children=True)
+    for fault in PLACES:
+        with tmpfs(place.root / "tmpfs", 2**20) as remount:
+            folder = place.root / "tmpfs" / "here"
+            models = folder / "models"
+            shutil.copytree(place.made / "models", models)
+            said, lost = _serve(place, models, fault, remount, expected)
+            remount("size=1g,rw")
+            if not models.exists():
+                shutil.copytree(place.made / "models", models)
+            _give(models, os.geteuid())
+            command, url = start_server(place.commands, folder)
+            if url is None:
+                lost.append(f"not served again: {command.complained}")
+            else:
+                lost += _wrong([ask(url, request())], expected)
+                command.kill(with_children=True)
+            if files(models) != files(place.made / "models"):
+                lost.append("the model folder was written to")
+        yield {
+            "fault": fault,
+            "what": "serve",
+            "injected": 1,
+            "said": said,
+            "lost": "; ".join(dict.fromkeys(lost)) or "nothing",
+        }
+
+
+def _serve(place, models, fault, remount, expected):
+    """Starts a server that meets the fault; returns what it said, and what was not right."""
+    folder = models.parent
+    if fault == "full disk":
+        remount(f"size={_used(folder)}k")
+    elif fault == "read-only folder":
+        remount("ro")
+    elif fault == "no permission":
+        _give(models, NOBODY)
+        models.chmod(0o700)
+    command, url = start_server(place.commands, folder, bound=fault == "no permission")
+    if fault == "no permission":
+        if url is None:
+            return command.complained, _no_single_line(command)
+        command.kill(with_children=True)
+        return "", ["it was served"]
+    if url is None:
+        return command.complained, ["not served"]
+    answers = [ask(url, request())]
+    said = []
+    if fault == "folder disappears":
+        models.rename(folder / "away")
+        shutil.rmtree(folder / "away")
+        for _ in range(5):
+            time.sleep(1)  # It looks for new versions each second.
+            answers.append(ask(url, request()))
+        said = [line for line in command.said.splitlines() if line.startswith("error:")]
+    command.kill(with_children=True)
+    wrong = _wrong(answers, expected)
+    lost = wrong + (["it said more than one line"] if len(said) > 1 else [])
+    words = [*said, f"{len(answers) - len(wrong)} of {len(answers)} requests answered as before"]
+    if fault == "folder disappears":
+        command, _ = start_server(place.commands, folder)
+        lost += _no_single_line(command)
+        words.append(f"started again: {command.complained}")
+    return "; ".join(words), lost
+
+
+def _wrong(answers, expected):
+    return ["an answer is missing or differs" for a in answers if a is None or a != expected]
+
+
+def _no_single_line(command):
+    """What is wrong with how a command ended, in a list; it should be exit code 1 and one line."""
+    said = command.complained
+    if command.code == 1 and said.startswith("error: ") and "\n" not in said:
+        return []
+    return [f"it ended with code {command.code}, and said: {said or 'nothing'}"]
+
+
+def _give(folder, user):
+    """Makes a user the owner of all of a folder, who may write there; others may read."""
+    for where, folders, names in os.walk(folder):
+        for name in (".", *folders, *names):
+            os.chown(os.path.join(where, name), user, -1)
+    folder.chmod(0o755)
+
+
 def _names(folder):
     return {os.path.join(where, name) for where, _, names in os.walk(folder) for name in names}
+
+
+def _written(folder):
+    """The names of all files in a folder, and when each was written."""
+    found = set()
+    for name in _names(folder):
+        with contextlib.suppress(FileNotFoundError):
+            found.add((name, os.stat(name).st_mtime_ns))
+    return found
 
 
 def _used(folder):

@@ -112,7 +112,10 @@ def _places(place, rng):
     if not places.may_mount():
         raise InputError("--only=places: needs to be root, to mount a tmpfs of its own")
     for key in FLAGS.commands:
-        for fault in places.PLACES if key != "serve" else ():
+        if key == "serve":
+            yield from places.meet_server(place)
+            continue
+        for fault in places.PLACES:
             yield places.meet(place, key, fault, rng)
 
 

@@ -40,7 +40,7 @@ def test_a_folder_that_was_made_anew_is_not_the_run_directory(tmp_path, flags):
     folder.mkdir()
     if flags:
         (folder / "flags.txt").touch()
-    watch = StopWithoutFolder(folder)
+    watch = StopWithoutFolder(folder, chief=flags)
     watch.on_train_begin()
     watch.on_epoch_end(0)
     shutil.rmtree(folder)
@@ -49,3 +49,12 @@ def test_a_folder_that_was_made_anew_is_not_the_run_directory(tmp_path, flags):
         (folder / "model.keras").touch()
     with pytest.raises(InputError, match="run: the run directory has disappeared"):
         watch.on_train_end()
+
+
+def test_a_folder_that_disappears_before_the_first_step_is_missed_too(tmp_path):
+    folder = tmp_path / "run"
+    watch = StopWithoutFolder(folder)
+    (folder / "logs").mkdir(parents=True)  # As the other callbacks make it.
+    watch.on_train_begin()
+    with pytest.raises(InputError, match="run: the run directory has disappeared"):
+        watch.on_epoch_end(0)

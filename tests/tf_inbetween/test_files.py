@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tf_inbetween.files import read_checked_json, write_checked_json, write_json
+from tf_inbetween.files import read_checked_json, write_checked_json, write_json, written_whole
 
 CONTENT = {"steps": 40, "mse": 0.125, "none": None, "rows": [{"gap": 60, "label": "60°"}]}
 
@@ -41,3 +41,13 @@ def test_what_is_no_such_file_is_refused(tmp_path, text):
     (tmp_path / "a.json").write_text(text)
     with pytest.raises(ValueError, match=r"Expecting|no JSON object|its checksum does not match"):
         read_checked_json(tmp_path / "a.json")
+
+
+def test_a_full_disk_is_told_with_the_name_of_the_file(tmp_path):
+    with (
+        pytest.raises(OSError, match=r"No space left on device: '.*/\.a\.partial\.txt'"),
+        written_whole(tmp_path / "a.txt"),
+        open("/dev/full", "w") as full,
+    ):
+        full.write("a" * 2**20)
+    assert not list(tmp_path.iterdir())
