@@ -8,6 +8,7 @@ Of a large data set only the clips that are judged are decoded, a few at a time:
 of all are read, then what to judge is chosen, evenly spread over all.
 """
 
+import contextlib
 import functools
 import itertools
 from pathlib import Path
@@ -95,7 +96,7 @@ def evaluate(run_dir, split="test", pairs=PAIRS, data_dir="", methods=()):
         for name, method in {"latent": latent_method(model), **methods}.items()
         if name in MODEL_METHODS
     }
-    steps, train_seconds = progress(run_dir / "checkpoints")
+    steps, train_seconds = _progress(run_dir)
     metrics_path, figures_path = path_of_metrics(run_dir, split), path_of_figures(run_dir, split)
     result = {
         "scene": config.scene,
@@ -448,6 +449,16 @@ def _in_batches(draw):
         return np.concatenate([draw(first[part], second[part], t[part]) for part in parts])
 
     return method
+
+
+def _progress(run_dir):
+    """The steps and the seconds of a training; from an evaluation if it has no checkpoints now."""
+    found = progress(run_dir / "checkpoints")
+    for path in () if found[0] else run_dir.glob("metrics*.json"):
+        with contextlib.suppress(OSError, ValueError, KeyError):
+            before = read_checked_json(path)
+            found = before["steps"], before["train_seconds"]
+    return found
 
 
 def _total_seconds(metrics_path):

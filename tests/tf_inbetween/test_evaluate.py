@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import json
+import shutil
 from types import SimpleNamespace
 
 import numpy as np
@@ -388,6 +389,16 @@ def test_a_run_without_a_model_and_no_run_at_all(run, tmp_path):
     (tmp_path / "run" / "model.keras").unlink()
     with pytest.raises(InputError, match=r"model\.keras: missing"):
         evaluate.evaluate(run.run_dir)
+
+
+def test_how_long_a_training_was_is_known_without_its_checkpoints(run, tmp_path):
+    steps, seconds = evaluate._progress(tmp_path / "run")
+    assert steps == 2
+    assert seconds > 0
+    write_checked_json(tmp_path / "run" / "metrics.json", {"steps": 2, "train_seconds": seconds})
+    (tmp_path / "run" / "metrics.validation.json").write_text("damaged")
+    shutil.rmtree(tmp_path / "run" / "checkpoints")
+    assert evaluate._progress(tmp_path / "run") == (2, seconds)
 
 
 def test_a_damaged_model(run, tmp_path):
