@@ -83,7 +83,9 @@ class Job:
         """The arguments of `python` that train it."""
         flagfile, *more = self.run.arguments
         given = [
-            f"--{name}={getattr(self.settings, name)}" for name in ("steps", "steps_per_epoch")
+            f"--{name}={getattr(self.settings, name)}"
+            for name in ("steps", "steps_per_epoch")
+            if not any(flag.startswith(f"--{name}=") for flag in more)
         ]
         flags = [flagfile, *given, *more, f"--seed={self.seed}", f"--run_dir={self.run_dir}"]
         return ["-m", "tf_inbetween.train", *flags]

@@ -287,7 +287,7 @@ QUESTIONS = (
         "at the middle only, no matching, gaps that grow, a learned bend of the chord "
         "(`--path=curved`), Adam. Then two degrees of freedom, and their views held out.",
         rows=(
-            dataclasses.replace(OURS, label="teapot.flags"),
+            dataclasses.replace(OURS, label="teapot.flags, 1,000 steps"),
             Run("t = 1/2 only", "--flagfile=teapot.flags --t=half"),
             Run("no matching", "--flagfile=teapot.flags --alpha=0"),
             Run("gaps grow over 500 steps", "--flagfile=teapot.flags --gap_warmup_steps=500"),
