@@ -15,6 +15,7 @@ import pytest
 from data_gen.builder import ClipsConfig, InbetweenClips
 from tf_inbetween import baselines, evaluate, run_directory, train
 from tf_inbetween.config import Config
+from tf_inbetween.matching import MATCHINGS
 from tf_inbetween.models import TripletVAE
 
 SMALL = {
@@ -33,29 +34,33 @@ SMALL = {
     "learning_rate": 4e-3,
     "learning_rate_warmup_steps": 20,
 }
-# Relative for mse and elbo; dB, frames and degrees for psnr and the timing errors.
+# Relative for mse, elbo and what is measured of the latents; dB for psnr, frames and degrees for
+# the timing errors.
 SAME_WEIGHTS = {
-    "mse": 1.5e-3,
-    "psnr": 0.01,
-    "ssim": 3e-4,
-    "elbo": 2.5e-4,
+    "mse": 9e-3,
+    "psnr": 0.04,
+    "ssim": 6e-4,
+    "elbo": 8e-4,
     "timing_error": 2.5,
     "timing_error_degrees": 5.0,
     "hit_rate": 0.075,
+    "sagitta": 0.03,
+    **{f"kl_{name}": 0.1 for name in MATCHINGS},
     "mean_distance": 1.5e-5,
     "smoothness": 0.005,
 }
 TWO_TRAININGS = {
-    "mse": 0.1,
-    "psnr": 0.5,
-    "ssim": 0.01,
-    "elbo": 0.02,
-    "timing_error": 10.0,
-    "timing_error_degrees": 20.0,
+    "mse": 0.4,
+    "psnr": 2.0,
+    "ssim": 0.03,
+    "elbo": 0.09,
+    "timing_error": 20.0,
+    "timing_error_degrees": 40.0,
     "hit_rate": 0.225,
     "mean_distance": 6e-4,
-    "smoothness": 0.04,
+    "smoothness": 0.07,
 }
+LATENT = {"sagitta", *(f"kl_{name}" for name in MATCHINGS)}
 POLICIES = ("float32", "mixed_bfloat16")
 
 # Trains as the command does, on a data set that is there, and prints every byte of the weights.
@@ -132,7 +137,7 @@ def worst(one, other):
     for place, value in one.items():
         name = place[-1]
         difference = abs(value - other[place])
-        if name in ("mse", "elbo"):
+        if name in ("mse", "elbo") or name in LATENT:
             difference /= abs(value)
         found[name] = max(difference, found.get(name, 0.0))
     return found
@@ -185,4 +190,6 @@ def test_the_same_weights_measure_alike_in_either_type(runs, teapots, policy, mo
 @pytest.mark.slow
 def test_a_training_in_either_type_measures_alike(runs):
     one, other = (runs[policy][2] for policy in POLICIES)
-    check_bands(worst(one, other), TWO_TRAININGS)
+    found = worst(one, other)
+    # Two trainings find other latents: only what is drawn from them is to agree.
+    check_bands({name: found[name] for name in found.keys() - LATENT}, TWO_TRAININGS)
