@@ -743,7 +743,8 @@ def _write_hparams(done, settings):
 def _scalars(metrics):
     """What the HParams page shows of a run's metrics."""
     part = metrics["reconstruction"]["test"] or {}
-    found = {f"reconstruction/{name}": part[name] for name in ("mse", "elbo") if name in part}
+    named = {f"reconstruction/{name}": part.get(name) for name in ("mse", "elbo")}
+    found = {tag: value for tag, value in named.items() if value is not None}
     for row in metrics["inbetween"]:
         if row["t"] == 0.5:
             for name in MEASURES if "latent" in row["methods"] else ():

@@ -361,6 +361,9 @@ def test_what_a_model_does_not_have_is_left_out(settings, questions):
     assert line.endswith(" | - | - | - | - | - |")
     assert study_page._geometry(questions[1], rows) == []
     assert "reconstruction/mse" not in study_page._scalars(metrics)
+    metrics["reconstruction"]["test"] = {"mse": 1e-4, "elbo": None}  # An autoencoder's.
+    assert study_page._scalars(metrics)["reconstruction/mse"] == 1e-4
+    assert "reconstruction/elbo" not in study_page._scalars(metrics)
 
 
 def test_a_choice_is_shown_once(settings, questions):
