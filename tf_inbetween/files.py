@@ -25,7 +25,7 @@ def written_whole(path):
         yield beside
         os.replace(beside, path)
     except OSError as error:
-        if error.filename is None:
+        if error.errno and error.filename is None:
             error.filename = str(beside)
         raise
     finally:
