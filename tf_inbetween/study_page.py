@@ -121,7 +121,12 @@ def write(questions, settings):
     pictures = {question: _draw(question, rows, results) for question, rows in sections.items()}
     with written_whole(results / "README.md") as beside:
         beside.write_text(_page(sections, pictures, settings))
-    shown = {results / path for drawn in pictures.values() for _, path in drawn}
+    shown = {
+        results / path
+        for of_question in pictures.values()
+        for of_clips in of_question.values()
+        for _, path in of_clips
+    }
     for path in set((results / "study").glob("*.png")) - shown:
         path.unlink()
     trials = {job.name: (job, metrics) for job, metrics in done if job.split == "test"}
@@ -232,9 +237,10 @@ def _page(sections, pictures, settings):
         if question.title:
             lines += [f"## {question.title}", ""]
         lines += [question.asks, ""]
-        lines += _tables(question, rows, pixels)
-        lines += [line for text, path in pictures[question] for line in (f"![{text}]({path})", "")]
-        lines += [_conclusion(question, settings), ""]
+        # What opens the page is to be seen first and explained then.
+        conclusion = [_conclusion(question, settings), ""]
+        shown = _shown(question, rows, pixels, pictures[question])
+        lines += [*conclusion, *shown] if question.title else [*shown, *conclusion]
         lines += _missing(rows)
         lines += ["```bash", f"{_COMMAND} --only={question.name}", "```", ""]
         lines += _commands(rows)
@@ -336,16 +342,13 @@ def _commands(rows):
     lines = [
         f"    python {' '.join(row.jobs[0].training)}  # {row.label}" for row in rows if row.jobs
     ]
-    if not lines:
-        return []
-    summary = "<summary>The command of each row, for its first seed</summary>"
-    return ["<details>", summary, "", *lines, "", "</details>", ""]
+    return _folded("The command of each row, for its first seed", lines) if lines else []
 
 
-def _tables(question, rows, pixels):
-    """The tables of a question for each scene, and what its choices were made by.
+def _shown(question, rows, pixels, pictures):
+    """The tables and pictures of a question for each scene, and what its choices were made by.
 
-    The opening has the first table alone: the section that its row comes from shows the others.
+    The opening has one table alone: the section that its row comes from shows the others.
     """
     groups = _by_clips(rows)
     if not groups:
@@ -354,16 +357,21 @@ def _tables(question, rows, pixels):
     lines = [f"In each cell: {words}, at t = 1/2; the mean over seeds and [smallest, largest].", ""]
     for clips, present in groups.items():
         if len(groups) > 1:
-            lines += [f"`{clips}`:", ""]
+            lines += [f"### `{clips}`", ""]
         below = {name: pixels[clips, name] for name in question.pixels if (clips, name) in pixels}
         lines += [*markdown_table(question, present, below), ""]
-        if not question.title:
-            continue
-        lines += ["The same, mean over t = 1/4, 1/2 and 3/4:", ""]
-        lines += [*markdown_table(question, present, below, evaluate.PLACES, columns=()), ""]
-        if question.geometry:
-            lines += _geometry(question, present)
+        if question.title:
+            table = markdown_table(question, present, below, evaluate.PLACES, columns=())
+            lines += _folded("The same, mean over t = 1/4, 1/2 and 3/4", table)
+            lines += _geometry(question, present) if question.geometry else []
+        for text, path in pictures[clips]:
+            lines += [f"![{text}, {clips}]({path})", ""]
     return lines + (_lengths(rows) + _choices(rows) if question.title else [])
+
+
+def _folded(summary, lines):
+    """Lines that show when the reader asks for them."""
+    return ["<details>", f"<summary>{summary}</summary>", "", *lines, "", "</details>", ""]
 
 
 def _by_clips(rows):
@@ -572,14 +580,16 @@ def _choices(rows):
 
 
 def _draw(question, rows, results):
-    """Draws the pictures of a question; returns (text, path relative to the page) of each."""
-    drawn = []
+    """Draws the pictures of a question: {clips: [(text, path relative to the page)]}."""
+    drawn = {}
     groups = _by_clips(rows)
     for clips, present in groups.items():
         stem = f"study/{question.name}" + (f"_{clips}" if len(groups) > 1 else "")
-        for kind in question.pictures:
-            for text, path in PICTURES[kind](question, present, results, stem):
-                drawn.append((f"{text}, {clips}", path))
+        drawn[clips] = [
+            picture
+            for kind in question.pictures
+            for picture in PICTURES[kind](question, present, results, stem)
+        ]
     return drawn
 
 

@@ -201,7 +201,7 @@ def check_whole(results, questions):
     for name in ("opening", "best"):
         assert f"(No conclusion is written yet: conclusions/{name}.md.)" in page
     for words in (
-        "The same, mean over t = 1/4, 1/2 and 3/4:",
+        "<summary>The same, mean over t = 1/4, 1/2 and 3/4</summary>",
         "The latents, at t = 1/2: KL of the reading that the row was trained with",
         "| **the best** |  | ",
         "Steps of each training: 2.",
