@@ -87,14 +87,20 @@ class Question:
     pictures: tuple[str, ...] = ("inbetween",)
 
 
-def sweep(flags, name, values):
-    """One `Run` for each value of a flag."""
-    return tuple(Run(f"{name} {value:g}", f"{flags} --{name}={value:g}") for value in values)
+def sweep(flags, name, values, more=""):
+    """One `Run` for each value of a flag; `more` is added to their labels."""
+    return tuple(
+        Run(f"{name} {value:g}{more}", f"{flags} --{name}={value:g}") for value in values
+    )
 
 
 MATCHINGS = ("averaged", "mean_latent", "moment_matched", "mixture", "upper_bound")
 ALPHAS = (100, 1000, 10000, 100000)
+CRITIC_WEIGHTS = (0.0005, 0.005, 0.05, 0.5)
 PIXELS = ("crossfade", "nearest_frame", "optical_flow", "optical_flow_farneback")
+
+# An adversary may want the gentler one of the two, with its own learning rate.
+ADAM = "--optimizer=adam --learning_rate=0.002"
 
 # The optimizer of teapot.flags, for the scenes whose own flags still have Adam.
 MUON = "--optimizer=muon --learning_rate=0.005"
@@ -106,6 +112,8 @@ PAPER_1DOF = "--flagfile=flags/teapot_alpha0.flags"
 PAPER_2DOF = f"{TEAPOT_2DOF} {WATCHED}"
 PAPER_6DOF = f"--flagfile=flags/teapot_6dof.flags {MUON} {WATCHED}"
 PAPER_OBJECTS = f"--flagfile=flags/objects.flags {MUON} {WATCHED}"
+
+ACAI = f"{PAPER_1DOF} --model=acai"
 
 # What the slides have: the middle frame alone, and a decoder of independent Bernoullis.
 SLIDES = "--t=half --likelihood=bernoulli"
@@ -272,7 +280,10 @@ QUESTIONS = (
             Run("autoencoder", f"{PAPER_1DOF} --model=autoencoder"),
             Best(
                 "ACAI",
-                sweep(f"{PAPER_1DOF} --model=acai", "critic_weight", (0.005, 0.05, 0.5)),
+                (
+                    *sweep(ACAI, "critic_weight", CRITIC_WEIGHTS),
+                    *sweep(f"{ACAI} {ADAM}", "critic_weight", CRITIC_WEIGHTS, ", Adam"),
+                ),
             ),
             PAPER_BEST,
             OURS,
@@ -292,7 +303,7 @@ QUESTIONS = (
             Run("no matching", "--flagfile=teapot.flags --alpha=0"),
             Run("gaps grow over 500 steps", "--flagfile=teapot.flags --gap_warmup_steps=500"),
             Run("curved", "--flagfile=teapot.flags --path=curved"),
-            Run("Adam", "--flagfile=teapot.flags --optimizer=adam --learning_rate=0.002"),
+            Run("Adam", f"--flagfile=teapot.flags {ADAM}"),
             dataclasses.replace(OURS_LONGER, label="2,000 steps"),
             dataclasses.replace(OURS_2DOF_LONGER, label="3,000 steps"),
             Run("3,000 steps, curved", f"{TEAPOT_2DOF} --path=curved --steps=3000"),
