@@ -89,9 +89,7 @@ class Question:
 
 def sweep(flags, name, values, more=""):
     """One `Run` for each value of a flag; `more` is added to their labels."""
-    return tuple(
-        Run(f"{name} {value:g}{more}", f"{flags} --{name}={value:g}") for value in values
-    )
+    return tuple(Run(f"{name} {value:g}{more}", f"{flags} --{name}={value:g}") for value in values)
 
 
 MATCHINGS = ("averaged", "mean_latent", "moment_matched", "mixture", "upper_bound")
