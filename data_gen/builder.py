@@ -314,8 +314,7 @@ def build(
     """Returns the builder of a scene or a variant of one, its data set built if it was not.
 
     Args:
-      scene: a row of `data_gen.scenes.SCENES`, a variant, see there, or the name of clips that
-        were imported into data_dir (`data_gen.imported`), of which only the next three count.
+      scene: a row of `data_gen.scenes.SCENES`, or a variant, see there.
       image_size: 64 or 128, height and width in pixels.
       channels: 3 for RGB, 1 for luminance.
       data_dir: where TFDS keeps its data sets; None for its default (TFDS_DATA_DIR, or
@@ -330,10 +329,6 @@ def build(
         Apache Beam is asked for and not installed.
       RuntimeError: if a rendering process dies.
     """
-    if not scenes.is_variant(scene):
-        from data_gen import imported  # It builds on this module.
-
-        return imported.open_clips(scene, image_size, channels, data_dir)
     builder = InbetweenClips(
         config=config_name(scene, image_size, channels), data_dir=data_dir, workers=workers
     )

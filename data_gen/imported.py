@@ -189,7 +189,7 @@ def names(data_dir: str | Path | None = None) -> list[str]:
 
 
 def open_clips(
-    name: str, image_size: int, channels: int, data_dir: str | Path | None = None
+    name: str, image_size: int = 64, channels: int = 3, data_dir: str | Path | None = None
 ) -> tfds.core.DatasetBuilder:
     """Returns the builder of an imported data set.
 

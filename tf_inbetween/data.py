@@ -20,6 +20,8 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from data_gen.builder import build
+from data_gen.imported import open_clips
+from data_gen.scenes import is_variant
 from tf_inbetween.config import InputError
 
 _MIN_FRAMES = 3
@@ -61,13 +63,14 @@ class Outline:
 
 
 def prepare(config, data_dir=""):
-    """The TFDS builder of the clips that `config` names, its data built first if need be.
+    """The TFDS builder of the clips that `config` names; a scene's are rendered if need be.
 
     `data_dir`, if not empty, takes the place of the config's. Raises `InputError` for an unknown
     scene.
     """
+    find = build if is_variant(config.scene) else open_clips
     try:
-        return build(
+        return find(
             config.scene, config.image_size, config.channels, data_dir or config.data_dir or None
         )
     except (ValueError, RuntimeError) as error:

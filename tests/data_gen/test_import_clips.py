@@ -63,7 +63,7 @@ def test_what_comes_out(made, inputs):
 
 def test_the_examples_are_like_those_of_a_scene(made):
     data_dir, *_ = made
-    clips = builder.build("my_clips", data_dir=data_dir)
+    clips = imported.open_clips("my_clips", data_dir=data_dir)
     scene = data_gen.InbetweenClips(config="teapot_1dof", data_dir=data_dir)
     assert repr(clips.info.features) == repr(scene.info.features)
     assert set(clips.info.splits) == set(SPLITS)
@@ -99,7 +99,9 @@ def test_the_examples_are_like_those_of_a_scene(made):
 
 def test_the_frames_are_those_of_the_footage(made):
     data_dir, *_ = made
-    clips = tfds.as_numpy(builder.build("my_clips", data_dir=data_dir).as_dataset(split="test"))
+    clips = tfds.as_numpy(
+        imported.open_clips("my_clips", data_dir=data_dir).as_dataset(split="test")
+    )
     (folder,) = (clip for clip in clips if clip["clip"].endswith(b"frames"))
     truth = [
         np.asarray(PIL.Image.fromarray(frame).resize((64, 64), PIL.Image.Resampling.LANCZOS))
@@ -132,17 +134,17 @@ def test_the_contact_sheet_shows_clips_of_every_split(made):
 
 def test_grey_and_large(inputs, tmp_path):
     imported.import_clips(inputs[1:], settings(image_size=128, channels=1), tmp_path)
-    clips = builder.build("my_clips", 128, 1, data_dir=tmp_path)
+    clips = imported.open_clips("my_clips", 128, 1, data_dir=tmp_path)
     (example,) = tfds.as_numpy(clips.as_dataset(split="test"))
     assert example["frames"].shape == (8, 128, 128, 1)
     with pytest.raises(ValueError, match=r"scene 'my_clips' was imported with --image_size=128 "):
-        builder.build("my_clips", 64, 1, data_dir=tmp_path)
+        imported.open_clips("my_clips", 64, 1, data_dir=tmp_path)
 
 
 def test_large_footage_goes_into_several_files(inputs, tmp_path, monkeypatch):
     monkeypatch.setattr(imported, "_SHARD_BYTES", 10_000)
     imported.import_clips(inputs, settings(), tmp_path)
-    clips = builder.build("my_clips", data_dir=tmp_path)
+    clips = imported.open_clips("my_clips", data_dir=tmp_path)
     assert clips.info.splits["train"].num_shards > 1
     assert len(list(clips.as_dataset(split="train"))) == 4
 
@@ -151,7 +153,7 @@ def test_other_names_are_listed(made):
     data_dir, *_ = made
     assert imported.names(data_dir) == ["my_clips"]
     with pytest.raises(ValueError, match=r"'kettle'; valid: .*teapot_1dof.*, my_clips"):
-        builder.build("kettle", data_dir=data_dir)
+        imported.open_clips("kettle", data_dir=data_dir)
 
 
 @pytest.mark.parametrize(
@@ -227,7 +229,7 @@ def test_the_last_clips_are_held_out_wherever_the_cuts_are(tmp_path, threshold, 
     assert found.frames_read == 80
     assert found.shots == 1 + len(cuts)
     assert set(found.notes.values()) == {80}
-    clips = builder.build("my_clips", data_dir=tmp_path)
+    clips = imported.open_clips("my_clips", data_dir=tmp_path)
     for split, expected in zip(SPLITS, begins, strict=True):
         examples = clips.as_dataset(split=split).as_numpy_iterator()
         times = 30 * np.stack([example["pose"][:, 0] for example in examples])
@@ -242,7 +244,7 @@ def test_no_clip_of_a_video_goes_over_its_cut(tmp_path):
     assert found.shots == 2
     assert sum(found.clips.values()) == 6
     for split in SPLITS:
-        for example in builder.build("my_clips", data_dir=tmp_path).as_dataset(split=split):
+        for example in imported.open_clips("my_clips", data_dir=tmp_path).as_dataset(split=split):
             assert np.ptp(example["frames"].numpy()[:, 63, 63, 0].astype(int)) < 50
 
 
@@ -403,7 +405,7 @@ def test_a_taken_name_needs_overwrite(inputs, tmp_path):
     before.pop("my_clips/.lock")
     assert everything(tmp_path / "inbetween_clips") == before
     imported.import_clips(inputs, settings(), tmp_path, overwrite=True)
-    info = builder.build("my_clips", data_dir=tmp_path).info
+    info = imported.open_clips("my_clips", data_dir=tmp_path).info
     assert info.splits["train"].num_examples == 4
 
 
@@ -411,7 +413,7 @@ def test_names_beyond_ascii(tmp_path):
     path = write_animation(tmp_path / "żółw 亀.gif", moving_square(24))
     found = imported.import_clips([path], settings(name="żółw"), tmp_path / "dane")
     assert found.clips == {"train": 1, "validation": 1, "test": 1}
-    (example,) = builder.build("żółw", data_dir=tmp_path / "dane").as_dataset(split="test")
+    (example,) = imported.open_clips("żółw", data_dir=tmp_path / "dane").as_dataset(split="test")
     assert example["clip"].numpy().decode() == "test_000000_żółw 亀.gif"
 
 

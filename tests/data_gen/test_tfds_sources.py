@@ -17,7 +17,7 @@ import pytest
 import tensorflow_datasets as tfds
 from footage_files import everything
 
-from data_gen import builder, import_clips, imported, tfds_sources
+from data_gen import import_clips, imported, tfds_sources
 from data_gen.tfds_sources import SOURCES
 from tf_inbetween import data, evaluate, train
 from tf_inbetween.config import Config
@@ -278,7 +278,7 @@ def test_fewer_clips_larger_and_grey(prepared, tmp_path):
     found = tfds_sources.import_source(few, tmp_path, notify=said.append)
     assert said == ["shapes3d, train: 6 clips of 15 frames, 3 taken"]
     assert found.clips == {"train": 1, "validation": 1, "test": 1}
-    (example,) = builder.build("mine", 128, 1, data_dir=tmp_path).as_dataset(split="test")
+    (example,) = imported.open_clips("mine", 128, 1, data_dir=tmp_path).as_dataset(split="test")
     assert example["frames"].shape == (15, 128, 128, 1)
 
 
