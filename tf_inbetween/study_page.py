@@ -189,6 +189,15 @@ def _numbers(parts, name, factor=1.0):
 
 
 def _as_json(sections, settings):
+    """Every row with the names of its runs, and every run once, under its name."""
+    runs = {}
+    for row in (row for rows in sections.values() for row in rows):
+        for job, metrics, change in zip(row.jobs, row.found, row.last_quarters, strict=True):
+            runs[_name_in_json(job)] = {
+                "command": "python " + " ".join(job.training),
+                "validation_error_over_the_last_quarter": change,
+                "metrics": metrics,
+            }
     return {
         "seeds": list(settings.seeds),
         "questions": {
@@ -198,6 +207,7 @@ def _as_json(sections, settings):
             }
             for question, rows in sections.items()
         },
+        "runs": runs,
     }
 
 
@@ -214,17 +224,12 @@ def _row_as_json(row):
         "method": row.method,
         "choice": choice,
         "missing": row.missing,
-        "runs": {
-            job.name: {
-                "command": "python " + " ".join(job.training),
-                "validation_error_over_the_last_quarter": last_quarter,
-                "metrics": metrics,
-            }
-            for job, metrics, last_quarter in zip(
-                row.jobs, row.found, row.last_quarters, strict=True
-            )
-        },
+        "runs": [_name_in_json(job) for job in row.jobs],
     }
+
+
+def _name_in_json(job):
+    return f"{job.name} ({job.split})"
 
 
 # ---- the page -----------------------------------------------------------------------------------

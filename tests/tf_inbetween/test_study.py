@@ -230,8 +230,8 @@ def check_whole(results, questions):
     assert best["label"] == f"the best: {best['choice']['chosen']}"
     assert best["choice"]["scores"].keys() == {"alpha 0", "alpha 5"}
     assert len(best["runs"]) == 2
-    for run in best["runs"].values():
-        assert run["metrics"]["split"] == "test"
+    for name in best["runs"]:
+        assert found["runs"][name]["metrics"]["split"] == "test"
 
 
 def check_hparams(folder, names):
