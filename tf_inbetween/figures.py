@@ -1,5 +1,7 @@
 """The pictures of a run: one function each, from arrays to a PNG."""
 
+import textwrap
+
 import numpy as np
 from matplotlib.figure import Figure
 
@@ -178,7 +180,7 @@ def inbetween_grid(path, methods, clip, rows):
         drawn = [method(first[None], second[None], 0.5)[0] for method in methods.values()]
         grid.append([first, second, truth, *drawn])
         labels.append(row["gap_label"])
-    names = [LABELS.get(name, name) for name in methods]
+    names = [textwrap.fill(LABELS[name], 16) if name in LABELS else name for name in methods]
     labelled_grid(path, grid, labels, ["first", "second", "truth", *names])
 
 

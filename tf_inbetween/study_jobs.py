@@ -192,6 +192,11 @@ class Job:
         steps = sorted(errors)
         return steps, [errors[step] for step in steps]
 
+    def judged_step(self):
+        """The step whose weights were kept as the best and judged; None without the logs."""
+        steps, errors = self.validation_curve()
+        return steps[int(np.argmin(errors))] if steps else None
+
     def last_quarter(self):
         """By what share the validation error changed over the last quarter of the training.
 
@@ -282,8 +287,9 @@ def _bests(questions):
 def choose(best, settings):
     """Which run of a `Best` does best on the validation split.
 
-    That is the one with the largest hit rate, mean over all gaps and t; among equals, with the
-    smallest MSE of in-betweens, mean over the same.
+    That is the one with the largest hit rate, mean over t and the gaps that it was trained on;
+    among equals, with the smallest MSE of in-betweens, mean over the same. (Smaller gaps say
+    little: one frame is always a hit, and validation frames may lie far apart.)
 
     Returns:
         {"run": the `Run`, or None if none is evaluated yet, "scores": {label: {"hit_rate": …,
@@ -296,7 +302,11 @@ def choose(best, settings):
             missing.append(job.run.label)
             continue
         runs[job.run.label] = job.run
-        rows = [row["methods"]["latent"] for row in found["inbetween"]]
+        rows = [
+            row["methods"]["latent"]
+            for row in found["inbetween"]
+            if job.config.min_gap <= _gap(row) <= job.config.max_gap
+        ]
         scores[job.run.label] = {
             name: float(np.mean([row[name] for row in rows])) for name in ("hit_rate", "mse")
         }
@@ -304,3 +314,8 @@ def choose(best, settings):
         scores, key=lambda label: (-scores[label]["hit_rate"], scores[label]["mse"]), default=None
     )
     return {"run": runs.get(first), "scores": scores, "missing": missing}
+
+
+def _gap(row):
+    """The gap of a row of metrics.json in the unit of `Config.min_gap`: its label begins so."""
+    return float(re.match(r"[\d.]+", row["gap_label"])[0])

@@ -12,6 +12,7 @@ the whole study is in the folder `hparams` of the runs.
 import collections
 import dataclasses
 import json
+import re
 import shutil
 import textwrap
 from pathlib import Path
@@ -66,6 +67,7 @@ COLUMNS = {
 
 _FACTORS = {"mse": 1e4}
 _FLAT = 0.05
+_LENGTHS = "How long the trainings were"
 _ELSEWHERE = ("run_dir", "data_dir", "storage", "memory_limit_mb", "seed")
 _COMMAND = ".venv/bin/python -m tf_inbetween.study --flagfile=flags/study.flags"
 _COLUMNS = 9
@@ -145,6 +147,7 @@ def _rows(question, settings):
             run = choice["run"]
             missing = [f"{label}, choice: {name}" for name in choice["missing"]]
             label = f"{label}: {run.label}" if run else label
+            label += " (so far)" if run and missing else ""
         jobs = row_jobs(run, settings, asked.split) if run else []
         found = {job: job.metrics() for job in jobs}
         where = "" if asked.split == "test" else f" ({asked.split})"
@@ -214,7 +217,8 @@ def _as_json(sections, settings):
 def _row_as_json(row):
     choice = row.choice and {
         "chosen": row.choice["run"] and row.choice["run"].label,
-        "by": "the largest mean hit rate on the validation split; among equals the smallest MSE",
+        "by": "the largest mean hit rate on the validation split, over the gaps that were trained "
+        "on; among equals the smallest MSE",
         "scores": row.choice["scores"],
         "missing": row.choice["missing"],
     }
@@ -249,6 +253,7 @@ def _page(sections, pictures, settings):
         lines += _missing(rows)
         lines += ["```bash", f"{_COMMAND} --only={question.name}", "```", ""]
         lines += _commands(rows)
+        lines += _contents(sections) if not question.title else []
     lines += _trainings(_done(sections, settings))
     lines += [
         "---",
@@ -257,6 +262,13 @@ def _page(sections, pictures, settings):
         f"{_cost(sections, settings)} Every number is in [study.json](study.json).",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _contents(questions):
+    """Links to the sections."""
+    titles = [question.title for question in questions if question.title] + [_LENGTHS]
+    anchors = [re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles]
+    return [*(f"- [{t}](#{a})" for t, a in zip(titles, anchors, strict=True)), ""]
 
 
 def _done(questions, settings):
@@ -286,25 +298,28 @@ def _trainings(done):
     for job, metrics in done:
         config = job.config
         frames = config.clips_per_batch * config.frames_per_clip
-        groups[config.scene, config.steps, frames].append((job, metrics["train_seconds"]))
+        key = config.scene, _kind(config), config.steps, frames
+        groups[key].append((job, metrics["train_seconds"]))
     lines = [
-        "## How long the trainings were",
+        f"## {_LENGTHS}",
         "",
         "An epoch of the paper is a pass over its data set. Here every step draws its frames at "
         "random, and what the code calls an epoch is no more than the steps between two "
         "validations; the passes below are the frames drawn over the frames there are. The "
         "validation error is the MSE of reconstructions and, weighted as in the loss, of "
         "in-betweens; the learning rate falls along a cosine to a hundredth of its peak. "
-        f"Flat: changed by at most {_FLAT:.0%} over the last quarter of the steps.",
+        f"Flat: changed by at most {_FLAT:.0%} over the last quarter of the steps, which a falling "
+        "rate brings about too. The weights with the least validation error are the ones judged: "
+        f"{_judged(done)}.",
         "",
         *_heads(
             [
-                *("scene", "trainings", "steps", "frames a step", "passes", "minutes each"),
+                *("scene", "loss", "trainings", "steps", "frames a step", "passes", "minutes each"),
                 *("validation error over the last quarter, %", "flat"),
             ]
         ),
     ]
-    for (scene, steps, frames), members in sorted(groups.items()):
+    for (scene, kind, steps, frames), members in sorted(groups.items()):
         builder = prepare(members[0][0].config)
         count = sum(clip.length for clip in outlines(builder, "train"))
         changes = [job.last_quarter() for job, _ in members]
@@ -312,6 +327,7 @@ def _trainings(done):
         flat = f"{sum(abs(change) <= _FLAT for change in known)} of {len(known)}"
         cells = [
             f"`{scene}`",
+            kind,
             str(len(members)),
             f"{steps:,}",
             str(frames),
@@ -322,6 +338,28 @@ def _trainings(done):
         ]
         lines.append(_line(cells))
     return [*lines, ""]
+
+
+def _kind(config):
+    """What a training learns by, in words."""
+    if config.model != "vae":
+        return config.model
+    if config.network == "pixel_unet":
+        return "pixel U-Net"
+    if config.inbetween_weight:
+        return "in-between likelihood"
+    return "the paper's" if config.alpha else "plain VAE"
+
+
+def _judged(done):
+    """Which trainings were not judged by their last weights, in words."""
+    steps = {job: job.judged_step() for job, _ in done}
+    early = [
+        f"{job.name} at {step:,}" for job, step in steps.items() if step and step < job.config.steps
+    ]
+    known = sum(step is not None for step in steps.values())
+    words = f"those of the last step in {known - len(early)} of {known} trainings"
+    return words + (f", but {'; '.join(f'`{each}`' for each in early)}" if early else "")
 
 
 def _machine(job):
@@ -359,7 +397,11 @@ def _shown(question, rows, pixels, pictures):
     if not groups:
         return ["None of its runs is there yet.", ""]
     words = ", ".join(MEASURES[name][0] for name in question.measures)
-    lines = [f"In each cell: {words}, at t = 1/2; the mean over seeds and [smallest, largest].", ""]
+    lines = [
+        f"In each cell: {words}, at t = 1/2; the mean over seeds and [smallest, largest]. The "
+        "pictures are of the first seed, on one clip.",
+        "",
+    ]
     for clips, present in groups.items():
         if len(groups) > 1:
             lines += [f"### `{clips}`", ""]
@@ -476,19 +518,21 @@ def _cells(values, labels):
 
 
 def _best(question, values, label):
-    """For each measure, the rows whose mean, as it is shown, is the best at a gap.
+    """For each measure, the row with the best mean at a gap, and those whose seeds overlap its.
 
     "none" where more would be better and all have 0.
     """
     names = []
     for measure in question.measures:
         _, digits, more = MEASURES[measure]
-        means = {
-            name: round(np.mean(each[label][measure][0]), digits) for name, each in values.items()
+        sign = -1 if more else 1
+        shown = {
+            name: np.round(sign * np.array(each[label][measure][0]), digits)
+            for name, each in values.items()
         }
-        best = max(means.values()) if more else min(means.values())
-        of_all = [name for name, mean in means.items() if mean == best]
-        names.append("none" if more and best == 0 else ", ".join(of_all))
+        best = min(shown.values(), key=np.mean)
+        of_all = [name for name, numbers in shown.items() if min(numbers) <= max(best)]
+        names.append("none" if more and not np.any(best) else ", ".join(of_all))
     return "<br>".join(names)
 
 
@@ -545,7 +589,10 @@ def _spread(values, digits, unit=""):
     """
     if any(value is None for value in values):
         return "-"
-    texts = [f"{value:.{digits}f}{unit}" for value in (np.mean(values), min(values), max(values))]
+    numbers = (np.mean(values), min(values), max(values))
+    if abs(numbers[0]) >= 1000:
+        digits = 0
+    texts = [f"{value:,.{digits}f}{unit}" for value in numbers]
     return texts[0] if len(values) == 1 else f"{texts[0]} [{texts[1]}, {texts[2]}]"
 
 
@@ -563,8 +610,8 @@ def _choices(rows):
     several = len({row.clips for row in asked}) > 1
     labels = list(dict.fromkeys(label for row in asked for label in row.choice["scores"]))
     lines = [
-        "The choice, on the validation split, one seed: hit rate and MSE x 1e4, mean over all gaps "
-        "and t; the winner is bold.",
+        "The choice, on the validation split, one seed: hit rate and MSE x 1e4, mean over t and "
+        "the gaps that were trained on; the winner is bold.",
         "",
         "| | " + " | ".join(labels) + " |",
         "|" + " --- |" * (1 + len(labels)),
@@ -575,7 +622,8 @@ def _choices(rows):
             score = row.choice["scores"].get(label)
             text = score and f"{score['hit_rate']:.2f}, {1e4 * score['mse']:.2f}"
             cells.append(f"**{text}**" if label == row.choice["run"].label else text or "-")
-        name = row.label.removesuffix(f": {row.choice['run'].label}")
+        name = row.label.removesuffix(" (so far)")
+        name = name.removesuffix(f": {row.choice['run'].label}")
         name += f", `{row.clips}`" if several else ""
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
     return [*lines, ""]

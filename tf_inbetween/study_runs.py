@@ -113,6 +113,7 @@ PAPER_2DOF = f"{TEAPOT_2DOF} {WATCHED}"
 PAPER_6DOF = f"--flagfile=flags/teapot_6dof.flags {MUON} {WATCHED}"
 PAPER_OBJECTS = f"--flagfile=flags/objects.flags {MUON} {WATCHED}"
 
+BETA_VAE = f"{PAPER_1DOF} --matching=averaged --alpha=0"
 ACAI = f"{PAPER_1DOF} --model=acai"
 
 # What the slides have: the middle frame alone, and a decoder of independent Bernoullis.
@@ -155,8 +156,9 @@ QUESTIONS = (
     Question(
         name="opening",
         title="",
-        asks="Two frames of a turning teapot that the model never saw, so many degrees apart. "
-        "The share of in-betweens that show the right moment, to 5 % of the gap:",
+        asks="Two frames of a turning teapot, so many degrees apart, each a quarter of a degree "
+        "away from any that the models were trained on. The share of in-betweens that show the "
+        "right moment, to 5 % of the gap:",
         rows=(PLAIN, PAPER_BEST, OURS),
         measures=("hit_rate",),
         columns=(),
@@ -170,20 +172,31 @@ QUESTIONS = (
         rows=(
             *sweep(f"{PAPER_1DOF} {SLIDES}", "alpha", (0, 5, 100)),
             *sweep(f"{PAPER_2DOF} {SLIDES}", "alpha", (0, 10)),
+            Run("alpha 0", f"{PAPER_6DOF} {SLIDES} --alpha=0"),
             Run("alpha 100", f"{PAPER_6DOF} {SLIDES} --alpha=100", methods=("latent", *PIXELS)),
+            Run("alpha 0", f"{PAPER_OBJECTS} {SLIDES} --alpha=0"),
             Run("alpha 100", f"{PAPER_OBJECTS} {SLIDES} --alpha=100", methods=("latent", *PIXELS)),
         ),
         columns=("reconstruction", "elbo", "last_quarter"),
+        geometry=True,
         pictures=("inbetween", "reconstruction", "path", "latent_pca"),
     ),
     Question(
         name="matching",
         title="Which reading of the KL? One degree of freedom",
-        asks="The five readings of KL(q(x1) || (q(x0) + q(x2))/2), the paper's loss alone, each "
-        "with the alpha that does best for it on the validation split.",
-        rows=tuple(
-            Best(name, sweep(f"{PAPER_1DOF} --matching={name}", "alpha", ALPHAS))
-            for name in MATCHINGS
+        asks="The five readings of KL(q(x1) || (q(x0) + q(x2))/2), with weights 1-t and t where x1 "
+        "is not in the middle. Of q(x1), `averaged` takes the divergence from the Gaussian with "
+        "the mean of the means and the mean of the variances; `mean_latent` from the law of the "
+        "mean of the two latents; `moment_matched` from the Gaussian with the mixture's own mean "
+        "and variance; `mixture` from the mixture itself, the formula as printed, by sampling; "
+        "`upper_bound` is the mean of the divergences from either end. The paper's loss alone, "
+        "each with the alpha that does best for it on the validation split.",
+        rows=(
+            PLAIN,
+            *(
+                Best(name, sweep(f"{PAPER_1DOF} --matching={name}", "alpha", ALPHAS))
+                for name in MATCHINGS
+            ),
         ),
         geometry=True,
     ),
@@ -191,9 +204,12 @@ QUESTIONS = (
         name="matching_2dof",
         title="Which reading of the KL? Two degrees of freedom",
         asks="The same on two degrees of freedom.",
-        rows=tuple(
-            Best(name, sweep(f"{PAPER_2DOF} --matching={name}", "alpha", ALPHAS_2DOF))
-            for name in MATCHINGS
+        rows=(
+            PLAIN_2DOF,
+            *(
+                Best(name, sweep(f"{PAPER_2DOF} --matching={name}", "alpha", ALPHAS_2DOF))
+                for name in MATCHINGS
+            ),
         ),
         geometry=True,
     ),
@@ -273,10 +289,7 @@ QUESTIONS = (
         rows=(
             PLAIN,
             dataclasses.replace(PLAIN, label="plain VAE, slerp", methods=PLAIN.methods[::-1]),
-            Run(
-                "beta-VAE, beta 4",
-                f"{PAPER_1DOF} --matching=averaged --alpha=0 --prior_weight=4",
-            ),
+            Best("beta-VAE", sweep(BETA_VAE, "prior_weight", (4, 100, 1000))),
             Run("autoencoder", f"{PAPER_1DOF} --model=autoencoder"),
             Best(
                 "ACAI",
@@ -286,6 +299,10 @@ QUESTIONS = (
                 ),
             ),
             PAPER_BEST,
+            Run(
+                "autoencoder, with the in-between likelihood",
+                "--flagfile=teapot.flags --model=autoencoder",
+            ),
             OURS,
         ),
         columns=("reconstruction", "mean_distance", "smoothness"),
@@ -294,9 +311,10 @@ QUESTIONS = (
     Question(
         name="beyond",
         title="Going beyond: what the recipe owes to each of its parts",
-        asks="`teapot.flags` and the same with one thing changed at a time: matching and decoding "
-        "at the middle only, no matching, gaps that grow, a learned bend of the chord "
-        "(`--path=curved`), Adam. Then two degrees of freedom, and their views held out.",
+        asks="`teapot.flags` and the same with one thing changed at a time: matching and "
+        "decoding at the middle only, no matching, gaps that grow, a learned bend of the chord "
+        "(`--path=curved`), Adam. Then an arc held out of the turn, two degrees of freedom, and "
+        "their views held out.",
         rows=(
             dataclasses.replace(OURS, label="teapot.flags, 1,000 steps"),
             Run("t = 1/2 only", "--flagfile=teapot.flags --t=half"),
@@ -305,6 +323,7 @@ QUESTIONS = (
             Run("curved", "--flagfile=teapot.flags --path=curved"),
             Run("Adam", f"--flagfile=teapot.flags {ADAM}"),
             dataclasses.replace(OURS_LONGER, label="2,000 steps"),
+            held_out(Run("teapot.flags", "--flagfile=teapot.flags --scene=teapot_1dof_heldout")),
             dataclasses.replace(OURS_2DOF_LONGER, label="3,000 steps"),
             Run("3,000 steps, curved", f"{TEAPOT_2DOF} --path=curved --steps=3000"),
             held_out(dataclasses.replace(OURS_2DOF_LONGER, label="3,000 steps")),
