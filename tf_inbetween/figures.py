@@ -1,5 +1,6 @@
 """The pictures of a run: one function each, from arrays to a PNG."""
 
+import re
 import textwrap
 
 import numpy as np
@@ -144,7 +145,10 @@ def draw_all(folder, model, methods, builder, clip, result):
 
 
 def _draw_latents(path, model, builder, split):
-    """The latent means of the first clips of a split, coloured by their first degree of freedom."""
+    """The latent means of the first clips of a split, coloured by a degree of freedom."""
+    names, unit = builder.info.metadata["pose_names"], builder.info.metadata["gap_unit"]
+    column = telling(names)
+    name = names[column]
     count = min(builder.info.splits[split].num_examples, _PCA_CLIPS)
     means, poses = [], []
     for clip in read_clips(builder, split, list(range(count))):
@@ -154,15 +158,20 @@ def _draw_latents(path, model, builder, split):
                 [model.encode(to_float(clip.frames[i : i + 100])).mean() for i in starts]
             )
         )
-        poses.append(clip.pose[:, 0])
+        poses.append(clip.pose[:, column])
         if sum(map(len, poses)) >= _PCA_FRAMES:
             break
-    name, unit = builder.info.metadata["pose_names"][0], builder.info.metadata["gap_unit"]
     round_again = name == "azimuth"
     if round_again:
         poses, unit = [pose % 360 for pose in poses], "°"
     label = name + (f", {unit}" if unit else "")
     latent_pca(path, means, poses, label, round_again or clip.closed)
+
+
+def telling(pose_names):
+    """The index of the first number of a pose that says something alone: a quaternion's do not."""
+    alone = (i for i, name in enumerate(pose_names) if not re.search(r"(^|_)q[wxyz]$", name))
+    return next(alone, 0)
 
 
 def inbetween_grid(path, methods, clip, rows):

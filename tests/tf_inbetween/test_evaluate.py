@@ -357,6 +357,19 @@ def test_a_model_draws_by_slerp_and_at_a_time_for_each_pair(tiny_config):
         np.testing.assert_allclose(drawn[[i]], slerp(first[[i]], second[[i]], t), atol=1e-5)
 
 
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (["azimuth", "elevation"], 0),
+        (["qw", "qx", "qy", "qz", "x", "y", "z"], 4),
+        (["cube_qw", "cube_qx", "cube_qy", "cube_qz", "cube_x"], 4),
+        (["qw"], 0),
+    ],
+)
+def test_latents_are_coloured_by_what_says_something_alone(names, expected):
+    assert figures.telling(names) == expected
+
+
 @pytest.mark.parametrize("channels", [1, 3])
 def test_figures_of_grey_and_open_clips(tmp_path, channels):
     rng = np.random.default_rng(0)
