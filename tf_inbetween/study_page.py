@@ -20,6 +20,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter
 from tensorboard.plugins.hparams import api as hparams
 
 from tf_inbetween import baselines, evaluate, figures, run_directory
@@ -754,6 +755,8 @@ def _draw_trade_off(question, rows, results, stem):
                 axis.annotate(f"{row.jobs[0].config.alpha:g}", at, fontsize=7)
         axis.set_xscale("log")
         axis.set_yscale("log")
+        axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axis.xaxis.set_minor_formatter(NullFormatter())
         axis.set_title(f"gap of {label}; numbers are alpha", fontsize=9)
         axis.set_xlabel("MSE of reconstructions")
         axis.set_ylabel("MSE of in-betweens")
