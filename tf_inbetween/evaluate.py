@@ -101,6 +101,7 @@ def evaluate(run_dir, split="test", pairs=PAIRS, data_dir="", methods=()):
     result = {
         "scene": config.scene,
         "split": split,
+        "pairs": pairs,
         "seed": config.seed,
         "steps": steps,
         "train_seconds": round(train_seconds, 1),

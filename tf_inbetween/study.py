@@ -30,10 +30,11 @@ from tf_inbetween.study_jobs import (
     MISSING,
     TRAINED,
     Settings,
-    candidate_jobs,
+    each_once,
     jobs_known_at_first,
     jobs_of_the_chosen,
     sweeps_undecided,
+    winner_jobs,
 )
 from tf_inbetween.study_runs import QUESTIONS
 
@@ -48,7 +49,7 @@ def define_flags():
     flags.DEFINE_string("runs_dir", "runs/study", "The folder of the run directories.")
     flags.DEFINE_string("results_dir", "docs/results", "The folder to write the page to.")
     flags.DEFINE_list("seeds", ["0", "1", "2"], "Seeds of every row of a table.")
-    flags.DEFINE_integer("steps", 1000, "Steps of a training whose flags do not say.", 1)
+    flags.DEFINE_integer("steps", 1000, "Steps of a training whose row does not say.", 1)
     flags.DEFINE_integer("steps_per_epoch", 250, "Steps between two of its validations.", 1)
     flags.DEFINE_integer("pairs", 200, "Pairs for each gap of an evaluation to be done.", 1)
     flags.DEFINE_integer("validation_pairs", 100, "The same, of one that a choice is made by.", 1)
@@ -102,7 +103,9 @@ def study(questions, settings, only=(), run=True, dry_run=False):
     if run:
         with only_one(settings.runs_dir) as lock:
             failed = run_all(chosen, settings, lock)
-    study_page.write(questions, settings)
+            study_page.write(questions, settings)
+    else:
+        study_page.write(questions, settings)
     if failed:
         raise RuntimeError(
             f"{len(failed)} of the runs failed: {', '.join(failed)}; each has its .log in "
@@ -146,8 +149,8 @@ def run_all(questions, settings, lock):
         mininterval=0.5 if sys.stderr.isatty() else 60.0,
     ) as bar:
         _run_each(first, 0, outlook.runs, failed, lock, bar)
-        second = [job for job in jobs_of_the_chosen(questions, settings) if job not in first]
-        _run_each(second, len(first), len(first) + len(second), failed, lock, bar)
+        jobs = each_once([*first, *jobs_of_the_chosen(questions, settings)])
+        _run_each(jobs[len(first) :], len(first), len(jobs), failed, lock, bar)
     return failed
 
 
@@ -246,7 +249,7 @@ class Outlook:
     def __init__(self, questions, settings):
         """Looks at the run directories."""
         undecided = sweeps_undecided(questions, settings)
-        jobs = dict.fromkeys(
+        jobs = each_once(
             [
                 *jobs_known_at_first(questions, settings),
                 *jobs_of_the_chosen(questions, settings, leave_out=undecided),
@@ -256,8 +259,12 @@ class Outlook:
         self.to_choose = len(undecided) * len(settings.seeds)
         self.runs = len(self.states) + self.to_choose
         trainings = {job.name: job for job in jobs}.values()
-        # The winner of a sweep has been trained with the first seed already.
-        more = [candidate_jobs(best, settings)[0] for best in undecided for _ in settings.seeds[1:]]
+        # The winner of a sweep has been trained with the first seed already, if with these flags.
+        more = [
+            job
+            for best in undecided
+            for job in winner_jobs(best, best.among[0], settings)[0 if best.more else 1 :]
+        ]
         self.steps = sum(job.config.steps for job in [*trainings, *more])
         self.steps_done = sum(job.step() for job in trainings)
         self.hours = self._hours([*trainings, *more], len(trainings))
@@ -288,8 +295,9 @@ class Outlook:
         for job in done:
             for key in (job.run.arguments[0], None):
                 rates.setdefault(key, []).append(job.metrics()["train_seconds"] / job.config.steps)
-        evaluating = [seconds for job in done for seconds in job.evaluation_seconds()] or [0.0]
-        seconds = np.mean(evaluating) * (self.runs - self.count(DONE))
+        ended = [command for job in done for command in job.commands()]
+        evaluating = [seconds for what, code, seconds in ended if (what, code) == ("evaluate", 0)]
+        seconds = np.mean(evaluating or [0.0]) * (self.runs - self.count(DONE))
         for number, job in enumerate(trainings):
             left = job.config.steps - (job.step() if number < begun else 0)
             seconds += left * np.mean(rates.get(job.run.arguments[0], rates[None]))

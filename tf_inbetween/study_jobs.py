@@ -39,7 +39,7 @@ class Settings:
         runs_dir: folder of the run directories.
         results_dir: folder of the page.
         seeds: of every row; the runs that a `Best` chooses among have the first.
-        steps: of a training whose flags do not say.
+        steps: of a training where they do not stand beside the flag file.
         steps_per_epoch: likewise.
         pairs: of frames for each gap of an evaluation on test clips, or on others held out.
         validation_pairs: of an evaluation that a choice is made by.
@@ -96,10 +96,13 @@ class Job:
         found = self._found()
         before = found["inbetween"][0]["methods"] if found else ()
         methods = ",".join(dict.fromkeys([*before, *self.methods]))
-        validation = self.split == "validation"
-        pairs = self.settings.validation_pairs if validation else self.settings.pairs
-        flags = [f"--split={self.split}", f"--pairs={pairs}", f"--methods={methods}"]
+        flags = [f"--split={self.split}", f"--pairs={self._pairs}", f"--methods={methods}"]
         return ["-m", "tf_inbetween.evaluate", f"--run_dir={self.run_dir}", *flags]
+
+    @property
+    def _pairs(self):
+        settings = self.settings
+        return settings.validation_pairs if self.split == "validation" else settings.pairs
 
     @property
     def methods(self):
@@ -156,8 +159,10 @@ class Job:
     def _measured(self):
         """What was measured, if that is all that is asked for."""
         found = self._found()
-        whole = found and all(
-            set(self.methods) <= set(row["methods"]) for row in found["inbetween"]
+        whole = (
+            found
+            and found.get("pairs") == self._pairs
+            and all(set(self.methods) <= set(row["methods"]) for row in found["inbetween"])
         )
         return found if whole else None
 
@@ -214,18 +219,14 @@ class Job:
         with open(self.log, "a") as log:
             log.write(f"{line}\n")
 
-    def evaluation_seconds(self):
-        """How long each evaluation of the run took, by its log."""
+    def commands(self):
+        """Its commands that have ended, by its log: [("train" or "evaluate", code, seconds)]."""
         try:
             lines = self.log.read_text(errors="replace").splitlines()
         except OSError:
             return []
-        found = filter(None, map(_TOOK_PATTERN.match, lines))
-        return [
-            float(seconds)
-            for what, code, seconds in (m.groups() for m in found)
-            if what == "evaluate" and code == "0"
-        ]
+        found = [match.groups() for match in map(_TOOK_PATTERN.match, lines) if match]
+        return [(what, int(code), float(seconds)) for what, code, seconds in found]
 
 
 def _events(events, tag):
@@ -242,6 +243,12 @@ def candidate_jobs(best, settings):
     return [Job(run, settings.seeds[0], "validation", settings) for run in best.among]
 
 
+def winner_jobs(best, run, settings):
+    """The jobs of the row of a `Best` if `run` wins, or has won."""
+    run = dataclasses.replace(run, flags=f"{run.flags} {best.more}".strip())
+    return row_jobs(run, settings, best.split)
+
+
 def jobs_known_at_first(questions, settings):
     """All jobs but those of the runs that are yet to be chosen; each once, in order."""
     found = []
@@ -249,7 +256,7 @@ def jobs_known_at_first(questions, settings):
         for row in question.rows:
             jobs = candidate_jobs if isinstance(row, Best) else row_jobs
             found += jobs(row, settings)
-    return _each_once(found)
+    return each_once(found)
 
 
 def jobs_of_the_chosen(questions, settings, leave_out=()):
@@ -259,13 +266,11 @@ def jobs_of_the_chosen(questions, settings, leave_out=()):
     """
     asked = [best for best in _bests(questions) if best.among not in {b.among for b in leave_out}]
     chosen = {best: choose(best, settings)["run"] for best in asked}
-    jobs = [
-        job for best, run in chosen.items() if run for job in row_jobs(run, settings, best.split)
-    ]
-    return _each_once(jobs)
+    jobs = [job for best, run in chosen.items() if run for job in winner_jobs(best, run, settings)]
+    return each_once(jobs)
 
 
-def _each_once(jobs):
+def each_once(jobs):
     """The same work under two labels is one job."""
     found = {}
     for job in jobs:
@@ -274,8 +279,8 @@ def _each_once(jobs):
 
 
 def sweeps_undecided(questions, settings):
-    """The `Best`s of which not all runs have been evaluated, each sweep once."""
-    sweeps = {best.among: best for best in _bests(questions)}.values()
+    """The `Best`s of which not all runs have been evaluated, each that is a training of its own."""
+    sweeps = {(best.among, best.more): best for best in _bests(questions)}.values()
     return [best for best in sweeps if choose(best, settings)["missing"]]
 
 

@@ -28,7 +28,14 @@ from tf_inbetween.config import Config
 from tf_inbetween.data import outlines, prepare, read_clips
 from tf_inbetween.files import write_json, written_whole
 from tf_inbetween.models import to_float
-from tf_inbetween.study_jobs import choose, jobs_known_at_first, jobs_of_the_chosen, row_jobs
+from tf_inbetween.study_jobs import (
+    choose,
+    each_once,
+    jobs_known_at_first,
+    jobs_of_the_chosen,
+    row_jobs,
+    winner_jobs,
+)
 from tf_inbetween.study_runs import Best
 
 # What a cell of a table can say of a method: in words, digits, whether more is better.
@@ -69,6 +76,10 @@ COLUMNS = {
 _FACTORS = {"mse": 1e4}
 _FLAT = 0.05
 _LENGTHS = "How long the trainings were"
+_EARLY = (
+    " A step beside the number of seeds: of one of them, the weights of that step were judged, "
+    "since no later ones had a smaller validation error."
+)
 _ELSEWHERE = ("run_dir", "data_dir", "storage", "memory_limit_mb", "seed")
 _COMMAND = ".venv/bin/python -m tf_inbetween.study --flagfile=flags/study.flags"
 _COLUMNS = 9
@@ -85,6 +96,7 @@ class Row:
         jobs: `study_jobs.Job`s that are done.
         found: what metrics.json of each holds.
         last_quarters: of each, see `study_jobs.Job.last_quarter`.
+        judged_steps: of each, see `study_jobs.Job.judged_step`.
         missing: lines about what is not done.
         choice: what `study_jobs.choose` returned; None for a row without a choice.
     """
@@ -95,6 +107,7 @@ class Row:
     jobs: list
     found: list
     last_quarters: list
+    judged_steps: list
     missing: list
     choice: dict | None
 
@@ -111,13 +124,7 @@ def write(questions, settings):
     """
     results = Path(settings.results_dir)
     sections = {question: _rows(question, settings) for question in questions}
-    done = [
-        (job, metrics)
-        for rows in sections.values()
-        for row in rows
-        for job, metrics in zip(row.jobs, row.found, strict=True)
-    ]
-    if not done:
+    if not any(row.jobs for rows in sections.values() for row in rows):
         print("no row of any table has a run yet: no page is written")
         return
     write_json(results / "study.json", _as_json(sections, settings))
@@ -132,9 +139,8 @@ def write(questions, settings):
     }
     for path in set((results / "study").glob("*.png")) - shown:
         path.unlink()
-    trials = {job.name: (job, metrics) for job, metrics in done if job.split == "test"}
-    _write_hparams(trials, settings)
-    names = {job.name for job, _ in done}
+    _write_hparams(_done(questions, settings), settings)
+    names = {job.name for rows in sections.values() for row in rows for job in row.jobs}
     print(f"wrote {results / 'README.md'}, from {len(names)} runs")
     print(f"TensorBoard: tensorboard --logdir {settings.runs_dir}/hparams")
 
@@ -142,26 +148,30 @@ def write(questions, settings):
 def _rows(question, settings):
     rows = []
     for asked in question.rows:
-        run, choice, missing, label = asked, None, [], asked.label
+        choice, missing, label = None, [], asked.label
         if isinstance(asked, Best):
             choice = choose(asked, settings)
-            run = choice["run"]
+            winner = choice["run"]
+            jobs = winner_jobs(asked, winner or asked.among[0], settings)
             missing = [f"{label}, choice: {name}" for name in choice["missing"]]
-            label = f"{label}: {run.label}" if run else label
-            label += " (so far)" if run and missing else ""
-        jobs = row_jobs(run, settings, asked.split) if run else []
+            label = f"{label}: {winner.label}" if winner else label
+            label += " (so far)" if winner and missing else ""
+        else:
+            jobs = row_jobs(asked, settings)
+        clips = _clips_of(jobs[0])
+        jobs = jobs if choice is None or choice["run"] else []
         found = {job: job.metrics() for job in jobs}
-        where = "" if asked.split == "test" else f" ({asked.split})"
-        missing += [f"{label}{where}, seed {job.seed}" for job in jobs if found[job] is None]
+        missing += [f"{label}, seed {job.seed}" for job in jobs if found[job] is None]
         done = [job for job in jobs if found[job]]
         rows.append(
             Row(
                 label=label,
-                clips=_clips_of(jobs[0]) if jobs else None,
-                method=run.methods[0] if run else "latent",
+                clips=clips,
+                method=jobs[0].run.methods[0] if jobs else "latent",
                 jobs=done,
                 found=[found[job] for job in done],
                 last_quarters=[job.last_quarter() for job in done],
+                judged_steps=[job.judged_step() for job in done],
                 missing=missing,
                 choice=choice,
             )
@@ -170,8 +180,8 @@ def _rows(question, settings):
 
 
 def _clips_of(job):
-    scene = job.config.scene
-    return scene if job.split == "test" else f"{scene}_{job.split}"
+    scene, end = job.config.scene, "" if job.split == "test" else f"_{job.split}"
+    return scene.removesuffix(end) + end
 
 
 def _parts(row):
@@ -199,6 +209,7 @@ def _as_json(sections, settings):
         for job, metrics, change in zip(row.jobs, row.found, row.last_quarters, strict=True):
             runs[_name_in_json(job)] = {
                 "command": "python " + " ".join(job.training),
+                "commit": _environment(job)["commit"],
                 "validation_error_over_the_last_quarter": change,
                 "metrics": metrics,
             }
@@ -255,7 +266,7 @@ def _page(sections, pictures, settings):
         lines += ["```bash", f"{_COMMAND} --only={question.name}", "```", ""]
         lines += _commands(rows)
         lines += _contents(sections) if not question.title else []
-    lines += _trainings(_done(sections, settings))
+    lines += _trainings(_trained(sections, settings))
     lines += [
         "---",
         "",
@@ -273,23 +284,29 @@ def _contents(questions):
 
 
 def _done(questions, settings):
-    """All that is done, the runs included that were only chosen among: [(job, metrics)]."""
-    jobs = [
-        *jobs_known_at_first(questions, settings),
-        *jobs_of_the_chosen(questions, settings),
-    ]
-    done = {job.name: (job, metrics) for job in jobs if (metrics := job.metrics())}
-    return list(done.values())
+    """All that is done, the runs included that were only chosen among: [(job, metrics)].
+
+    A training that was judged on several splits is there several times.
+    """
+    jobs = [*jobs_known_at_first(questions, settings), *jobs_of_the_chosen(questions, settings)]
+    return [(job, metrics) for job in each_once(jobs) if (metrics := job.metrics())]
+
+
+def _trained(questions, settings):
+    """The same, each training once."""
+    done = _done(questions, settings)
+    return list({job.name: (job, metrics) for job, metrics in done}.values())
 
 
 def _cost(questions, settings):
     """How long all that is done took."""
-    done = _done(questions, settings)
-    seconds = [metrics["train_seconds"] + sum(job.evaluation_seconds()) for job, metrics in done]
-    machines = {_machine(job) for job, _ in done}
+    jobs = [job for job, _ in _trained(questions, settings)]
+    seconds = [seconds for job in jobs for _, _, seconds in job.commands()]
+    machines = {_machine(job) for job in jobs}
     return (
-        f"Trainings: {len(done)}, seeds {', '.join(map(str, settings.seeds))}. They and their "
-        f"evaluations took {sum(seconds) / 3600:.1f} hours on {' and '.join(sorted(machines))}."
+        f"Trainings: {len(jobs)}, seeds {', '.join(map(str, settings.seeds))}. Their commands, "
+        f"evaluations included, took {sum(seconds) / 3600:.1f} hours on "
+        f"{' and '.join(sorted(machines))}."
     )
 
 
@@ -344,27 +361,30 @@ def _trainings(done):
 def _kind(config):
     """What a training learns by, in words."""
     if config.model != "vae":
-        return config.model
+        return config.model + ", in-between likelihood" * bool(config.inbetween_weight)
     if config.network == "pixel_unet":
         return "pixel U-Net"
     if config.inbetween_weight:
         return "in-between likelihood"
-    return "the paper's" if config.alpha else "plain VAE"
+    if config.alpha:
+        return "the paper's"
+    return "plain VAE" if config.prior_weight == 1 else "beta-VAE"
 
 
 def _judged(done):
-    """Which trainings were not judged by their last weights, in words."""
+    """How many trainings were judged by their last weights, in words."""
     steps = {job: job.judged_step() for job, _ in done}
-    early = [
-        f"{job.name} at {step:,}" for job, step in steps.items() if step and step < job.config.steps
-    ]
     known = sum(step is not None for step in steps.values())
-    words = f"those of the last step in {known - len(early)} of {known} trainings"
-    return words + (f", but {'; '.join(f'`{each}`' for each in early)}" if early else "")
+    last = sum(step == job.config.steps for job, step in steps.items())
+    return f"those of the last step in {last} of {known} trainings; the tables name the others"
+
+
+def _environment(job):
+    return json.loads((job.run_dir / "environment.json").read_text())
 
 
 def _machine(job):
-    hardware = json.loads((job.run_dir / "environment.json").read_text())["hardware"]
+    hardware = _environment(job)["hardware"]
     return f"{hardware['cores']} cores of {hardware['processor']}"
 
 
@@ -377,7 +397,12 @@ def _conclusion(question, settings):
 
 
 def _missing(rows):
-    missing = list(dict.fromkeys(line for row in rows for line in row.missing))
+    several = len({row.clips for row in rows}) > 1
+    missing = list(
+        dict.fromkeys(
+            f"{line} (`{row.clips}`)" if several else line for row in rows for line in row.missing
+        )
+    )
     return [f"**Missing ({len(missing)}):** {'; '.join(missing)}.", ""] if missing else []
 
 
@@ -400,7 +425,7 @@ def _shown(question, rows, pixels, pictures):
     words = ", ".join(MEASURES[name][0] for name in question.measures)
     lines = [
         f"In each cell: {words}, at t = 1/2; the mean over seeds and [smallest, largest]. The "
-        "pictures are of the first seed, on one clip.",
+        "pictures are of the first seed, on one clip." + _EARLY * any(map(_early_steps, rows)),
         "",
     ]
     for clips, present in groups.items():
@@ -415,6 +440,18 @@ def _shown(question, rows, pixels, pictures):
         for text, path in pictures[clips]:
             lines += [f"![{text}, {clips}]({path})", ""]
     return lines + (_lengths(rows) + _choices(rows) if question.title else [])
+
+
+def _early_steps(row):
+    """The steps whose weights were judged, of the seeds of which these are not the last."""
+    steps = zip(row.jobs, row.judged_steps, strict=True)
+    return [f"{step:,}" for job, step in steps if step and step < job.config.steps]
+
+
+def _seeds(row):
+    """How many seeds a row has, and which of them were judged before their end."""
+    early = _early_steps(row)
+    return str(len(row.found)) + (f" (step {', '.join(early)})" if early else "")
 
 
 def _folded(summary, lines):
@@ -459,11 +496,11 @@ def markdown_table(question, rows, pixels, places=(0.5,), columns=None):
         figures.LABELS[name]: _values(question, [metrics], name, places)
         for name, metrics in pixels.items()
     }
-    lines = _heads(["", "seeds", *labels, *(head for head, _, _ in columns)])
+    heads = _heads_of_gaps(rows, labels)
+    lines = _heads(["", "seeds", *heads, *(head for head, _, _ in columns)])
     for row in rows:
         more = [_spread(numbers(row), digits) for _, digits, numbers in columns]
-        seeds = str(len(row.found))
-        lines.append(_line([row.label, seeds, *_cells(values[row.label], labels), *more]))
+        lines.append(_line([row.label, _seeds(row), *_cells(values[row.label], labels), *more]))
     for name, found in below.items():
         lines.append(_line([name, "", *_cells(found, labels), *[""] * len(columns)]))
     if question.names_best:
@@ -475,6 +512,17 @@ def markdown_table(question, rows, pixels, places=(0.5,), columns=None):
 def _gaps(question, rows):
     labels = [m["gap_label"] for m in rows[0].found[0]["inbetween"] if m["t"] == 0.5]
     return [label for label in labels if not question.gaps or label in question.gaps]
+
+
+def _heads_of_gaps(rows, labels):
+    """Gaps, with the number of pairs for those that have fewer than another: clips end."""
+    pairs = {row["gap_label"]: row["pairs"] for row in rows[0].found[0]["inbetween"]}
+    return [
+        label
+        if pairs[label] == max(pairs.values())
+        else f"{label}, {pairs[label]} pair{'s' * (pairs[label] > 1)}"
+        for label in labels
+    ]
 
 
 def _heads(texts):
@@ -544,7 +592,11 @@ def _geometry(question, rows):
         return []
     labels = _gaps(question, rows)
     words = "; ".join(text for text, _ in GEOMETRY.values())
-    lines = [f"The latents, at t = 1/2: {words}.", "", *_heads(["", "seeds", *labels])]
+    lines = [
+        f"The latents, at t = 1/2: {words}.",
+        "",
+        *_heads(["", "seeds", *_heads_of_gaps(rows, labels)]),
+    ]
     for row in rows:
         cells = []
         for label in labels:
@@ -557,7 +609,7 @@ def _geometry(question, rows):
                 for name, (_, digits) in GEOMETRY.items()
             ]
             cells.append("<br>".join(texts))
-        lines.append(_line([row.label, str(len(row.found)), *cells]))
+        lines.append(_line([row.label, _seeds(row), *cells]))
     return [*lines, ""]
 
 
@@ -599,20 +651,18 @@ def _spread(values, digits, unit=""):
 
 def _choices(rows):
     """The table of what the choices were made by: mean hit rate and MSE on the validation split."""
-    # The same choice may stand there for several splits.
-    asked = {
-        f"{row.label} {row.choice['scores']}": row
-        for row in reversed(rows)
-        if row.choice and row.choice["scores"]
-    }
-    asked = list(reversed(asked.values()))
+    asked = {}  # The same choice may stand there for several splits.
+    for row in rows:
+        if row.choice and row.choice["scores"]:
+            asked.setdefault(str(row.choice["scores"]), row)
     if not asked:
         return []
+    asked = list(asked.values())
     several = len({row.clips for row in asked}) > 1
     labels = list(dict.fromkeys(label for row in asked for label in row.choice["scores"]))
     lines = [
-        "The choice, on the validation split, one seed: hit rate and MSE x 1e4, mean over t and "
-        "the gaps that were trained on; the winner is bold.",
+        "The choice, on the validation split, by the first seed alone: hit rate and MSE x 1e4, "
+        "mean over t and the gaps that were trained on; the winner is bold.",
         "",
         "| | " + " | ".join(labels) + " |",
         "|" + " --- |" * (1 + len(labels)),
@@ -786,20 +836,21 @@ PICTURES = {
 
 
 def _write_hparams(done, settings):
-    """Writes what TensorBoard's HParams page shows: a trial for each run that is done.
+    """Writes what TensorBoard's HParams page shows: a trial for each training that is done.
 
-    Its columns are the flags in which the runs differ, and what was measured on test clips.
+    Its columns are the flags in which they differ, and what was measured, on each split.
     """
     fields = [field.name for field in dataclasses.fields(Config) if field.name not in _ELSEWHERE]
-    configs = [job.config for job, _ in done.values()]
+    configs = [job.config for job, _ in done]
     differ = [name for name in fields if len({getattr(c, name) for c in configs}) > 1] + ["seed"]
     folder = Path(settings.runs_dir) / "hparams"
     beside = folder.with_name(".hparams.partial")
     shutil.rmtree(beside, ignore_errors=True)
-    for name, (job, metrics) in done.items():
+    for job, metrics in done:
         values = {field: _plain(getattr(job.config, field)) for field in differ}
-        with tf.summary.create_file_writer(str(beside / name)).as_default():
-            hparams.hparams(values, trial_id=name)
+        writer = tf.summary.create_file_writer(str(beside / job.name), filename_suffix=job.split)
+        with writer.as_default():
+            hparams.hparams(values, trial_id=job.name)
             for tag, value in _scalars(metrics).items():
                 tf.summary.scalar(tag, value, step=metrics["steps"])
     shutil.rmtree(folder, ignore_errors=True)
@@ -807,15 +858,16 @@ def _write_hparams(done, settings):
 
 
 def _scalars(metrics):
-    """What the HParams page shows of a run's metrics."""
-    part = metrics["reconstruction"]["test"] or {}
+    """What the HParams page shows of a run's metrics; of test clips without a word."""
+    split = metrics["split"]
+    part = metrics["reconstruction"][split] or {}
     named = {f"reconstruction/{name}": part.get(name) for name in ("mse", "elbo")}
     found = {tag: value for tag, value in named.items() if value is not None}
     for row in metrics["inbetween"]:
         if row["t"] == 0.5:
             for name in MEASURES if "latent" in row["methods"] else ():
                 found[f"{name}/{row['gap_label']}"] = row["methods"]["latent"][name]
-    return found
+    return found if split == "test" else {f"{split}/{tag}": v for tag, v in found.items()}
 
 
 def _plain(value):

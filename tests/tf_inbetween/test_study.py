@@ -107,7 +107,9 @@ def in_process(tiny_flags, tiny_data, tmp_path, monkeypatch):
             assert arguments == job.evaluation
             assert "--methods=latent" in arguments
             path = evaluate.path_of_metrics(job.run_dir, job.split)
-            path.write_text(json.dumps({**found, "split": job.split}))
+            parts = {**found["reconstruction"], job.split: found["reconstruction"]["test"]}
+            own = {"split": job.split, "reconstruction": parts}
+            path.write_text(json.dumps({**found, **own}))
             shutil.copytree(trained / "figures", job.run_dir / "figures", dirs_exist_ok=True)
         look()
 
@@ -267,6 +269,7 @@ def measured(hit_rate, mse, steps=2, methods=("latent", "optical_flow")):
     return {
         "steps": steps,
         "split": "test",
+        "pairs": 2,
         "scene": "teapot_1dof",
         "loss": {"matching": "mixture"},
         "reconstruction": {"test": {"mse": 2 * mse, "elbo": 1e9 * mse}},
@@ -275,6 +278,7 @@ def measured(hit_rate, mse, steps=2, methods=("latent", "optical_flow")):
                 "gap": gap,
                 "gap_label": f"{gap}°",
                 "t": t,
+                "pairs": 2,
                 "methods": {
                     name: {
                         **(flow if name == "optical_flow" else latent),
@@ -294,8 +298,10 @@ def test_a_table_has_means_and_ranges(settings, questions):
     job = Job(questions[0].rows[0], 0, "test", settings)
     found = [measured(0.9, 1e-4), measured(1.0, 2e-4), measured(0.8, 3e-4)]
     rows = [
-        study_page.Row("three", "x", "latent", [job] * 3, found, [-0.5, 0.5, 0.3], [], None),
-        study_page.Row("one", "x", "latent", [job], found[:1], [None], [], None),
+        study_page.Row(
+            "three", "x", "latent", [job] * 3, found, [-0.5, 0.5, 0.3], [2, 1, 2], [], None
+        ),
+        study_page.Row("one", "x", "latent", [job], found[:1], [None], [None], [], None),
     ]
     pixels = study_page._pixels(rows)
     assert list(pixels) == [("x", "optical_flow")]
@@ -304,7 +310,7 @@ def test_a_table_has_means_and_ranges(settings, questions):
     assert study_page.markdown_table(brief, rows, below) == [
         "|  | seeds | 60° |",
         "| --- | --- | --- |",
-        "| three | 3 | 0.90 [0.80, 1.00] |",
+        "| three | 3 (step 1) | 0.90 [0.80, 1.00] |",
         "| one | 1 | 0.90 |",
         "| optical flow |  | 0.25 |",
     ]
@@ -317,7 +323,7 @@ def test_a_table_has_means_and_ranges(settings, questions):
     )
     cell = "0.90 [0.80, 1.00]<br>2.00° [2.00°, 2.00°]<br>2.00 [1.00, 3.00]"
     assert three == (
-        f"| three | 3 | {cell} | {cell} | 4.00 [2.00, 6.00] | 200,000 [100,000, 300,000] "
+        f"| three | 3 (step 1) | {cell} | {cell} | 4.00 [2.00, 6.00] | 200,000 [100,000, 300,000] "
         "| 10 [-50, 50] |"
     )
     assert one.endswith(" | 2.00 | 100,000 | - |")
@@ -331,9 +337,15 @@ def test_a_table_has_means_and_ranges(settings, questions):
     # Over all t; and the latents, by the reading of each row's own training.
     any_t = study_page.markdown_table(whole, rows, {}, places=(0.25, 0.5), columns=())
     cell = "0.90 [0.80, 1.00]<br>1.50° [1.50°, 1.50°]<br>2.00 [1.00, 3.00]"
-    assert any_t[2] == f"| three | 3 | {cell} | {cell} |"
+    assert any_t[2] == f"| three | 3 (step 1) | {cell} | {cell} |"
     *_, one, _ = study_page._geometry(whole, rows)
     assert one == "| one | 1 | 0.5<br>1.0<br>0.50 | 0.5<br>1.0<br>1.50 |"
+
+    # A gap that few pairs fit says so.
+    for row in found[0]["inbetween"][2:]:
+        row["pairs"] = 1
+    head, *_ = study_page.markdown_table(whole, rows, {}, columns=())
+    assert head == "|  | seeds | 20° | 60°, 1 pair |"
     del found[0]["inbetween"][0]["latent_geometry"]
     assert study_page._geometry(whole, rows) == []
 
@@ -352,6 +364,42 @@ def test_a_row_judged_on_another_split_has_a_table_of_its_own(settings, question
     rows = study_page._rows(asked, settings)
     assert [row.clips for row in rows] == ["teapot_1dof", *["teapot_1dof_heldout"] * 2]
     assert list(study_page._by_clips(rows)) == ["teapot_1dof", "teapot_1dof_heldout"]
+    of_the_scene = dataclasses.replace(run, flags=f"{run.flags} --scene=teapot_1dof_heldout")
+    job = Job(of_the_scene, 0, "heldout", settings)
+    assert study_page._clips_of(job) == "teapot_1dof_heldout"
+
+    # Two rows of one label lack something, on different clips.
+    monkeypatch.setattr(Job, "metrics", lambda job: None)
+    lines, _ = study_page._missing(study_page._rows(asked, settings))
+    assert lines == (
+        "**Missing (5):** alpha 0, seed 0 (`teapot_1dof`); alpha 0, seed 1 (`teapot_1dof`); "
+        "alpha 0, seed 0 (`teapot_1dof_heldout`); alpha 0, seed 1 (`teapot_1dof_heldout`); "
+        "best, choice: alpha 0 (`teapot_1dof_heldout`)."
+    )
+
+
+def test_what_wins_may_be_trained_longer(settings, questions, monkeypatch):
+    best = Best("best", questions[0].rows, more="--steps=4")
+    asked = dataclasses.replace(questions[0], rows=(best,))
+    by_alpha = {"alpha 0": measured(0.5, 1e-4), "alpha 5": measured(0.6, 1e-4)}
+    monkeypatch.setattr(
+        Job,
+        "metrics",
+        lambda job: by_alpha[job.run.label] if job.split == "validation" else None,
+    )
+    jobs = jobs_of_the_chosen([asked], settings)
+    five = f"{questions[0].rows[1].name},steps=4"
+    assert [job.name for job in jobs] == [f"{five},seed=0", f"{five},seed=1"]
+    assert [job.config.steps for job in jobs] == [4, 4]
+    (row,) = study_page._rows(asked, settings)
+    assert row.missing == ["best: alpha 5, seed 0", "best: alpha 5, seed 1"]
+    # Two candidates of two steps each, and two trainings of the winner of four.
+    by_alpha.clear()
+    monkeypatch.setattr(Job, "metrics", lambda job: None)
+    assert "4 runs: 0 done, 0 to be evaluated, 0 cut off, 2 missing, 2 yet to be chosen; " in str(
+        study.Outlook([asked], settings)
+    )
+    assert study.Outlook([asked], settings).steps == 12
 
 
 def test_what_a_model_does_not_have_is_left_out(settings, questions):
@@ -360,7 +408,7 @@ def test_what_a_model_does_not_have_is_left_out(settings, questions):
     metrics = {**measured(0.5, 1e-4), "reconstruction": {"test": None}, "paths": {}}
     for row in metrics["inbetween"]:
         row["latent_geometry"] = None
-    rows = [study_page.Row("a", "x", "latent", [job], [metrics], [None], [], None)]
+    rows = [study_page.Row("a", "x", "latent", [job], [metrics], [None], [None], [], None)]
     *_, line = study_page.markdown_table(questions[1], rows, {})[:3]
     assert line.endswith(" | - | - | - | - | - |")
     assert study_page._geometry(questions[1], rows) == []
@@ -375,7 +423,7 @@ def test_a_choice_is_shown_once(settings, questions):
     choice = {"run": run, "scores": {run.label: {"hit_rate": 0.5, "mse": 1e-4}}, "missing": []}
     label = f"best: {run.label}"
     rows = [
-        study_page.Row(label, clips, "latent", [], [], [], [], choice)
+        study_page.Row(label, clips, "latent", [], [], [], [], [], choice)
         for clips in ("x", "x_heldout")
     ]
     lines = study_page._choices(rows)
@@ -400,6 +448,7 @@ def test_what_is_measured_of_a_run(settings, questions, monkeypatch):
     assert first.evaluation[-1] == "--methods=latent_slerp,latent,crossfade"
     path.write_text(json.dumps(measured(0.5, 1e-4, methods=["crossfade", "latent"])))
     assert first.state() == "done"
+    assert Job(run, 0, "test", large).state() == "to be evaluated"  # On more pairs.
 
 
 def test_the_last_quarter_of_the_validation_curve(settings, questions, monkeypatch):
@@ -464,11 +513,11 @@ def test_a_command_that_fails_says_its_last_line(settings, questions):
     assert looked
     pattern = r"fine\nstudy: -c print\('fine'\): exit code 0 after \d+\.\d s\nerror: no\n"
     assert re.match(pattern, job.log.read_text())
-    assert job.evaluation_seconds() == []
-    job.say_how_long(job.evaluation, 0, 41.25)
-    job.say_how_long(job.evaluation, 1, 3.0)
+    assert job.commands() == []
     job.say_how_long(job.training, 0, 5.0)
-    assert job.evaluation_seconds() == [41.2]
+    job.say_how_long(job.evaluation, 1, 3.0)
+    job.say_how_long(job.evaluation, 0, 41.25)
+    assert job.commands() == [("train", 0, 5.0), ("evaluate", 1, 3.0), ("evaluate", 0, 41.2)]
 
 
 def test_what_a_killed_study_left_running_is_waited_for(tmp_path):
@@ -530,15 +579,18 @@ def test_the_questions_of_the_study(monkeypatch):
 STUDY = """
 import signal, sys
 from tf_inbetween import command_line, study
-from tf_inbetween.study_runs import Question, Run
+from tf_inbetween.study_runs import Best, Question, Run
 
-tiny = sys.argv.pop(1)
+tiny, kettle = sys.argv.pop(1), sys.argv.pop(1)
+short = Run("short", f"{tiny} --alpha=1")
+impossible = Run("impossible", f"{tiny} --scene={kettle}")
 study.QUESTIONS = (
-    Question("first", "First", "?", (Run("short", f"{tiny} --alpha=1"),)),
+    Question("first", "First", "?", (short,)),
     Question("second", "Second", "?", (
-        Run("impossible", f"{tiny} --scene=kettle"),
+        *((impossible,) if kettle else ()),
         Run("long", f"{tiny} --steps=40"),
     )),
+    Question("third", "Third", "?", (Best("best", (short,), more="--steps=60"),)),
 )
 study._POLL = 0.1
 study.define_flags()
@@ -550,17 +602,17 @@ command_line.run(study.main)
 @pytest.mark.slow
 def test_a_killed_study_ends_as_if_it_had_not_been(tiny_flags, tmp_path):
     tiny = f"{tiny_flags} --scene=linked_arm_2clips --min_gap=2 --max_gap=32"
-    flags = ["--seeds=0", "--steps=2", "--steps_per_epoch=2", "--pairs=2"]
-    command = [sys.executable, "-c", STUDY, tiny, *flags]
+    flags = ["--seeds=0", "--steps=2", "--steps_per_epoch=2", "--pairs=2", "--validation_pairs=2"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "TFDS_DATA_DIR": str(tmp_path / "tfds")}
-    settings = Settings(str(tmp_path / "runs/study"), "", (0,), 2, 2, 2)
-    short, long = (
-        Job(Run("", f"{tiny} {flag}"), 0, "test", settings) for flag in ("--alpha=1", "--steps=40")
+    settings = Settings(str(tmp_path / "runs/study"), "", (0,), 2, 2, 2, 2)
+    short, long, winner = (
+        Job(Run("", f"{tiny} {flag}"), 0, "test", settings)
+        for flag in ("--alpha=1", "--steps=40", "--alpha=1 --steps=60")
     )
 
-    def start():
+    def start(impossible="kettle"):
         return subprocess.Popen(
-            command,
+            [sys.executable, "-c", STUDY, tiny, impossible, *flags],
             cwd=tmp_path,
             env=environment,
             stdout=subprocess.PIPE,
@@ -569,14 +621,14 @@ def test_a_killed_study_ends_as_if_it_had_not_been(tiny_flags, tmp_path):
             start_new_session=True,
         )
 
-    def wait_for(process, step):
-        while long.step() < step:
+    def wait_for(process, job, step):
+        while job.step() < step:
             assert process.poll() is None, process.communicate()[0]
             time.sleep(0.05)
 
     # Everything is killed at once, as when the power fails.
     process = start()
-    wait_for(process, 2)
+    wait_for(process, long, 2)
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
     done = {path: path.stat().st_mtime_ns for path in files(short.run_dir)}
@@ -584,39 +636,53 @@ def test_a_killed_study_ends_as_if_it_had_not_been(tiny_flags, tmp_path):
     cut_at = long.step()
     assert cut_at < 40
 
-    # Then the study alone: what it runs goes on, and is waited for.
+    # Then the study alone: what it runs goes on, and is waited for. Then all, after the choice.
     process = start()
-    wait_for(process, cut_at + 2)
+    wait_for(process, long, cut_at + 2)
     process.kill()
     process.communicate()
     process = start()
-    said, _ = process.communicate(timeout=600)
-    assert process.returncode == 1, said
+    wait_for(process, winner, 2)
+    os.killpg(process.pid, signal.SIGKILL)
+    said, _ = process.communicate()
     assert "waiting for a study, or for what a killed one left running" in said
-    assert "1 of the runs failed: tiny,max_gap=32,min_gap=2,scene=kettle,seed=0" in said
-    assert "unknown scene 'kettle'" in said
     log = long.log.read_text()
     assert log.count("resuming at step") == 1
     assert re.search(rf"resuming at step {cut_at} of 40", log)
     assert long.state() == "done"
-    assert long.log.read_text().count("evaluate --run_dir") == 1
+    assert log.count("evaluate --run_dir") == 1
 
-    # Done is done: only what failed is tried again.
-    before = {path: path.stat().st_mtime_ns for path in files(long.run_dir)}
+    # It goes on, in spite of a run that fails.
     process = start()
     said, _ = process.communicate(timeout=600)
     assert process.returncode == 1, said
-    for times in (done, before):
-        assert {path: path.stat().st_mtime_ns for path in times} == times
+    assert "1 of the runs failed: tiny,max_gap=32,min_gap=2,scene=kettle,seed=0" in said
+    assert "unknown scene 'kettle'" in said
+    assert winner.log.read_text().count("resuming at step") == 1
     page = (tmp_path / "docs/results/README.md").read_text()
-    assert "| short | 1 |" in page
-    assert "| long | 1 |" in page
-    assert "**Missing (1):** impossible, seed 0." in page
+    assert "**Missing (1):** impossible, seed 0 (`kettle`)." in page
+
+    # Done is done, and the page is complete.
+    done = {
+        path: path.stat().st_mtime_ns
+        for job in (short, long, winner)
+        for path in files(job.run_dir)
+    }
+    process = start(impossible="")
+    said, _ = process.communicate(timeout=600)
+    assert process.returncode == 0, said
+    assert {path: path.stat().st_mtime_ns for path in done} == done
+    page = (tmp_path / "docs/results/README.md").read_text()
+    assert "Missing" not in page
+    for label in ("short", "long", "best: short"):
+        assert f"| {label} | 1 " in page
+    for path in re.findall(r"!\[.*?\]\((.*?)\)", page):
+        assert (tmp_path / "docs/results" / path).stat().st_size > 1000
 
     # Stopped by a signal that can be caught, it stops what it runs.
     shutil.rmtree(long.run_dir)
     process = start()
-    wait_for(process, 2)
+    wait_for(process, long, 2)
     process.terminate()
     said, _ = process.communicate(timeout=600)
     assert process.returncode == 1
