@@ -97,7 +97,7 @@ class Row:
         found: what metrics.json of each holds.
         last_quarters: of each, see `study_jobs.Job.last_quarter`.
         judged_steps: of each, see `study_jobs.Job.judged_step`.
-        missing: lines about what is not done.
+        missing: what is not done, in words.
         choice: what `study_jobs.choose` returned; None for a row without a choice.
     """
 
@@ -153,7 +153,7 @@ def _rows(question, settings):
             choice = choose(asked, settings)
             winner = choice["run"]
             jobs = winner_jobs(asked, winner or asked.among[0], settings)
-            missing = [f"{label}, choice: {name}" for name in choice["missing"]]
+            missing = [f"choice of {name}" for name in choice["missing"]]
             label = f"{label}: {winner.label}" if winner else label
             label += " (so far)" if winner and missing else ""
         else:
@@ -161,7 +161,7 @@ def _rows(question, settings):
         clips = _clips_of(jobs[0])
         jobs = jobs if choice is None or choice["run"] else []
         found = {job: job.metrics() for job in jobs}
-        missing += [f"{label}, seed {job.seed}" for job in jobs if found[job] is None]
+        missing += [f"seed {job.seed}" for job in jobs if found[job] is None]
         done = [job for job in jobs if found[job]]
         rows.append(
             Row(
@@ -398,12 +398,13 @@ def _conclusion(question, settings):
 
 def _missing(rows):
     several = len({row.clips for row in rows}) > 1
-    missing = list(
-        dict.fromkeys(
-            f"{line} (`{row.clips}`)" if several else line for row in rows for line in row.missing
-        )
-    )
-    return [f"**Missing ({len(missing)}):** {'; '.join(missing)}.", ""] if missing else []
+    missing = {}
+    for row in rows:
+        label = f"{row.label}, `{row.clips}`" if several else row.label
+        missing.setdefault(label, row.missing)
+    texts = [f"{label}: {', '.join(each)}" for label, each in missing.items() if each]
+    count = sum(map(len, missing.values()))
+    return [f"**Missing ({count}):** {'; '.join(texts)}.", ""] if texts else []
 
 
 def _commands(rows):
@@ -785,7 +786,7 @@ def _draw_trade_off(question, rows, results, stem):
         lines[row.jobs[0].config.likelihood].append(row)
     figure = Figure(figsize=(4 * len(labels), 3.6), layout="constrained")
     for axis, label in zip(figure.subplots(1, len(labels), squeeze=False)[0], labels, strict=True):
-        for likelihood, along in lines.items():
+        for number, (likelihood, along) in enumerate(lines.items()):
             along = sorted(along, key=lambda row: row.jobs[0].config.alpha)
             x = [[part["mse"] for part in _parts(row)] for row in along]
             y = [
@@ -802,7 +803,14 @@ def _draw_trade_off(question, rows, results, stem):
             )
             for row, there in zip(along, zip(x, y, strict=True), strict=True):
                 at = tuple(map(np.mean, there))
-                axis.annotate(f"{row.jobs[0].config.alpha:g}", at, fontsize=7)
+                axis.annotate(
+                    f"{row.jobs[0].config.alpha:g}",
+                    at,
+                    xytext=(4, 3 - 12 * number),  # One line's above its points, the other's below.
+                    textcoords="offset points",
+                    fontsize=7,
+                    color=f"C{number}",
+                )
         axis.set_xscale("log")
         axis.set_yscale("log")
         axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))

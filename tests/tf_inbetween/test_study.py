@@ -147,7 +147,7 @@ def test_a_study_interrupted_and_failing_runs_everything_once(
     page = (tmp_path / "results" / "README.md").read_text()
     assert "\n\nNobody knows.\n\nNot even on two seeds.\n\n" in page
     assert conclusion.read_text() == "Nobody knows.\n\nNot even on two seeds.\n"
-    assert "**Missing (3):** alpha 0, seed 1; alpha 5, seed 0; alpha 5, seed 1." in page
+    assert "**Missing (3):** alpha 0: seed 1; alpha 5: seed 0, seed 1." in page
     assert "None of its runs is there yet." in page
     study.study(questions, settings, dry_run=True)
     said = capsys.readouterr().out
@@ -174,7 +174,7 @@ def test_a_study_interrupted_and_failing_runs_everything_once(
         ("evaluate", f"{five},seed=0", "validation"),
     ]
     assert "seed=1: FAILED: error: step 1: loss became NaN\n" in capsys.readouterr().out
-    assert "**Missing (1):** alpha 5, seed 1." in (tmp_path / "results/README.md").read_text()
+    assert "**Missing (1):** alpha 5: seed 1." in (tmp_path / "results/README.md").read_text()
 
     # The rest, once; then nothing, also without the checkpoints.
     del spoils[:], ran[:]
@@ -372,9 +372,9 @@ def test_a_row_judged_on_another_split_has_a_table_of_its_own(settings, question
     monkeypatch.setattr(Job, "metrics", lambda job: None)
     lines, _ = study_page._missing(study_page._rows(asked, settings))
     assert lines == (
-        "**Missing (5):** alpha 0, seed 0 (`teapot_1dof`); alpha 0, seed 1 (`teapot_1dof`); "
-        "alpha 0, seed 0 (`teapot_1dof_heldout`); alpha 0, seed 1 (`teapot_1dof_heldout`); "
-        "best, choice: alpha 0 (`teapot_1dof_heldout`)."
+        "**Missing (5):** alpha 0, `teapot_1dof`: seed 0, seed 1; "
+        "alpha 0, `teapot_1dof_heldout`: seed 0, seed 1; "
+        "best, `teapot_1dof_heldout`: choice of alpha 0."
     )
 
 
@@ -392,7 +392,8 @@ def test_what_wins_may_be_trained_longer(settings, questions, monkeypatch):
     assert [job.name for job in jobs] == [f"{five},seed=0", f"{five},seed=1"]
     assert [job.config.steps for job in jobs] == [4, 4]
     (row,) = study_page._rows(asked, settings)
-    assert row.missing == ["best: alpha 5, seed 0", "best: alpha 5, seed 1"]
+    assert row.missing == ["seed 0", "seed 1"]
+    assert row.label == "best: alpha 5"
     # Two candidates of two steps each, and two trainings of the winner of four.
     by_alpha.clear()
     monkeypatch.setattr(Job, "metrics", lambda job: None)
@@ -660,7 +661,7 @@ def test_a_killed_study_ends_as_if_it_had_not_been(tiny_flags, tmp_path):
     assert "unknown scene 'kettle'" in said
     assert winner.log.read_text().count("resuming at step") == 1
     page = (tmp_path / "docs/results/README.md").read_text()
-    assert "**Missing (1):** impossible, seed 0 (`kettle`)." in page
+    assert "**Missing (1):** impossible, `kettle`: seed 0." in page
 
     # Done is done, and the page is complete.
     done = {
