@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -521,16 +522,17 @@ def test_a_command_that_fails_says_its_last_line(settings, questions):
     assert job.commands() == [("train", 0, 5.0), ("evaluate", 1, 3.0), ("evaluate", 0, 41.2)]
 
 
-def test_what_a_killed_study_left_running_is_waited_for(tmp_path):
+def test_what_a_killed_study_left_running_is_waited_for(tmp_path, capsys):
     with study.only_one(tmp_path) as lock:
         left = subprocess.Popen(
             [sys.executable, "-c", "input()"], stdin=subprocess.PIPE, pass_fds=[lock]
         )
     with open(tmp_path / ".lock") as file, pytest.raises(BlockingIOError):
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    left.communicate(b"\n")
+    threading.Timer(0.5, left.communicate, [b"\n"]).start()
     with study.only_one(tmp_path):
-        pass
+        assert left.wait(timeout=10) == 0
+    assert capsys.readouterr().out.startswith("waiting for a study, or for what a killed one left")
 
 
 def test_wrong_settings_are_one_line(settings, questions, tiny_flags):
