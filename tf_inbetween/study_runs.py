@@ -350,8 +350,8 @@ QUESTIONS = (
         asks="`teapot.flags` and the same with one thing changed at a time: matching and "
         "decoding at the middle only, no matching, gaps that grow, a learned bend of the chord "
         "(`--path=curved`), Adam, the weight of the in-between likelihood (2 in `teapot.flags`; "
-        "chosen on the validation split) and more steps. Then an arc held out of the turn, two "
-        "degrees of freedom, and their views held out.",
+        "chosen on the validation split), more steps; then what helped, together. Then an arc held "
+        "out of the turn, two degrees of freedom, and their views held out.",
         rows=(
             dataclasses.replace(OURS, label="teapot.flags, 1,000 steps"),
             Run("t = 1/2 only", "--flagfile=teapot.flags --t=half"),
@@ -367,6 +367,10 @@ QUESTIONS = (
                 ),
             ),
             dataclasses.replace(OURS_LONGER, label="2,000 steps"),
+            Run(
+                "curved, inbetween_weight 8, 4,000 steps",
+                "--flagfile=teapot.flags --path=curved --inbetween_weight=8 --steps=4000",
+            ),
             held_out(
                 Run(
                     "teapot.flags, 1,000 steps",
