@@ -167,6 +167,19 @@ OURS_2DOF_LONGER = Run(
     methods=("latent", *PIXELS),
 )
 
+TOGETHER = Best(
+    "inbetween_weight 8, 4,000 steps",
+    tuple(
+        Run(label, f"--flagfile=teapot.flags --inbetween_weight=8 --steps=4000 {flags}".strip())
+        for label, flags in (
+            ("straight", ""),
+            ("curved", "--path=curved"),
+            ("straight, gaps to 140°", "--max_gap=140"),
+            ("curved, gaps to 140°", "--path=curved --max_gap=140"),
+        )
+    ),
+)
+
 TWO_DEGREES = (
     dataclasses.replace(OURS_2DOF, label="teapot_2dof.flags with Muon, 1,000 steps"),
     Run("curved", f"{TEAPOT_2DOF} --path=curved"),
@@ -350,8 +363,9 @@ QUESTIONS = (
         asks="`teapot.flags` and the same with one thing changed at a time: matching and "
         "decoding at the middle only, no matching, gaps that grow, a learned bend of the chord "
         "(`--path=curved`), Adam, the weight of the in-between likelihood (2 in `teapot.flags`; "
-        "chosen on the validation split), more steps; then what helped, together. Then an arc held "
-        "out of the turn, two degrees of freedom, and their views held out.",
+        "chosen on the validation split), more steps; then what helped, together, where it is "
+        "chosen again whether the chord is bent and whether gaps beyond those judged are trained "
+        "on. Then an arc held out of the turn, two degrees of freedom, and their views held out.",
         rows=(
             dataclasses.replace(OURS, label="teapot.flags, 1,000 steps"),
             Run("t = 1/2 only", "--flagfile=teapot.flags --t=half"),
@@ -367,10 +381,7 @@ QUESTIONS = (
                 ),
             ),
             dataclasses.replace(OURS_LONGER, label="2,000 steps"),
-            Run(
-                "curved, inbetween_weight 8, 4,000 steps",
-                "--flagfile=teapot.flags --path=curved --inbetween_weight=8 --steps=4000",
-            ),
+            TOGETHER,
             held_out(
                 Run(
                     "teapot.flags, 1,000 steps",
