@@ -361,15 +361,17 @@ QUESTIONS = (
         name="beyond",
         title="Going beyond: what the recipe owes to each of its parts",
         asks="`teapot.flags` and the same with one thing changed at a time: matching and "
-        "decoding at the middle only, no matching, gaps that grow, a learned bend of the chord "
-        "(`--path=curved`), Adam, the weight of the in-between likelihood (2 in `teapot.flags`; "
-        "chosen on the validation split), more steps; then what helped, together, where it is "
-        "chosen again whether the chord is bent and whether gaps beyond those judged are trained "
-        "on. Then an arc held out of the turn, two degrees of freedom, and their views held out.",
+        "decoding at the middle only, no matching, more matching (alpha is 1 there), gaps that "
+        "grow, a learned bend of the chord (`--path=curved`), Adam, the weight of the in-between "
+        "likelihood (2 there), more steps. Then what helped, together, where it is chosen again "
+        "whether the chord is bent and whether larger gaps than those judged are trained on. "
+        "Choices are by the validation split. Last an arc held out of the turn, two degrees of "
+        "freedom, and their views held out.",
         rows=(
             dataclasses.replace(OURS, label="teapot.flags, 1,000 steps"),
             Run("t = 1/2 only", "--flagfile=teapot.flags --t=half"),
             Run("no matching", "--flagfile=teapot.flags --alpha=0"),
+            Best("more matching", sweep("--flagfile=teapot.flags", "alpha", (100, 3000))),
             Run("gaps grow over 500 steps", "--flagfile=teapot.flags --gap_warmup_steps=500"),
             Run("curved", "--flagfile=teapot.flags --path=curved"),
             Run("Adam", f"--flagfile=teapot.flags {ADAM}"),
