@@ -184,6 +184,10 @@ TWO_DEGREES = (
     dataclasses.replace(OURS_2DOF, label="teapot_2dof.flags with Muon, 1,000 steps"),
     Run("curved", f"{TEAPOT_2DOF} --path=curved"),
     dataclasses.replace(OURS_2DOF_LONGER, label="3,000 steps"),
+    Run(
+        "curved, inbetween_weight 8, 4,000 steps",
+        f"{TEAPOT_2DOF} --path=curved --inbetween_weight=8 --steps=4000",
+    ),
 )
 
 UNET = Run("pixel U-Net, 2,000 steps", "--flagfile=teapot.flags --network=pixel_unet --steps=2000")
