@@ -158,12 +158,12 @@ PAPER_BEST_2DOF = Best(
     "the paper's loss", sweep(f"{PAPER_2DOF} --matching=averaged", "alpha", ALPHAS_2DOF)
 )
 PAPER_LONGER_2DOF = dataclasses.replace(
-    PAPER_BEST_2DOF, label="the paper's loss, 3,000 steps", more="--steps=3000"
+    PAPER_BEST_2DOF, label="the paper's loss, 2,000 steps", more="--steps=2000"
 )
 OURS_2DOF = Run("with the in-between likelihood", TEAPOT_2DOF)
 OURS_2DOF_LONGER = Run(
-    "with the in-between likelihood, 3,000 steps",
-    f"{TEAPOT_2DOF} --steps=3000",
+    "with the in-between likelihood, 2,000 steps",
+    f"{TEAPOT_2DOF} --steps=2000",
     methods=("latent", *PIXELS),
 )
 
@@ -183,7 +183,7 @@ TOGETHER = Best(
 TWO_DEGREES = (
     dataclasses.replace(OURS_2DOF, label="teapot_2dof.flags with Muon, 1,000 steps"),
     Run("curved", f"{TEAPOT_2DOF} --path=curved"),
-    dataclasses.replace(OURS_2DOF_LONGER, label="3,000 steps"),
+    dataclasses.replace(OURS_2DOF_LONGER, label="2,000 steps"),
     Run(
         "curved, inbetween_weight 8, 4,000 steps",
         f"{TEAPOT_2DOF} --path=curved --inbetween_weight=8 --steps=4000",
@@ -191,7 +191,7 @@ TWO_DEGREES = (
 )
 
 UNET = Run("pixel U-Net, 2,000 steps", "--flagfile=teapot.flags --network=pixel_unet --steps=2000")
-UNET_2DOF = Run("pixel U-Net, 3,000 steps", f"{TEAPOT_2DOF} --network=pixel_unet --steps=3000")
+UNET_2DOF = Run("pixel U-Net, 2,000 steps", f"{TEAPOT_2DOF} --network=pixel_unet --steps=2000")
 
 
 def held_out(row):
@@ -322,8 +322,8 @@ QUESTIONS = (
         "held out. The last line of each table has the best by each measure.",
         rows=(
             dataclasses.replace(OURS_LONGER, label="ours, 2,000 steps"),
-            dataclasses.replace(OURS_2DOF_LONGER, label="ours, 3,000 steps"),
-            held_out(dataclasses.replace(OURS_2DOF_LONGER, label="ours, 3,000 steps")),
+            dataclasses.replace(OURS_2DOF_LONGER, label="ours, 2,000 steps"),
+            held_out(dataclasses.replace(OURS_2DOF_LONGER, label="ours, 2,000 steps")),
             UNET,
             UNET_2DOF,
             held_out(UNET_2DOF),
