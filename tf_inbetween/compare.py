@@ -12,7 +12,6 @@ scenes. A single run is compared with the pixel methods alone.
 import dataclasses
 import math
 import re
-import textwrap
 from pathlib import Path
 
 from absl import flags
@@ -90,9 +89,7 @@ def compare(run_dirs, output, pages, gaps, data_dir="", section=_SECTION, split=
 
     builder = prepare(configs[-1], data_dir)
     methods = {
-        textwrap.fill(name, 20, break_on_hyphens=False): evaluate.latent_method(
-            run_directory.load_model(run_dir)
-        )
+        figures.in_lines(name, width=20): evaluate.latent_method(run_directory.load_model(run_dir))
         for name, run_dir in zip(names, run_dirs, strict=True)
     }
     hero = {"latent": list(methods.values())[-1], "crossfade": baselines.crossfade}

@@ -174,6 +174,11 @@ def telling(pose_names):
     return next(alone, 0)
 
 
+def in_lines(label, width=16):
+    """A label in lines of `width` characters or fewer, or of one word that is longer."""
+    return textwrap.fill(label, width, break_long_words=False, break_on_hyphens=False)
+
+
 def inbetween_grid(path, methods, clip, rows):
     """Draws, for each gap at t = 1/2: first, second, the true middle and every method's.
 
@@ -189,7 +194,7 @@ def inbetween_grid(path, methods, clip, rows):
         drawn = [method(first[None], second[None], 0.5)[0] for method in methods.values()]
         grid.append([first, second, truth, *drawn])
         labels.append(row["gap_label"])
-    names = [textwrap.fill(LABELS[name], 16) if name in LABELS else name for name in methods]
+    names = [in_lines(LABELS[name]) if name in LABELS else name for name in methods]
     labelled_grid(path, grid, labels, ["first", "second", "truth", *names])
 
 

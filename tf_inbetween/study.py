@@ -99,12 +99,8 @@ def study(questions, settings, only=(), run=True, dry_run=False):
     if dry_run:
         print(overview(chosen, settings))
         return
-    failed = {}
-    if run:
-        with only_one(settings.runs_dir) as lock:
-            failed = run_all(chosen, settings, lock)
-            study_page.write(questions, settings)
-    else:
+    with only_one(settings.runs_dir) if run else contextlib.nullcontext() as lock:
+        failed = run_all(chosen, settings, lock) if run else {}
         study_page.write(questions, settings)
     if failed:
         raise RuntimeError(
