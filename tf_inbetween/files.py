@@ -38,9 +38,24 @@ def write_json(path, content):
         beside.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n")
 
 
-def write_checked_json(path, content):
-    """As `write_json`, and with the key "sha256", which `read_checked_json` looks at."""
-    write_json(path, {**content, "sha256": _sha256(content)})
+def write_checked_json(path, content, table=None):
+    """As `write_json`, and with the key "sha256", which `read_checked_json` looks at.
+
+    Args:
+        path, content: as for `write_json`.
+        table: the key of an object of many members, each of which gets one line.
+    """
+    checked = {**content, "sha256": _sha256(content)}
+    if table is None:
+        write_json(path, checked)
+        return
+    rows = [
+        f"    {json.dumps(name)}: {json.dumps(row, allow_nan=False)}"
+        for name, row in checked.pop(table).items()
+    ]
+    head = json.dumps(checked, indent=2, allow_nan=False).removesuffix("\n}")
+    with written_whole(path) as beside:
+        beside.write_text(head + f',\n  "{table}": {{\n' + ",\n".join(rows) + "\n  }\n}\n")
 
 
 def read_checked_json(path):

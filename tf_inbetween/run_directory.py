@@ -31,7 +31,7 @@ from tf_inbetween.models import TripletModel
 FORMAT = 1  # Of the directory; a change that old code cannot read raises it.
 
 # Flags that runs of before do not have, and what those did.
-_ADDED = {"model": "vae", "path": "straight", "critic_weight": "0.5", "optimizer": "adam"}
+ADDED = {"model": "vae", "path": "straight", "critic_weight": "0.5", "optimizer": "adam"}
 _MAX_EXPANSION = 10  # Of model.keras.
 
 _PACKAGES = (
@@ -77,8 +77,17 @@ def start(config, precision):
         own = {"format": FORMAT, "seed": config.seed, "precision": precision}
         write_json(run_dir / "environment.json", {**own, **environment()})
         with written_whole(run_dir / "flags.txt") as beside:
-            beside.write_text("".join(f"{line}\n" for line in _flag_lines(config)))
+            flags = flag_texts(config).items()
+            beside.write_text("".join(f"--{name}={text}\n" for name, text in flags))
     return run_dir
+
+
+def flag_texts(config):
+    """The flags of a `Config` as flags.txt has them, {name: text}."""
+    return {
+        name: ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+        for name, value in dataclasses.asdict(config).items()
+    }
 
 
 def load_config(run_dir):
@@ -150,16 +159,8 @@ def environment():
     }
 
 
-def _flag_lines(config):
-    for field in dataclasses.fields(Config):
-        value = getattr(config, field.name)
-        if isinstance(value, tuple):
-            value = ",".join(str(item) for item in value)
-        yield f"--{field.name}={value}"
-
-
 def _read_flags(run_dir):
-    values = dict(_ADDED)
+    values = dict(ADDED)
     try:
         lines = read_text(run_dir / "flags.txt").splitlines()
     except ValueError as error:

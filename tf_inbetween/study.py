@@ -8,6 +8,8 @@ done is skipped, what was cut off goes on from its last checkpoint, and a run th
 stop the others. At the end the results page is written from the runs that are there.
 
 --dry_run says how far all is and what is left. --only=paper,alpha takes some of the questions.
+--recorded goes on where the run directories are gone, on another machine say: what stands in the
+results' study.json is not trained again.
 """
 
 import contextlib
@@ -33,6 +35,7 @@ from tf_inbetween.study_jobs import (
     each_once,
     jobs_known_at_first,
     jobs_of_the_chosen,
+    read_record,
     sweeps_undecided,
     winner_jobs,
 )
@@ -54,6 +57,9 @@ def define_flags():
     flags.DEFINE_integer("pairs", 200, "Pairs for each gap of an evaluation to be done.", 1)
     flags.DEFINE_integer("validation_pairs", 100, "The same, of one that a choice is made by.", 1)
     flags.DEFINE_list("only", [], "Questions to run, by name; empty: all.")
+    flags.DEFINE_bool(
+        "recorded", False, "Do not train again what study.json of --results_dir has, by its flags."
+    )
     flags.DEFINE_bool("run", True, "Train and evaluate; else only write the page.")
     flags.DEFINE_bool("dry_run", False, "Say what is done and what is left, and write nothing.")
 
@@ -68,6 +74,8 @@ def main():
         steps_per_epoch=FLAGS.steps_per_epoch,
         pairs=FLAGS.pairs,
         validation_pairs=FLAGS.validation_pairs,
+        record=read_record(FLAGS.results_dir),
+        recorded=FLAGS.recorded,
     )
     study(QUESTIONS, settings, FLAGS.only, FLAGS.run, FLAGS.dry_run)
 
@@ -284,7 +292,8 @@ class Outlook:
 
     def _hours(self, trainings, begun):
         """At the mean rate of the runs of the same flag file, or of all where none is done."""
-        done = {job.name: job for job, state in self.states.items() if state == DONE}.values()
+        known = [job for job, state in self.states.items() if state == DONE and job.metrics()]
+        done = {job.name: job for job in known}.values()
         if not done:
             return None
         rates = {}

@@ -6,7 +6,8 @@ A job is one training and its evaluation on one split. In the folder of the runs
     NAME,seed=0.log   what its commands printed, each with a last line that says how long it took
 
 A run directory takes some 120 MB, two thirds of which are its checkpoints; those of a job that is
-done may be deleted.
+done may be deleted. What was measured is kept in the results' study.json too, so that a study can
+go on where the run directories are gone, see `Job.recorded`.
 """
 
 import dataclasses
@@ -23,10 +24,11 @@ from tf_inbetween.checkpoints import latest, progress
 from tf_inbetween.command_line import config_of
 from tf_inbetween.config import InputError
 from tf_inbetween.evaluate import path_of_metrics
-from tf_inbetween.files import read_checked_json
+from tf_inbetween.files import read_checked_json, read_json
 from tf_inbetween.study_runs import Best, Run
 
 DONE, TRAINED, CUT_OFF, MISSING = "done", "to be evaluated", "cut off", "missing"
+ELSEWHERE = ("run_dir", "data_dir", "storage", "memory_limit_mb", "seed")  # Not the run's own.
 _TOOK = "study: {command}: exit code {code} after {seconds:.1f} s"
 _TOOK_PATTERN = re.compile(r"^study: .*tf_inbetween\.(\w+).*: exit code (-?\d+) after ([\d.]+) s$")
 
@@ -43,6 +45,8 @@ class Settings:
         steps_per_epoch: likewise.
         pairs: of frames for each gap of an evaluation on test clips, or on others held out.
         validation_pairs: of an evaluation that a choice is made by.
+        record: what study.json holds, see `read_record`.
+        recorded: whether a job that stands there is done.
     """
 
     runs_dir: str
@@ -52,6 +56,29 @@ class Settings:
     steps_per_epoch: int = 250
     pairs: int = 200
     validation_pairs: int = 100
+    record: dict = dataclasses.field(default_factory=dict, compare=False, repr=False)
+    recorded: bool = False
+
+
+def path_of_record(results_dir):
+    """Where the results are kept."""
+    return Path(results_dir) / "study.json"
+
+
+def read_record(results_dir):
+    """What study.json of a folder of results holds; nothing where there is none yet.
+
+    Raises `InputError` if it is damaged.
+    """
+    path = path_of_record(results_dir)
+    try:
+        return read_checked_json(path)
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"{path}: cannot be read ({error}); get it back, or move it away to begin anew"
+        ) from error
 
 
 @dataclasses.dataclass(frozen=True)
@@ -115,9 +142,15 @@ class Job:
         """The `Config` of its training. Raises `InputError` for flags that are wrong."""
         return config_of(self.training[2:])
 
+    @property
+    def flags(self):
+        """The resolved flags of its training that are the run's own, {name: text}."""
+        flags = run_directory.flag_texts(self.config)
+        return {name: text for name, text in flags.items() if name not in ELSEWHERE}
+
     def step(self):
         """The step that its training has come to: that of its last checkpoint, or the last."""
-        if self._found() is not None:
+        if self._found() is not None or self.recorded():
             return self.config.steps
         try:
             path = latest(self.run_dir / "checkpoints")
@@ -133,10 +166,10 @@ class Job:
             InputError: if the run directory holds a run with other flags, or something else.
         """
         run_directory.check(self.config)
+        if self._measured() is not None or self.recorded():
+            return DONE
         if not (self.run_dir / "flags.txt").exists():
             return MISSING
-        if self._measured() is not None:
-            return DONE
         return TRAINED if self._is_trained() else CUT_OFF
 
     def _is_trained(self):
@@ -151,20 +184,67 @@ class Job:
 
     def metrics(self):
         """What its evaluation found, as in metrics.json; None unless it is done."""
+        return self.measured_here() or self.recorded().get("metrics")
+
+    def is_done(self):
+        """Whether all that is asked for is known of it."""
+        return bool(self.measured_here() or self.recorded())
+
+    def measured_here(self):
+        """What the metrics.json of its run directory holds; None unless it is done there."""
         try:
-            return self._measured() if self.state() == DONE else None
+            run_directory.check(self.config)
         except InputError:
             return None
+        return self._measured()
+
+    def recorded(self):
+        """What study.json holds of it, an entry of its "runs".
+
+        Nothing where `Settings.recorded` is off, or the entry has other flags or less than what is
+        asked for.
+        """
+        entry = self.settings.record.get("runs", {}).get(self.recorded_name, {})
+        flags = run_directory.ADDED | entry.get("flags", {})
+        if not self.settings.recorded or not entry or flags != self.flags:
+            return {}
+        if "score" in entry:
+            return entry if entry["pairs"] == self._pairs else {}
+        return entry if self._is_whole(entry["metrics"]) else {}
+
+    @property
+    def recorded_name(self):
+        """What it is called in study.json."""
+        return f"{self.name} ({self.split})"
+
+    def score(self):
+        """What a choice is made by; None unless it is done.
+
+        Returns:
+            {"hit_rate": …, "mse": …}: of its in-betweens, mean over t and the gaps that it was
+            trained on. (Smaller gaps say little: one frame is always a hit, and validation frames
+            may lie far apart.)
+        """
+        found = self.metrics()
+        if found is None:
+            return self.recorded().get("score")
+        rows = [
+            row["methods"]["latent"]
+            for row in found["inbetween"]
+            if self.config.min_gap <= _gap(row) <= self.config.max_gap
+        ]
+        return {name: float(np.mean([row[name] for row in rows])) for name in ("hit_rate", "mse")}
 
     def _measured(self):
         """What was measured, if that is all that is asked for."""
         found = self._found()
-        whole = (
-            found
-            and found.get("pairs") == self._pairs
-            and all(set(self.methods) <= set(row["methods"]) for row in found["inbetween"])
+        return found if found and self._is_whole(found) else None
+
+    def _is_whole(self, found):
+        """Whether all that is asked for was measured."""
+        return found.get("pairs") == self._pairs and all(
+            set(self.methods) <= set(row["methods"]) for row in found["inbetween"]
         )
-        return found if whole else None
 
     def _found(self):
         """What was measured at the end of the training; None if nothing."""
@@ -199,6 +279,8 @@ class Job:
 
     def judged_step(self):
         """The step whose weights were kept as the best and judged; None without the logs."""
+        if self._kept():
+            return self._kept()["judged_step"]
         steps, errors = self.validation_curve()
         return steps[int(np.argmin(errors))] if steps else None
 
@@ -207,6 +289,8 @@ class Job:
 
         Below 0 it still fell. None where the logs are gone or have too few validations.
         """
+        if self._kept():
+            return self._kept()["validation_error_over_the_last_quarter"]
         steps, errors = self.validation_curve()
         if len(steps) < 2 or steps[-1] < self.config.steps or errors[-1] == 0:
             return None
@@ -220,13 +304,49 @@ class Job:
             log.write(f"{line}\n")
 
     def commands(self):
-        """Its commands that have ended, by its log: [("train" or "evaluate", code, seconds)]."""
+        """Its commands that have ended, by its log: [["train" or "evaluate", code, seconds]]."""
+        if self._kept():
+            return self._kept()["commands"]
         try:
             lines = self.log.read_text(errors="replace").splitlines()
         except OSError:
             return []
         found = [match.groups() for match in map(_TOOK_PATTERN.match, lines) if match]
-        return [(what, int(code), float(seconds)) for what, code, seconds in found]
+        return [[what, int(code), float(seconds)] for what, code, seconds in found]
+
+    def made_by(self):
+        """The commit of its training's code, and the machine: {"commit": …, "machine": …}."""
+        if self._kept():
+            return {name: self._kept()[name] for name in ("commit", "machine")}
+        found = read_json(self.run_dir / "environment.json")
+        hardware = found["hardware"]
+        machine = f"{hardware['cores']} cores of {hardware['processor']}"
+        return {"commit": found["commit"], "machine": machine}
+
+    def entry(self, train_frames):
+        """What study.json says of it, see `recorded`; nothing unless it is done.
+
+        `train_frames`: a function from its `Config` to how many frames its training clips have.
+        """
+        metrics = self.measured_here()
+        return (
+            self.recorded()
+            if metrics is None
+            else {
+                "command": "python " + " ".join(self.training),
+                "flags": self.flags,
+                **self.made_by(),
+                "commands": self.commands(),
+                "train_frames": train_frames(self.config),
+                "judged_step": self.judged_step(),
+                "validation_error_over_the_last_quarter": self.last_quarter(),
+                "metrics": metrics,
+            }
+        )
+
+    def _kept(self):
+        """Its entry in study.json, if what is known of it stands there alone."""
+        return {} if self.measured_here() else self.recorded()
 
 
 def _events(events, tag):
@@ -292,9 +412,7 @@ def _bests(questions):
 def choose(best, settings):
     """Which run of a `Best` does best on the validation split.
 
-    That is the one with the largest hit rate, mean over t and the gaps that it was trained on;
-    among equals, with the smallest MSE of in-betweens, mean over the same. (Smaller gaps say
-    little: one frame is always a hit, and validation frames may lie far apart.)
+    That is the one with the largest hit rate; among equals, with the smallest MSE. See `Job.score`.
 
     Returns:
         {"run": the `Run`, or None if none is evaluated yet, "scores": {label: {"hit_rate": …,
@@ -302,19 +420,12 @@ def choose(best, settings):
     """
     scores, missing, runs = {}, [], {}
     for job in candidate_jobs(best, settings):
-        found = job.metrics()
-        if found is None:
+        score = job.score()
+        if score is None:
             missing.append(job.run.label)
             continue
         runs[job.run.label] = job.run
-        rows = [
-            row["methods"]["latent"]
-            for row in found["inbetween"]
-            if job.config.min_gap <= _gap(row) <= job.config.max_gap
-        ]
-        scores[job.run.label] = {
-            name: float(np.mean([row[name] for row in rows])) for name in ("hit_rate", "mse")
-        }
+        scores[job.run.label] = score
     first = min(
         scores, key=lambda label: (-scores[label]["hit_rate"], scores[label]["mse"]), default=None
     )

@@ -1,41 +1,37 @@
 """The study's results, from the runs that are there: a JSON, a Markdown page, pictures, HParams.
 
 README.md          the page; generated, never edited by hand
-study.json         every number behind it
+study.json         every number behind it, and of every picture whose runs it shows
 study/             its pictures
 conclusions/       what a person concludes, a Markdown file for each question; read, never written
 
-The page says which runs are missing; while all are, none is written. TensorBoard's HParams page of
-the whole study is in the folder `hparams` of the runs.
+The page says which runs are missing; while all are, none is written. A run whose run directory is
+gone is taken from the study.json of before, with the same flags; a picture that needs its model
+stays as it was. TensorBoard's HParams page of the whole study is in the folder `hparams` of the
+runs.
 """
 
 import collections
 import dataclasses
-import json
 import re
 import shutil
 from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
-from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullFormatter
 from tensorboard.plugins.hparams import api as hparams
 
-from tf_inbetween import baselines, evaluate, figures, run_directory
+from tf_inbetween import baselines, evaluate, figures, study_pictures
 from tf_inbetween.config import Config
-from tf_inbetween.data import outlines, prepare, read_clips
-from tf_inbetween.files import write_json, written_whole
-from tf_inbetween.models import to_float
+from tf_inbetween.data import outlines, prepare
+from tf_inbetween.files import write_checked_json, written_whole
 from tf_inbetween.study_jobs import (
-    choose,
-    each_once,
+    ELSEWHERE,
     jobs_known_at_first,
     jobs_of_the_chosen,
-    row_jobs,
-    winner_jobs,
+    path_of_record,
 )
-from tf_inbetween.study_runs import Best
+from tf_inbetween.study_rows import at_gap, by_clips, gaps_of, parts_of, rows_of
 
 # What a cell of a table can say of a method: in words, digits, whether more is better.
 MEASURES = {
@@ -56,9 +52,9 @@ COLUMNS = {
     "reconstruction": (
         "reconstruction, MSE x 1e4",
         2,
-        lambda row: _numbers(_parts(row), "mse", 1e4),
+        lambda row: _numbers(parts_of(row), "mse", 1e4),
     ),
-    "elbo": ("ELBO, nats a frame", 0, lambda row: _numbers(_parts(row), "elbo")),
+    "elbo": ("ELBO, nats a frame", 0, lambda row: _numbers(parts_of(row), "elbo")),
     "mean_distance": (
         "Mean Distance x 1e3",
         2,
@@ -79,36 +75,7 @@ _EARLY = (
     " A step beside the number of seeds: of one of them, the weights of that step were judged, "
     "since no later ones had a smaller validation error."
 )
-_ELSEWHERE = ("run_dir", "data_dir", "storage", "memory_limit_mb", "seed")
 _COMMAND = ".venv/bin/python -m tf_inbetween.study --flagfile=flags/study.flags"
-_COLUMNS = 9
-
-
-@dataclasses.dataclass(frozen=True)
-class Row:
-    """A row of a table, with what has been measured of it.
-
-    Attributes:
-        label: of the row; with the winner's where there was a choice.
-        clips: what it is judged on: a scene, with the split if that is not test.
-        method: of its runs' evaluations, the one that it shows.
-        jobs: `study_jobs.Job`s that are done.
-        found: what metrics.json of each holds.
-        last_quarters: of each, see `study_jobs.Job.last_quarter`.
-        judged_steps: of each, see `study_jobs.Job.judged_step`.
-        missing: what is not done, in words.
-        choice: what `study_jobs.choose` returned; None for a row without a choice.
-    """
-
-    label: str
-    clips: str | None
-    method: str
-    jobs: list
-    found: list
-    last_quarters: list
-    judged_steps: list
-    missing: list
-    choice: dict | None
 
 
 def write(questions, settings):
@@ -122,71 +89,31 @@ def write(questions, settings):
         InputError: if a run that is done cannot be read, or its data set.
     """
     results = Path(settings.results_dir)
-    sections = {question: _rows(question, settings) for question in questions}
+    settings = dataclasses.replace(settings, recorded=True)
+    sections = {question: rows_of(question, settings) for question in questions}
     if not any(row.jobs for rows in sections.values() for row in rows):
         print("no row of any table has a run yet: no page is written")
         return
-    write_json(results / "study.json", _as_json(sections, settings))
-    done = _done(questions, settings)
-    pictures = {question: _draw(question, rows, results) for question, rows in sections.items()}
-    with written_whole(results / "README.md") as beside:
-        beside.write_text(_page(sections, pictures, done, settings))
+    entries = _entries(questions, settings)
+    kept = settings.record.get("pictures", {})
+    pictures = {q: study_pictures.draw(q, rows, results, kept) for q, rows in sections.items()}
     shown = {
-        results / path
+        picture.path: picture.shows
         for of_question in pictures.values()
         for of_clips in of_question.values()
-        for _, path in of_clips
+        for picture in of_clips
     }
-    for path in set((results / "study").glob("*.png")) - shown:
+    write_checked_json(
+        path_of_record(results), _as_json(sections, shown, entries, settings), table="runs"
+    )
+    with written_whole(results / "README.md") as beside:
+        beside.write_text(_page(sections, pictures, entries, settings))
+    for path in set((results / "study").glob("*.png")) - {results / path for path in shown}:
         path.unlink()
-    _write_hparams(done, settings)
+    _write_hparams(entries, settings)
     names = {job.name for rows in sections.values() for row in rows for job in row.jobs}
     print(f"wrote {results / 'README.md'}, from {len(names)} runs")
     print(f"TensorBoard: tensorboard --logdir {settings.runs_dir}/hparams")
-
-
-def _rows(question, settings):
-    rows = []
-    for asked in question.rows:
-        choice, missing, label = None, [], asked.label
-        if isinstance(asked, Best):
-            choice = choose(asked, settings)
-            winner = choice["run"]
-            jobs = winner_jobs(asked, winner or asked.among[0], settings)
-            missing = [f"choice of {name}" for name in choice["missing"]]
-            label = f"{label}: {winner.label}" if winner else label
-            label += " (so far)" if winner and missing else ""
-        else:
-            jobs = row_jobs(asked, settings)
-        clips = _clips_of(jobs[0])
-        jobs = jobs if choice is None or choice["run"] else []
-        found = {job: job.metrics() for job in jobs}
-        missing += [f"seed {job.seed}" for job in jobs if found[job] is None]
-        done = [job for job in jobs if found[job]]
-        rows.append(
-            Row(
-                label=label,
-                clips=clips,
-                method=jobs[0].run.methods[0] if jobs else "latent",
-                jobs=done,
-                found=[found[job] for job in done],
-                last_quarters=[job.last_quarter() for job in done],
-                judged_steps=[job.judged_step() for job in done],
-                missing=missing,
-                choice=choice,
-            )
-        )
-    return rows
-
-
-def _clips_of(job):
-    scene, end = job.config.scene, "" if job.split == "test" else f"_{job.split}"
-    return scene.removesuffix(end) + end
-
-
-def _parts(row):
-    """The reconstruction of the clips that each run was judged on."""
-    return [metrics["reconstruction"][metrics["split"]] for metrics in row.found]
 
 
 def _paths(row):
@@ -202,17 +129,29 @@ def _numbers(parts, name, factor=1.0):
 # ---- study.json ---------------------------------------------------------------------------------
 
 
-def _as_json(sections, settings):
-    """Every row with the names of its runs, and every run once, under its name."""
-    runs = {}
-    for row in (row for rows in sections.values() for row in rows):
-        for job, metrics, change in zip(row.jobs, row.found, row.last_quarters, strict=True):
-            runs[_name_in_json(job)] = {
-                "command": "python " + " ".join(job.training),
-                "commit": _environment(job)["commit"],
-                "validation_error_over_the_last_quarter": change,
-                "metrics": metrics,
-            }
+def _entries(questions, settings):
+    """What study.json says of all that is done, the runs included that were only chosen among.
+
+    A training that was judged on several splits is there several times.
+
+    Returns:
+        {`Job`: its entry, see `Job.entry`}, one for each name.
+    """
+    frames = {}
+
+    def train_frames(config):
+        if config.scene not in frames:
+            clips = outlines(prepare(config), "train")
+            frames[config.scene] = sum(clip.length for clip in clips)
+        return frames[config.scene]
+
+    jobs = [*jobs_known_at_first(questions, settings), *jobs_of_the_chosen(questions, settings)]
+    jobs = {job.recorded_name: job for job in jobs if job.is_done()}.values()
+    return {job: job.entry(train_frames) for job in jobs}
+
+
+def _as_json(sections, pictures, entries, settings):
+    """Every row with the names of its runs, every run once, under its name, and every picture."""
     return {
         "seeds": list(settings.seeds),
         "questions": {
@@ -222,7 +161,8 @@ def _as_json(sections, settings):
             }
             for question, rows in sections.items()
         },
-        "runs": runs,
+        "pictures": pictures,
+        "runs": {job.recorded_name: entry for job, entry in entries.items()},
     }
 
 
@@ -240,19 +180,16 @@ def _row_as_json(row):
         "method": row.method,
         "choice": choice,
         "missing": row.missing,
-        "runs": [_name_in_json(job) for job in row.jobs],
+        "runs": [job.recorded_name for job in row.jobs],
     }
-
-
-def _name_in_json(job):
-    return f"{job.name} ({job.split})"
 
 
 # ---- the page -----------------------------------------------------------------------------------
 
 
-def _page(sections, pictures, done, settings):
-    trained = list({job.name: (job, metrics) for job, metrics in done}.values())
+def _page(sections, pictures, entries, settings):
+    measured = [(job, entry) for job, entry in entries.items() if "metrics" in entry]
+    trained = list({job.name: (job, entry) for job, entry in measured}.values())
     lines = ["# Results", ""]
     pixels = _pixels(row for rows in sections.values() for row in rows)
     for question, rows in sections.items():
@@ -284,23 +221,13 @@ def _contents(questions):
     return [*(f"- [{t}](#{a})" for t, a in zip(titles, anchors, strict=True)), ""]
 
 
-def _done(questions, settings):
-    """All that is done, the runs included that were only chosen among: [(job, metrics)].
-
-    A training that was judged on several splits is there several times.
-    """
-    jobs = [*jobs_known_at_first(questions, settings), *jobs_of_the_chosen(questions, settings)]
-    return [(job, metrics) for job in each_once(jobs) if (metrics := job.metrics())]
-
-
 def _cost(trained, settings):
-    """How long some trainings took: [(job, metrics)], each once."""
-    jobs = [job for job, _ in trained]
-    seconds = [seconds for job in jobs for _, _, seconds in job.commands()]
-    machines = {_machine(job) for job in jobs}
+    """How long some trainings took: [(job, entry)], each once."""
+    seconds = [seconds for _, entry in trained for _, _, seconds in entry["commands"]]
+    machines = {entry["machine"] for _, entry in trained}
     return (
-        f"Trainings: {len(jobs)}, seeds {', '.join(map(str, settings.seeds))}. Their commands, "
-        f"evaluations included, took {sum(seconds) / 3600:.1f} hours on "
+        f"Trainings: {len(trained)}, seeds {', '.join(map(str, settings.seeds))}. Their commands, "
+        f"evaluations included where that was kept, took {sum(seconds) / 3600:.1f} hours on "
         f"{' and '.join(sorted(machines))}."
     )
 
@@ -308,11 +235,10 @@ def _cost(trained, settings):
 def _trainings(trained):
     """The section that says how long the trainings were, and whether that was long enough."""
     groups = collections.defaultdict(list)
-    for job, metrics in trained:
+    for job, entry in trained:
         config = job.config
         frames = config.clips_per_batch * config.frames_per_clip
-        key = config.scene, _kind(config), config.steps, frames
-        groups[key].append((job, metrics["train_seconds"]))
+        groups[config.scene, _kind(config), config.steps, frames].append(entry)
     lines = [
         f"## {_LENGTHS}",
         "",
@@ -333,9 +259,7 @@ def _trainings(trained):
         ),
     ]
     for (scene, kind, steps, frames), members in sorted(groups.items()):
-        builder = prepare(members[0][0].config)
-        count = sum(clip.length for clip in outlines(builder, "train"))
-        changes = [job.last_quarter() for job, _ in members]
+        changes = [entry["validation_error_over_the_last_quarter"] for entry in members]
         known = [change for change in changes if change is not None]
         flat = f"{sum(abs(change) <= _FLAT for change in known)} of {len(known)}"
         cells = [
@@ -344,8 +268,8 @@ def _trainings(trained):
             str(len(members)),
             f"{steps:,}",
             str(frames),
-            f"{steps * frames / count:,.0f}",
-            _spread([seconds / 60 for _, seconds in members], 1),
+            f"{steps * frames / members[0]['train_frames']:,.0f}",
+            _spread([entry["metrics"]["train_seconds"] / 60 for entry in members], 1),
             _spread([100 * change for change in known], 0) if known else "-",
             flat,
         ]
@@ -368,19 +292,10 @@ def _kind(config):
 
 def _judged(trained):
     """How many trainings were judged by their last weights, in words."""
-    steps = {job: job.judged_step() for job, _ in trained}
-    known = sum(step is not None for step in steps.values())
-    last = sum(step == job.config.steps for job, step in steps.items())
+    steps = [(entry["judged_step"], job.config.steps) for job, entry in trained]
+    known = sum(step is not None for step, _ in steps)
+    last = sum(step == of for step, of in steps)
     return f"those of the last step in {last} of {known} trainings; the tables mark the other rows"
-
-
-def _environment(job):
-    return json.loads((job.run_dir / "environment.json").read_text())
-
-
-def _machine(job):
-    hardware = _environment(job)["hardware"]
-    return f"{hardware['cores']} cores of {hardware['processor']}"
 
 
 def _conclusion(question, settings):
@@ -415,7 +330,7 @@ def _shown(question, rows, pixels, pictures):
 
     The opening has one table alone: the section that its row comes from shows the others.
     """
-    groups = _by_clips(rows)
+    groups = by_clips(rows)
     if not groups:
         return ["None of its runs is there yet.", ""]
     words = ", ".join(MEASURES[name][0] for name in question.measures)
@@ -433,8 +348,10 @@ def _shown(question, rows, pixels, pictures):
             table = markdown_table(question, present, below, evaluate.PLACES, columns=())
             lines += _folded("The same, mean over t = 1/4, 1/2 and 3/4", table)
             lines += _geometry(question, present) if question.geometry else []
-        for text, path in pictures[clips]:
-            lines += [f"![{text}, {clips}]({path})", ""]
+        for picture in pictures[clips]:
+            lines += [f"![{picture.text}, {clips}]({picture.path})", ""]
+            if picture.lacks:
+                lines += [f"(Drawn before these were there: {', '.join(picture.lacks)}.)", ""]
     return lines + (_lengths(rows) + _choices(rows) if question.title else [])
 
 
@@ -453,15 +370,6 @@ def _seeds(row):
 def _folded(summary, lines):
     """Lines that show when the reader asks for them."""
     return ["<details>", f"<summary>{summary}</summary>", "", *lines, "", "</details>", ""]
-
-
-def _by_clips(rows):
-    """The rows with something to show, by what they are judged on."""
-    groups = collections.defaultdict(list)
-    for row in rows:
-        if row.found:
-            groups[row.clips].append(row)
-    return groups
 
 
 def _pixels(rows):
@@ -486,7 +394,7 @@ def markdown_table(question, rows, pixels, places=(0.5,), columns=None):
         columns: names of `COLUMNS`.
     """
     columns = [COLUMNS[name] for name in (question.columns if columns is None else columns)]
-    labels = _gaps(question, rows)
+    labels = gaps_of(question, rows)
     values = {row.label: _values(question, row.found, row.method, places) for row in rows}
     below = {
         figures.LABELS[name]: _values(question, [metrics], name, places)
@@ -503,11 +411,6 @@ def markdown_table(question, rows, pixels, places=(0.5,), columns=None):
         best = [_best(question, {**values, **below}, label) for label in labels]
         lines.append(_line(["**the best**", "", *best, *[""] * len(columns)]))
     return lines
-
-
-def _gaps(question, rows):
-    labels = [m["gap_label"] for m in rows[0].found[0]["inbetween"] if m["t"] == 0.5]
-    return [label for label in labels if not question.gaps or label in question.gaps]
 
 
 def _heads_of_gaps(rows, labels):
@@ -529,19 +432,13 @@ def _line(cells):
     return "| " + " | ".join(cells) + " |"
 
 
-def _at(found, label, places=(0.5,)):
-    """What each of some metrics has of a gap: for each, its rows at `places`."""
-    return [
-        [row for row in metrics["inbetween"] if row["gap_label"] == label and row["t"] in places]
-        for metrics in found
-    ]
-
-
 def _values(question, found, method, places):
     """{gap: {measure: (a number for each of some metrics, digits, unit)}} of a method."""
     values = {}
     for label in dict.fromkeys(row["gap_label"] for row in found[0]["inbetween"]):
-        measured = [[row["methods"][method] for row in rows] for rows in _at(found, label, places)]
+        measured = [
+            [row["methods"][method] for row in rows] for rows in at_gap(found, label, places)
+        ]
         degrees = "timing_error_degrees" in measured[0][0]
         keys = {"timing_error": "timing_error_degrees"} if degrees else {}
         values[label] = {
@@ -586,7 +483,7 @@ def _geometry(question, rows):
     rows = [row for row in rows if _latents(row.found[0]["inbetween"][0])]
     if not rows:
         return []
-    labels = _gaps(question, rows)
+    labels = gaps_of(question, rows)
     words = "; ".join(text for text, _ in GEOMETRY.values())
     lines = [
         f"The latents, at t = 1/2: {words}.",
@@ -598,7 +495,7 @@ def _geometry(question, rows):
         for label in labels:
             shapes = [
                 {**_latents(at), "kl": _latents(at)[f"kl_{metrics['loss']['matching']}"]}
-                for metrics, (at,) in zip(row.found, _at(row.found, label), strict=True)
+                for metrics, (at,) in zip(row.found, at_gap(row.found, label), strict=True)
             ]
             texts = [
                 _spread([shape[name] for shape in shapes], digits)
@@ -676,179 +573,22 @@ def _choices(rows):
     return [*lines, ""]
 
 
-# ---- pictures -----------------------------------------------------------------------------------
-
-
-def _draw(question, rows, results):
-    """Draws the pictures of a question: {clips: [(text, path relative to the page)]}."""
-    drawn = {}
-    groups = _by_clips(rows)
-    for clips, present in groups.items():
-        stem = f"study/{question.name}" + (f"_{clips}" if len(groups) > 1 else "")
-        drawn[clips] = [
-            picture
-            for kind in question.pictures
-            for picture in PICTURES[kind](question, present, results, stem)
-        ]
-    return drawn
-
-
-def _models(rows):
-    """The model of each row, of its first seed: {label, in lines: model}."""
-    return {
-        figures.in_lines(row.label): run_directory.load_model(row.jobs[0].run_dir) for row in rows
-    }
-
-
-def _methods(rows):
-    """What each row draws with: {label, in lines: method}."""
-    models = _models(rows)
-    return {
-        label: evaluate.MODEL_METHODS[row.method](model)
-        for row, (label, model) in zip(rows, models.items(), strict=True)
-    }
-
-
-def _clip(rows, gap):
-    """The first clip that rows are judged on and that is long enough for a gap."""
-    job = rows[0].jobs[0]
-    builder = prepare(job.config)
-    number = evaluate.first_clip(outlines(builder, job.split), gap)
-    (clip,) = read_clips(builder, job.split, [number])
-    return clip
-
-
-def _measured_gaps(question, rows):
-    labels = _gaps(question, rows)
-    return [m for m in rows[0].found[0]["inbetween"] if m["gap_label"] in labels]
-
-
-def _draw_inbetween(question, rows, results, stem):
-    """First, second, the truth and what each row and pixel method draws, for each gap."""
-    shown = _measured_gaps(question, rows)
-    clip = _clip(rows, max(row["gap"] for row in shown))
-    methods = _methods(rows) | {
-        name: method
-        for name, method in baselines.available().items()
-        if name in question.pixels and name != "nearest_frame"
-    }
-    figures.inbetween_grid(results / f"{stem}.png", methods, clip, shown)
-    return [("first, second, truth and in-betweens by gap", f"{stem}.png")]
-
-
-def _draw_path(question, rows, results, stem):
-    """A path over the largest gap above its truth, as in the slides."""
-    gap = max(row["gap"] for row in _measured_gaps(question, rows))
-    path = results / f"{stem}_path.png"
-    figures.path_picture(path, _methods(rows), _clip(rows, gap), gap, truth_below=True)
-    return [("from a start to an end frame, the truth in the last row", f"{stem}_path.png")]
-
-
-def _draw_reconstruction(question, rows, results, stem):
-    """Frames of the first training and test clip, and what each row makes of them."""
-    job = rows[0].jobs[0]
-    builder = prepare(job.config)
-    models = _models(rows)
-    grid, labels = [], []
-    for split in ("train", job.split):
-        (clip,) = read_clips(builder, split, [0])
-        places = np.linspace(0, clip.length - 1, _COLUMNS).astype(int)
-        truth = to_float(clip.frames[places]).numpy()
-        grid += [truth, *(model.reconstruct(truth).numpy() for model in models.values())]
-        labels += [f"{split}\n{name}" for name in ("truth", *models)]
-    figures.labelled_grid(results / f"{stem}_reconstruction.png", grid, labels)
-    return [(f"reconstructions of train and {job.split} frames", f"{stem}_reconstruction.png")]
-
-
-def _copy_latent_pca(question, rows, results, stem):
-    """The latent means of each row, as its evaluation drew them."""
-    copied = []
-    for number, row in enumerate(rows):
-        path = f"{stem}_latent_pca_{number}.png"
-        with written_whole(results / path) as beside:
-            folder = evaluate.path_of_figures(row.jobs[0].run_dir, row.jobs[0].split)
-            shutil.copyfile(folder / "latent_pca.png", beside)
-        copied.append((f"principal components of the latent means, {row.label}", path))
-    return copied
-
-
-def _draw_trade_off(question, rows, results, stem):
-    """In-between error, at t = 1/2, against reconstruction error, by likelihood and alpha."""
-    labels = _gaps(question, rows)
-    lines = collections.defaultdict(list)
-    for row in rows:
-        lines[row.jobs[0].config.likelihood].append(row)
-    figure = Figure(figsize=(4 * len(labels), 3.6), layout="constrained")
-    for axis, label in zip(figure.subplots(1, len(labels), squeeze=False)[0], labels, strict=True):
-        for number, (likelihood, along) in enumerate(lines.items()):
-            along = sorted(along, key=lambda row: row.jobs[0].config.alpha)
-            x = [[part["mse"] for part in _parts(row)] for row in along]
-            y = [
-                [measured["methods"][row.method]["mse"] for (measured,) in _at(row.found, label)]
-                for row in along
-            ]
-            axis.errorbar(
-                *(list(map(np.mean, values)) for values in (x, y)),
-                xerr=_bars(x),
-                yerr=_bars(y),
-                marker="o",
-                capsize=2,
-                label=likelihood,
-            )
-            for row, there in zip(along, zip(x, y, strict=True), strict=True):
-                at = tuple(map(np.mean, there))
-                axis.annotate(
-                    f"{row.jobs[0].config.alpha:g}",
-                    at,
-                    xytext=(4, 3 - 12 * number),  # One line's above its points, the other's below.
-                    textcoords="offset points",
-                    fontsize=7,
-                    color=f"C{number}",
-                )
-        axis.set_xscale("log")
-        axis.set_yscale("log")
-        axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        axis.xaxis.set_minor_formatter(NullFormatter())
-        axis.set_title(f"gap of {label}; numbers are alpha", fontsize=9)
-        axis.set_xlabel("MSE of reconstructions")
-        axis.set_ylabel("MSE of in-betweens")
-    figure.axes[0].legend(fontsize=8)
-    figures.save(figure, results / f"{stem}_trade_off.png")
-    return [("in-between error against reconstruction error, by alpha", f"{stem}_trade_off.png")]
-
-
-def _bars(values):
-    """How far the smallest and the largest of each list are from its mean: [2, K]."""
-    return [
-        [np.mean(each) - min(each) for each in values],
-        [max(each) - np.mean(each) for each in values],
-    ]
-
-
-PICTURES = {
-    "inbetween": _draw_inbetween,
-    "path": _draw_path,
-    "reconstruction": _draw_reconstruction,
-    "latent_pca": _copy_latent_pca,
-    "trade_off": _draw_trade_off,
-}
-
-
 # ---- TensorBoard --------------------------------------------------------------------------------
 
 
-def _write_hparams(done, settings):
+def _write_hparams(entries, settings):
     """Writes what TensorBoard's HParams page shows: a trial for each training that is done.
 
     Its columns are the flags in which they differ, and what was measured, on each split.
     """
-    fields = [field.name for field in dataclasses.fields(Config) if field.name not in _ELSEWHERE]
-    configs = [job.config for job, _ in done]
+    fields = [field.name for field in dataclasses.fields(Config) if field.name not in ELSEWHERE]
+    measured = {job: entry["metrics"] for job, entry in entries.items() if "metrics" in entry}
+    configs = [job.config for job in measured]
     differ = [name for name in fields if len({getattr(c, name) for c in configs}) > 1] + ["seed"]
     folder = Path(settings.runs_dir) / "hparams"
     beside = folder.with_name(".hparams.partial")
     shutil.rmtree(beside, ignore_errors=True)
-    for job, metrics in done:
+    for job, metrics in measured.items():
         values = {field: _plain(getattr(job.config, field)) for field in differ}
         writer = tf.summary.create_file_writer(str(beside / job.name), filename_suffix=job.split)
         with writer.as_default():

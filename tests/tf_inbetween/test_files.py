@@ -18,6 +18,21 @@ def test_what_was_written_is_read(tmp_path):
     assert read_checked_json(path) == CONTENT
 
 
+def test_a_table_has_a_line_for_each_row(tmp_path):
+    path = tmp_path / "a.json"
+    content = {"a": [1, {"b": 2}], "runs": {"é": {"x": [1.5, None]}, '"': {}}}
+    write_checked_json(path, content, table="runs")
+    assert read_checked_json(path) == content
+    lines = path.read_text().splitlines()
+    at = lines.index('  "runs": {')
+    assert lines[at + 1 :] == [r'    "\u00e9": {"x": [1.5, null]},', r'    "\"": {}', "  }", "}"]
+    write_checked_json(path, {"a": 1, "runs": {}}, table="runs")
+    assert read_checked_json(path) == {"a": 1, "runs": {}}
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        write_checked_json(path, {"runs": {"x": float("nan")}}, table="runs")
+    assert read_checked_json(path) == {"a": 1, "runs": {}}
+
+
 def test_no_bit_flips_unseen(tmp_path):
     path = tmp_path / "a.json"
     write_checked_json(path, CONTENT)

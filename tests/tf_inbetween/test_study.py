@@ -18,7 +18,16 @@ import tensorflow as tf
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.plugins.hparams import plugin_data_pb2
 
-from tf_inbetween import baselines, evaluate, run_directory, study, study_page, train
+from tf_inbetween import (
+    baselines,
+    evaluate,
+    run_directory,
+    study,
+    study_page,
+    study_pictures,
+    study_rows,
+    train,
+)
 from tf_inbetween.command_line import config_of
 from tf_inbetween.config import InputError
 from tf_inbetween.study_jobs import (
@@ -28,6 +37,8 @@ from tf_inbetween.study_jobs import (
     choose,
     jobs_known_at_first,
     jobs_of_the_chosen,
+    read_record,
+    row_jobs,
 )
 from tf_inbetween.study_runs import QUESTIONS, Best, Question, Run, sweep
 
@@ -75,7 +86,7 @@ def questions(tiny_flags):
             columns=tuple(study_page.COLUMNS),
             geometry=True,
             names_best=True,
-            pictures=tuple(study_page.PICTURES),
+            pictures=tuple(study_pictures.PICTURES),
         ),
         Question("best", "Which?", "One.", (Best("the best", alphas),), pictures=()),
     )
@@ -87,7 +98,8 @@ def in_process(tiny_flags, tiny_data, tmp_path, monkeypatch):
 
     Returns the list of what was run, and a list of functions of the same that may raise.
     """
-    monkeypatch.setattr(study_page, "prepare", lambda *_: tiny_data)
+    for module in (study_page, study_pictures):
+        monkeypatch.setattr(module, "prepare", lambda *_: tiny_data)
     trained = tmp_path / "trained"
     train.train(config_of([tiny_flags, f"--run_dir={trained}"]))
     found = evaluate.evaluate(trained, pairs=2)
@@ -195,6 +207,67 @@ def test_a_study_interrupted_and_failing_runs_everything_once(
     check_whole(tmp_path / "results", questions)
 
 
+def test_a_study_goes_on_where_its_run_directories_are_gone(
+    in_process, questions, settings, tmp_path, capsys
+):
+    ran, _ = in_process
+    results = tmp_path / "results"
+    study.study(questions, settings)
+    before = {path: path.read_bytes() for path in results.rglob("*.*")}
+    record = read_record(results)
+    assert len(record["runs"]) == 6  # Four runs, and two of them on validation clips.
+    shutil.rmtree(tmp_path / "runs")
+    del ran[:]
+
+    # The page loses nothing; what is recorded is trained again unless that is asked not to be.
+    there = dataclasses.replace(settings, record=record)
+    recorded = dataclasses.replace(there, recorded=True)
+    study.study(questions, there, run=False)
+    study.study(questions, recorded)
+    assert ran == []
+    assert {path: path.read_bytes() for path in results.rglob("*.*")} == before
+    check_hparams(tmp_path / "runs" / "hparams", [run.name for run in questions[0].rows])
+    outlooks = [study.Outlook(questions, s) for s in (recorded, there)]
+    assert [[o.count("done"), o.count("missing"), o.steps_done] for o in outlooks] == [
+        [6, 0, 8],
+        [0, 6, 0],
+    ]
+
+    # One row more is run; the pictures stay as they were and say so.
+    more = Run("alpha 7", f"{questions[0].rows[0].flags} --alpha=7")
+    asked = [
+        dataclasses.replace(q, rows=(*q.rows, more)) if q.name == "alpha" else q for q in questions
+    ]
+    study.study(asked, recorded)
+    assert [name for _, name, _ in ran] == [f"{more.name},seed={s}" for s in (0, 0, 1, 1)]
+    page = (results / "README.md").read_text()
+    assert "| alpha 0 | 2 | " in page
+    assert "| alpha 7 | 2 | " in page
+    assert page.count("(Drawn before these were there: alpha 7.)") == 3
+    assert (results / "study/alpha_latent_pca_alpha_7.png").exists()
+    for path, content in before.items():
+        if path.suffix == ".png" and "trade_off" not in path.name:
+            assert path.read_bytes() == content
+    assert len(read_record(results)["runs"]) == 8
+
+    # A picture of a row that is gone from the table cannot stay.
+    fewer = [dataclasses.replace(q, rows=q.rows[:1]) for q in questions[:2]]
+    study.study(fewer, dataclasses.replace(there, record=read_record(results)), run=False)
+    assert sorted(path.name for path in (results / "study").glob("*.png")) == [
+        "alpha_latent_pca_alpha_0.png",
+        "alpha_trade_off.png",
+    ]
+
+    # Neither other flags, nor fewer pairs than asked for, nor a damaged record.
+    for other in ({"steps": 4}, {"pairs": 3, "validation_pairs": 3}):
+        found = study.Outlook(questions, dataclasses.replace(recorded, **other))
+        assert found.count("done") == 0
+    path = results / "study.json"
+    path.write_text(path.read_text().replace('"split": "test"', '"split": "best"', 1))
+    with pytest.raises(InputError, match=r"study\.json: cannot be read \(its checksum does not"):
+        read_record(results)
+
+
 def check_whole(results, questions):
     """The page has every section, number and picture, and nothing is missing."""
     page = (results / "README.md").read_text()
@@ -221,7 +294,7 @@ def check_whole(results, questions):
     assert {Path(name).name for name in pictures} == {
         "opening.png",
         *("alpha.png", "alpha_path.png", "alpha_reconstruction.png", "alpha_trade_off.png"),
-        *("alpha_latent_pca_0.png", "alpha_latent_pca_1.png"),
+        *("alpha_latent_pca_alpha_0.png", "alpha_latent_pca_alpha_5.png"),
     }
     for name in pictures:
         assert (results / name).stat().st_size > 1000
@@ -299,10 +372,10 @@ def test_a_table_has_means_and_ranges(settings, questions):
     job = Job(questions[0].rows[0], 0, "test", settings)
     found = [measured(0.9, 1e-4), measured(1.0, 2e-4), measured(0.8, 3e-4)]
     rows = [
-        study_page.Row(
+        study_rows.Row(
             "three", "x", "latent", [job] * 3, found, [-0.5, 0.5, 0.3], [2, 1, 2], [], None
         ),
-        study_page.Row("one", "x", "latent", [job], found[:1], [None], [None], [], None),
+        study_rows.Row("one", "x", "latent", [job], found[:1], [None], [None], [], None),
     ]
     pixels = study_page._pixels(rows)
     assert list(pixels) == [("x", "optical_flow")]
@@ -362,16 +435,16 @@ def test_a_row_judged_on_another_split_has_a_table_of_its_own(settings, question
     assert len({job.run_dir for job in jobs.values()}) == 2
     chosen = jobs_of_the_chosen([asked], settings)
     assert [(job.split, job.seed) for job in chosen] == [("heldout", 0), ("heldout", 1)]
-    rows = study_page._rows(asked, settings)
+    rows = study_rows.rows_of(asked, settings)
     assert [row.clips for row in rows] == ["teapot_1dof", *["teapot_1dof_heldout"] * 2]
-    assert list(study_page._by_clips(rows)) == ["teapot_1dof", "teapot_1dof_heldout"]
+    assert list(study_rows.by_clips(rows)) == ["teapot_1dof", "teapot_1dof_heldout"]
     of_the_scene = dataclasses.replace(run, flags=f"{run.flags} --scene=teapot_1dof_heldout")
     job = Job(of_the_scene, 0, "heldout", settings)
-    assert study_page._clips_of(job) == "teapot_1dof_heldout"
+    assert study_rows.clips_of(job) == "teapot_1dof_heldout"
 
     # Two rows of one label lack something, on different clips.
     monkeypatch.setattr(Job, "metrics", lambda job: None)
-    lines, _ = study_page._missing(study_page._rows(asked, settings))
+    lines, _ = study_page._missing(study_rows.rows_of(asked, settings))
     assert lines == (
         "**Missing (5):** alpha 0, `teapot_1dof`: seed 0, seed 1; "
         "alpha 0, `teapot_1dof_heldout`: seed 0, seed 1; "
@@ -392,7 +465,7 @@ def test_what_wins_may_be_trained_longer(settings, questions, monkeypatch):
     five = f"{questions[0].rows[1].name},steps=4"
     assert [job.name for job in jobs] == [f"{five},seed=0", f"{five},seed=1"]
     assert [job.config.steps for job in jobs] == [4, 4]
-    (row,) = study_page._rows(asked, settings)
+    (row,) = study_rows.rows_of(asked, settings)
     assert row.missing == ["seed 0", "seed 1"]
     assert row.label == "best: alpha 5"
     # Two candidates of two steps each, and two trainings of the winner of four.
@@ -410,7 +483,7 @@ def test_what_a_model_does_not_have_is_left_out(settings, questions):
     metrics = {**measured(0.5, 1e-4), "reconstruction": {"test": None}, "paths": {}}
     for row in metrics["inbetween"]:
         row["latent_geometry"] = None
-    rows = [study_page.Row("a", "x", "latent", [job], [metrics], [None], [None], [], None)]
+    rows = [study_rows.Row("a", "x", "latent", [job], [metrics], [None], [None], [], None)]
     *_, line = study_page.markdown_table(questions[1], rows, {})[:3]
     assert line.endswith(" | - | - | - | - | - |")
     assert study_page._geometry(questions[1], rows) == []
@@ -425,7 +498,7 @@ def test_a_choice_is_shown_once(settings, questions):
     choice = {"run": run, "scores": {run.label: {"hit_rate": 0.5, "mse": 1e-4}}, "missing": []}
     label = f"best: {run.label}"
     rows = [
-        study_page.Row(label, clips, "latent", [], [], [], [], [], choice)
+        study_rows.Row(label, clips, "latent", [], [], [], [], [], choice)
         for clips in ("x", "x_heldout")
     ]
     lines = study_page._choices(rows)
@@ -519,7 +592,7 @@ def test_a_command_that_fails_says_its_last_line(settings, questions):
     job.say_how_long(job.training, 0, 5.0)
     job.say_how_long(job.evaluation, 1, 3.0)
     job.say_how_long(job.evaluation, 0, 41.25)
-    assert job.commands() == [("train", 0, 5.0), ("evaluate", 1, 3.0), ("evaluate", 0, 41.2)]
+    assert job.commands() == [["train", 0, 5.0], ["evaluate", 1, 3.0], ["evaluate", 0, 41.2]]
 
 
 def test_what_a_killed_study_left_running_is_waited_for(tmp_path, capsys):
@@ -566,10 +639,10 @@ def test_the_questions_of_the_study(monkeypatch):
         assert set(question.measures) <= set(study_page.MEASURES)
         assert set(question.columns) <= set(study_page.COLUMNS)
         assert set(question.pixels) <= set(baselines.METHODS)
-        assert set(question.pictures) <= set(study_page.PICTURES)
+        assert set(question.pictures) <= set(study_pictures.PICTURES)
         labels = {}
         for row in question.rows:
-            jobs = candidate_jobs if isinstance(row, Best) else study_page.row_jobs
+            jobs = candidate_jobs if isinstance(row, Best) else row_jobs
             scene = jobs(row, settings)[0].config.scene
             names = labels.setdefault((scene, row.split), [])
             assert row.label not in names, "two rows of one name"

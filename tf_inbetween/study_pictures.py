@@ -1,0 +1,254 @@
+"""The pictures of the study.
+
+A picture of models is drawn where all of them are, and stays as it was where one is gone.
+"""
+
+import collections
+import dataclasses
+import functools
+import re
+import shutil
+from collections.abc import Callable
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter
+
+from tf_inbetween import baselines, evaluate, figures, run_directory
+from tf_inbetween.data import outlines, prepare, read_clips
+from tf_inbetween.files import written_whole
+from tf_inbetween.models import to_float
+from tf_inbetween.study_rows import at_gap, by_clips, gaps_of, parts_of
+
+_COLUMNS = 9
+
+
+@dataclasses.dataclass(frozen=True)
+class Picture:
+    """A picture of some rows.
+
+    Attributes:
+        text: what it shows.
+        path: relative to the page.
+        draw: writes it to a path.
+        rows: those whose models it shows, each the one of its first run.
+        lacks: labels of those that are not in it: it was drawn before they were there.
+    """
+
+    text: str
+    path: str
+    draw: Callable
+    rows: list
+    lacks: tuple = ()
+
+    @property
+    def shows(self):
+        """Names of what is in it, for study.json."""
+        return [_name(row) for row in self.rows if row.label not in self.lacks]
+
+
+def draw(question, rows, results, kept):
+    """Draws the pictures of a question, as far as their models are there.
+
+    Args:
+        question: a `study_runs.Question`.
+        rows: its `study_rows.Row`s.
+        results: the folder to draw to.
+        kept: {path: `Picture.shows`} of those that are in it.
+
+    Returns:
+        {clips: the `Picture`s that are there now}.
+    """
+    drawn = {}
+    groups = by_clips(rows)
+    for clips, present in groups.items():
+        stem = f"study/{question.name}" + (f"_{clips}" if len(groups) > 1 else "")
+        asked = [p for kind in question.pictures for p in PICTURES[kind](question, present, stem)]
+        there = [_drawn_or_kept(picture, results, kept) for picture in asked]
+        drawn[clips] = [picture for picture in there if picture]
+    return drawn
+
+
+def _drawn_or_kept(picture, results, kept):
+    """Draws a picture and returns it; the one of before, if a model is gone; None without any."""
+    path = results / picture.path
+    if all(row.jobs[0].measured_here() for row in picture.rows):
+        picture.draw(path)
+        return picture
+    before = kept.get(picture.path, [])
+    if not path.exists() or not before or not set(before) <= set(picture.shows):
+        return None
+    lacks = tuple(row.label for row in picture.rows if _name(row) not in before)
+    return dataclasses.replace(picture, lacks=lacks)
+
+
+def _name(row):
+    return f"{row.jobs[0].name} ({row.method})"
+
+
+def _models(rows):
+    """The model of each row, of its first seed: {label, in lines: model}."""
+    return {
+        figures.in_lines(row.label): run_directory.load_model(row.jobs[0].run_dir) for row in rows
+    }
+
+
+def _methods(rows):
+    """What each row draws with: {label, in lines: method}."""
+    models = _models(rows)
+    return {
+        label: evaluate.MODEL_METHODS[row.method](model)
+        for row, (label, model) in zip(rows, models.items(), strict=True)
+    }
+
+
+def _clip(rows, gap):
+    """The first clip that rows are judged on and that is long enough for a gap."""
+    job = rows[0].jobs[0]
+    builder = prepare(job.config)
+    number = evaluate.first_clip(outlines(builder, job.split), gap)
+    (clip,) = read_clips(builder, job.split, [number])
+    return clip
+
+
+def _measured_gaps(question, rows):
+    labels = gaps_of(question, rows)
+    return [m for m in rows[0].found[0]["inbetween"] if m["gap_label"] in labels]
+
+
+def _inbetween(question, rows, stem):
+    """First, second, the truth and what each row and pixel method draws, for each gap."""
+
+    def draw(path):
+        shown = _measured_gaps(question, rows)
+        clip = _clip(rows, max(row["gap"] for row in shown))
+        methods = _methods(rows) | {
+            name: method
+            for name, method in baselines.available().items()
+            if name in question.pixels and name != "nearest_frame"
+        }
+        figures.inbetween_grid(path, methods, clip, shown)
+
+    return [Picture("first, second, truth and in-betweens by gap", f"{stem}.png", draw, rows)]
+
+
+def _path(question, rows, stem):
+    """A path over the largest gap above its truth, as in the slides."""
+
+    def draw(path):
+        gap = max(row["gap"] for row in _measured_gaps(question, rows))
+        figures.path_picture(path, _methods(rows), _clip(rows, gap), gap, truth_below=True)
+
+    text = "from a start to an end frame, the truth in the last row"
+    return [Picture(text, f"{stem}_path.png", draw, rows)]
+
+
+def _reconstruction(question, rows, stem):
+    """Frames of the first training and test clip, and what each row makes of them."""
+    job = rows[0].jobs[0]
+
+    def draw(path):
+        builder = prepare(job.config)
+        models = _models(rows)
+        grid, labels = [], []
+        for split in ("train", job.split):
+            (clip,) = read_clips(builder, split, [0])
+            places = np.linspace(0, clip.length - 1, _COLUMNS).astype(int)
+            truth = to_float(clip.frames[places]).numpy()
+            grid += [truth, *(model.reconstruct(truth).numpy() for model in models.values())]
+            labels += [f"{split}\n{name}" for name in ("truth", *models)]
+        figures.labelled_grid(path, grid, labels)
+
+    text = f"reconstructions of train and {job.split} frames"
+    return [Picture(text, f"{stem}_reconstruction.png", draw, rows)]
+
+
+def _latent_pca(question, rows, stem):
+    """The latent means of each row, as its evaluation drew them."""
+    return [
+        Picture(
+            f"principal components of the latent means, {row.label}",
+            f"{stem}_latent_pca_{re.sub(r'[^a-z0-9]+', '_', row.label.lower())}.png",
+            functools.partial(_copy_latent_pca, row.jobs[0]),
+            [row],
+        )
+        for row in rows
+    ]
+
+
+def _copy_latent_pca(job, path):
+    folder = evaluate.path_of_figures(job.run_dir, job.split)
+    with written_whole(path) as beside:
+        shutil.copyfile(folder / "latent_pca.png", beside)
+
+
+def _trade_off(question, rows, stem):
+    """In-between error, at t = 1/2, against reconstruction error, by likelihood and alpha."""
+    return [
+        Picture(
+            "in-between error against reconstruction error, by alpha",
+            f"{stem}_trade_off.png",
+            functools.partial(_draw_trade_off, question, rows),
+            [],  # It shows numbers alone.
+        )
+    ]
+
+
+def _draw_trade_off(question, rows, path):
+    labels = gaps_of(question, rows)
+    lines = collections.defaultdict(list)
+    for row in rows:
+        lines[row.jobs[0].config.likelihood].append(row)
+    figure = Figure(figsize=(4 * len(labels), 3.6), layout="constrained")
+    for axis, label in zip(figure.subplots(1, len(labels), squeeze=False)[0], labels, strict=True):
+        for number, (likelihood, along) in enumerate(lines.items()):
+            along = sorted(along, key=lambda row: row.jobs[0].config.alpha)
+            x = [[part["mse"] for part in parts_of(row)] for row in along]
+            y = [
+                [measured["methods"][row.method]["mse"] for (measured,) in at_gap(row.found, label)]
+                for row in along
+            ]
+            axis.errorbar(
+                *(list(map(np.mean, values)) for values in (x, y)),
+                xerr=_bars(x),
+                yerr=_bars(y),
+                marker="o",
+                capsize=2,
+                label=likelihood,
+            )
+            for row, there in zip(along, zip(x, y, strict=True), strict=True):
+                at = tuple(map(np.mean, there))
+                axis.annotate(
+                    f"{row.jobs[0].config.alpha:g}",
+                    at,
+                    xytext=(4, 3 - 12 * number),  # One line's above its points, the other's below.
+                    textcoords="offset points",
+                    fontsize=7,
+                    color=f"C{number}",
+                )
+        axis.set_xscale("log")
+        axis.set_yscale("log")
+        axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axis.xaxis.set_minor_formatter(NullFormatter())
+        axis.set_title(f"gap of {label}; numbers are alpha", fontsize=9)
+        axis.set_xlabel("MSE of reconstructions")
+        axis.set_ylabel("MSE of in-betweens")
+    figure.axes[0].legend(fontsize=8)
+    figures.save(figure, path)
+
+
+def _bars(values):
+    """How far the smallest and the largest of each list are from its mean: [2, K]."""
+    return [
+        [np.mean(each) - min(each) for each in values],
+        [max(each) - np.mean(each) for each in values],
+    ]
+
+
+PICTURES = {
+    "inbetween": _inbetween,
+    "path": _path,
+    "reconstruction": _reconstruction,
+    "latent_pca": _latent_pca,
+    "trade_off": _trade_off,
+}
