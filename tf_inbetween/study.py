@@ -91,7 +91,8 @@ def study(questions, settings, only=(), run=True, dry_run=False):
         dry_run: whether only to say what is left.
 
     Raises:
-        InputError: for a name that is no question's, or a run whose flags are wrong.
+        InputError: for a name that is no question's, a run whose flags are wrong, or results that
+            would take the place of longer or more exact ones.
         RuntimeError: at the end, if a run has failed.
     """
     names = [question.name for question in questions]
@@ -107,6 +108,8 @@ def study(questions, settings, only=(), run=True, dry_run=False):
     if dry_run:
         print(overview(chosen, settings))
         return
+    for job in jobs_known_at_first(questions, settings):
+        job.check_record()
     with only_one(settings.runs_dir) if run else contextlib.nullcontext() as lock:
         failed = run_all(chosen, settings, lock) if run else {}
         study_page.write(questions, settings)
@@ -251,7 +254,7 @@ class Outlook:
     """
 
     def __init__(self, questions, settings):
-        """Looks at the run directories."""
+        """Looks at the run directories, and at what is recorded."""
         undecided = sweeps_undecided(questions, settings)
         jobs = each_once(
             [

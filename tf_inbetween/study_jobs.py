@@ -68,14 +68,20 @@ def path_of_record(results_dir):
 def read_record(results_dir):
     """What study.json of a folder of results holds; nothing where there is none yet.
 
-    Raises `InputError` if it is damaged.
+    Raises `InputError` if it is damaged, or of a version that did not keep flags.
     """
     path = path_of_record(results_dir)
     try:
-        return read_checked_json(path)
+        found = read_checked_json(path)
+        if not all("flags" in entry for entry in found["runs"].values()):
+            raise ValueError("its runs have no flags: an earlier version wrote it")
+        for entry in found["runs"].values():
+            for name, text in run_directory.ADDED.items():
+                entry["flags"].setdefault(name, text)
+        return found
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, LookupError, AttributeError) as error:
         raise InputError(
             f"{path}: cannot be read ({error}); get it back, or move it away to begin anew"
         ) from error
@@ -120,9 +126,8 @@ class Job:
     @property
     def evaluation(self):
         """The arguments of `python` that evaluate it; what was measured is measured again."""
-        found = self._found()
-        before = found["inbetween"][0]["methods"] if found else ()
-        methods = ",".join(dict.fromkeys([*before, *self.methods]))
+        before = [methods_of(found) for found in (self._found(), self._entry().get("metrics"))]
+        methods = ",".join(dict.fromkeys([*before[0], *before[1], *self.methods]))
         flags = [f"--split={self.split}", f"--pairs={self._pairs}", f"--methods={methods}"]
         return ["-m", "tf_inbetween.evaluate", f"--run_dir={self.run_dir}", *flags]
 
@@ -165,8 +170,10 @@ class Job:
         Raises:
             InputError: if the run directory holds a run with other flags, or something else.
         """
+        if self.recorded():
+            return DONE
         run_directory.check(self.config)
-        if self._measured() is not None or self.recorded():
+        if self._measured() is not None:
             return DONE
         if not (self.run_dir / "flags.txt").exists():
             return MISSING
@@ -186,10 +193,6 @@ class Job:
         """What its evaluation found, as in metrics.json; None unless it is done."""
         return self.measured_here() or self.recorded().get("metrics")
 
-    def is_done(self):
-        """Whether all that is asked for is known of it."""
-        return bool(self.measured_here() or self.recorded())
-
     def measured_here(self):
         """What the metrics.json of its run directory holds; None unless it is done there."""
         try:
@@ -199,18 +202,40 @@ class Job:
         return self._measured()
 
     def recorded(self):
-        """What study.json holds of it, an entry of its "runs".
+        """What study.json holds of it, see `entry`.
 
-        Nothing where `Settings.recorded` is off, or the entry has other flags or less than what is
-        asked for.
+        Nothing where `Settings.recorded` is off, or it holds less than what is asked for. Of runs
+        that lost a choice before all was kept it holds "score" and "pairs" in place of "metrics".
         """
-        entry = self.settings.record.get("runs", {}).get(self.recorded_name, {})
-        flags = run_directory.ADDED | entry.get("flags", {})
-        if not self.settings.recorded or not entry or flags != self.flags:
-            return {}
+        entry = self._entry() if self.settings.recorded else {}
         if "score" in entry:
             return entry if entry["pairs"] == self._pairs else {}
-        return entry if self._is_whole(entry["metrics"]) else {}
+        return entry if entry and self._is_whole(entry["metrics"]) else {}
+
+    def check_record(self):
+        """Raises `InputError` if study.json has it with other steps, or by more pairs.
+
+        They do not stand in its name: a short trial would take the place of what is there.
+        """
+        entry = self.settings.record.get("runs", {}).get(self.recorded_name)
+        if not entry:
+            return
+        there = {**entry["flags"], "pairs": entry.get("metrics", entry)["pairs"]}
+        here = {**self.flags, "pairs": self._pairs}
+        differ = {name for name in here if here[name] != there.get(name)}
+        if here["pairs"] > there["pairs"]:
+            differ -= {"pairs"}
+        if differ and differ <= {"steps", "steps_per_epoch", "pairs"}:
+            name = min(differ)
+            raise InputError(
+                f"{path_of_record(self.settings.results_dir)} has {self.recorded_name} with {name} "
+                f"{there[name]} in place of {here[name]}: name another --results_dir"
+            )
+
+    def _entry(self):
+        """What study.json holds of it with the same flags."""
+        entry = self.settings.record.get("runs", {}).get(self.recorded_name, {})
+        return entry if entry.get("flags") == self.flags else {}
 
     @property
     def recorded_name(self):
@@ -324,29 +349,35 @@ class Job:
         return {"commit": found["commit"], "machine": machine}
 
     def entry(self, train_frames):
-        """What study.json says of it, see `recorded`; nothing unless it is done.
+        """What study.json is to say of it, a member of its "runs"; nothing unless it is done.
 
         `train_frames`: a function from its `Config` to how many frames its training clips have.
         """
-        metrics = self.measured_here()
-        return (
-            self.recorded()
-            if metrics is None
-            else {
-                "command": "python " + " ".join(self.training),
-                "flags": self.flags,
-                **self.made_by(),
-                "commands": self.commands(),
-                "train_frames": train_frames(self.config),
-                "judged_step": self.judged_step(),
-                "validation_error_over_the_last_quarter": self.last_quarter(),
-                "metrics": metrics,
-            }
-        )
+        metrics, recorded = self.measured_here(), self.recorded()
+        if metrics is None:
+            return recorded
+        found = {
+            "command": "python " + " ".join(self.training),
+            "flags": self.flags,
+            **self.made_by(),
+            "commands": self.commands(),
+            "train_frames": train_frames(self.config),
+            "judged_step": self.judged_step(),
+            "validation_error_over_the_last_quarter": self.last_quarter(),
+            "metrics": metrics,
+        }
+        if recorded.get("metrics") == metrics:  # The same run; its logs may be gone by now.
+            found |= {name: recorded[name] for name in found if found[name] in (None, [])}
+        return found
 
     def _kept(self):
         """Its entry in study.json, if what is known of it stands there alone."""
         return {} if self.measured_here() else self.recorded()
+
+
+def methods_of(metrics):
+    """The methods that were measured, of what metrics.json holds; none of None."""
+    return list(metrics["inbetween"][0]["methods"]) if metrics else []
 
 
 def _events(events, tag):

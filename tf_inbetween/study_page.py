@@ -1,18 +1,21 @@
 """The study's results, from the runs that are there: a JSON, a Markdown page, pictures, HParams.
 
 README.md          the page; generated, never edited by hand
-study.json         every number behind it, and of every picture whose runs it shows
+study.json         every number behind it, and of every picture which runs it shows
 study/             its pictures
 conclusions/       what a person concludes, a Markdown file for each question; read, never written
 
 The page says which runs are missing; while all are, none is written. A run whose run directory is
 gone is taken from the study.json of before, with the same flags; a picture that needs its model
-stays as it was. TensorBoard's HParams page of the whole study is in the folder `hparams` of the
-runs.
+stays as it was. What is asked for no longer stays in study.json and study/, and is not shown.
+TensorBoard's HParams page of the whole study is in the folder `hparams` of the runs.
 """
 
 import collections
+import contextlib
 import dataclasses
+import fcntl
+import os
 import re
 import shutil
 from pathlib import Path
@@ -29,7 +32,9 @@ from tf_inbetween.study_jobs import (
     ELSEWHERE,
     jobs_known_at_first,
     jobs_of_the_chosen,
+    methods_of,
     path_of_record,
+    read_record,
 )
 from tf_inbetween.study_rows import at_gap, by_clips, gaps_of, parts_of, rows_of
 
@@ -86,34 +91,77 @@ def write(questions, settings):
         settings: `study_jobs.Settings`.
 
     Raises:
-        InputError: if a run that is done cannot be read, or its data set.
+        InputError: if a run that is done cannot be read, or its data set, or study.json.
     """
     results = Path(settings.results_dir)
-    settings = dataclasses.replace(settings, recorded=True)
-    sections = {question: rows_of(question, settings) for question in questions}
-    if not any(row.jobs for rows in sections.values() for row in rows):
-        print("no row of any table has a run yet: no page is written")
-        return
-    entries = _entries(questions, settings)
-    kept = settings.record.get("pictures", {})
-    pictures = {q: study_pictures.draw(q, rows, results, kept) for q, rows in sections.items()}
-    shown = {
-        picture.path: picture.shows
-        for of_question in pictures.values()
-        for of_clips in of_question.values()
-        for picture in of_clips
-    }
-    write_checked_json(
-        path_of_record(results), _as_json(sections, shown, entries, settings), table="runs"
-    )
-    with written_whole(results / "README.md") as beside:
-        beside.write_text(_page(sections, pictures, entries, settings))
-    for path in set((results / "study").glob("*.png")) - {results / path for path in shown}:
-        path.unlink()
+    with _alone(results):
+        record = read_record(results)  # Somebody may have written since the study began.
+        settings = dataclasses.replace(settings, record=record, recorded=True)
+        sections = {question: rows_of(question, settings) for question in questions}
+        if not any(row.jobs for rows in sections.values() for row in rows):
+            print("no row of any table has a run yet: no page is written")
+            return
+        entries = _entries(questions, settings)
+        runs = dict(record.get("runs", {}))
+        for job, entry in entries.items():
+            runs[job.recorded_name] = _wider(runs.get(job.recorded_name), entry)
+        kept = _still_right(record, runs)
+
+        def write_record(pictures):
+            content = {**_as_json(sections, settings), "pictures": pictures, "runs": runs}
+            write_checked_json(path_of_record(results), content, table="runs")
+
+        write_record(kept)  # What was measured is safe whatever the pictures meet.
+        pictures = {q: study_pictures.draw(q, rows, results, kept) for q, rows in sections.items()}
+        shown = {
+            picture.path: picture.shows
+            for of_question in pictures.values()
+            for of_clips in of_question.values()
+            for picture in of_clips
+            if picture.is_there
+        }
+        write_record({**kept, **shown})
+        with written_whole(results / "README.md") as beside:
+            beside.write_text(_page(sections, pictures, entries, settings))
     _write_hparams(entries, settings)
     names = {job.name for rows in sections.values() for row in rows for job in row.jobs}
     print(f"wrote {results / 'README.md'}, from {len(names)} runs")
     print(f"TensorBoard: tensorboard --logdir {settings.runs_dir}/hparams")
+
+
+@contextlib.contextmanager
+def _alone(folder):
+    """Waits until nobody else writes the page of a folder. (Where none is, nothing can be lost.)"""
+    if not folder.exists():
+        yield
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _wider(before, entry):
+    """Of two entries of one run that with more methods, as far as both have the same flags."""
+    same = before and before["flags"] == entry["flags"]
+    methods = [set(methods_of(e.get("metrics"))) for e in (before or {}, entry)]
+    return before if same and methods[0] > methods[1] else entry
+
+
+def _still_right(record, runs):
+    """The pictures of before, but for those of a run that has other flags now."""
+    changed = {
+        study_pictures.run_of(name)
+        for name, entry in record.get("runs", {}).items()
+        if entry["flags"] != runs[name]["flags"]
+    }
+    return {
+        path: shows
+        for path, shows in record.get("pictures", {}).items()
+        if changed.isdisjoint(map(study_pictures.run_of, shows))
+    }
 
 
 def _paths(row):
@@ -145,13 +193,20 @@ def _entries(questions, settings):
             frames[config.scene] = sum(clip.length for clip in clips)
         return frames[config.scene]
 
-    jobs = [*jobs_known_at_first(questions, settings), *jobs_of_the_chosen(questions, settings)]
-    jobs = {job.recorded_name: job for job in jobs if job.is_done()}.values()
-    return {job: job.entry(train_frames) for job in jobs}
+    found = {}
+    for job in [
+        *jobs_known_at_first(questions, settings),
+        *jobs_of_the_chosen(questions, settings),
+    ]:
+        entry = job.entry(train_frames)
+        if entry:  # Two rows may ask for different methods of one run.
+            _, before = found.get(job.recorded_name, (None, None))
+            found[job.recorded_name] = job, _wider(before, entry)
+    return dict(found.values())
 
 
-def _as_json(sections, pictures, entries, settings):
-    """Every row with the names of its runs, every run once, under its name, and every picture."""
+def _as_json(sections, settings):
+    """Every question and row, with the names of its runs."""
     return {
         "seeds": list(settings.seeds),
         "questions": {
@@ -161,8 +216,6 @@ def _as_json(sections, pictures, entries, settings):
             }
             for question, rows in sections.items()
         },
-        "pictures": pictures,
-        "runs": {job.recorded_name: entry for job, entry in entries.items()},
     }
 
 
@@ -328,31 +381,40 @@ def _commands(rows):
 def _shown(question, rows, pixels, pictures):
     """The tables and pictures of a question for each scene, and what its choices were made by.
 
-    The opening has one table alone: the section that its row comes from shows the others.
+    The opening has its picture first and one table alone: the sections that its rows come from show
+    the others.
     """
     groups = by_clips(rows)
     if not groups:
         return ["None of its runs is there yet.", ""]
-    words = ", ".join(MEASURES[name][0] for name in question.measures)
-    lines = [
-        f"In each cell: {words}, at t = 1/2; the mean over seeds and [smallest, largest]. The "
+    measures = ", ".join(MEASURES[name][0] for name in question.measures)
+    words = [
+        f"In each cell: {measures}, at t = 1/2; the mean over seeds and [smallest, largest]. The "
         "pictures are of the first seed, on one clip." + _EARLY * any(map(_early_steps, rows)),
         "",
     ]
+    lines = list(words) if question.title else []
     for clips, present in groups.items():
         if len(groups) > 1:
             lines += [f"### `{clips}`", ""]
         below = {name: pixels[clips, name] for name in question.pixels if (clips, name) in pixels}
-        lines += [*markdown_table(question, present, below), ""]
+        tables = [*markdown_table(question, present, below), ""]
         if question.title:
             table = markdown_table(question, present, below, evaluate.PLACES, columns=())
-            lines += _folded("The same, mean over t = 1/4, 1/2 and 3/4", table)
-            lines += _geometry(question, present) if question.geometry else []
-        for picture in pictures[clips]:
-            lines += [f"![{picture.text}, {clips}]({picture.path})", ""]
-            if picture.lacks:
-                lines += [f"(Drawn before these were there: {', '.join(picture.lacks)}.)", ""]
+            tables += _folded("The same, mean over t = 1/4, 1/2 and 3/4", table)
+            tables += _geometry(question, present) if question.geometry else []
+        shown = [line for picture in pictures[clips] for line in _picture(picture, clips)]
+        lines += [*tables, *shown] if question.title else [*shown, *words, *tables]
     return lines + (_lengths(rows) + _choices(rows) if question.title else [])
+
+
+def _picture(picture, clips):
+    """A picture, and a line for one that lacks rows."""
+    rows = ", ".join(picture.lacks)
+    if not picture.is_there:
+        return [f"(No picture, {picture.text}: the models are not all here of {rows}.)", ""]
+    lacking = [f"(Drawn before these were there: {rows}.)", ""] if rows else []
+    return [f"![{picture.text}, {clips}]({picture.path})", "", *lacking]
 
 
 def _early_steps(row):

@@ -31,14 +31,17 @@ class Picture:
         text: what it shows.
         path: relative to the page.
         draw: writes it to a path.
-        rows: those whose models it shows, each the one of its first run.
-        lacks: labels of those that are not in it: it was drawn before they were there.
+        rows: of whose first seeds it is made.
+        needs: the file of a row's run directory that it is made from, relative to that.
+        lacks: labels of the rows that are not in it: it was drawn before they were there, or if
+            they are all of them, never.
     """
 
     text: str
     path: str
     draw: Callable
     rows: list
+    needs: str = "model.keras"
     lacks: tuple = ()
 
     @property
@@ -46,9 +49,14 @@ class Picture:
         """Names of what is in it, for study.json."""
         return [_name(row) for row in self.rows if row.label not in self.lacks]
 
+    @property
+    def is_there(self):
+        """Whether there is anything to be seen."""
+        return not self.rows or len(self.lacks) < len(self.rows)
+
 
 def draw(question, rows, results, kept):
-    """Draws the pictures of a question, as far as their models are there.
+    """Draws the pictures of a question, as far as what they are made from is there.
 
     Args:
         question: a `study_runs.Question`.
@@ -57,39 +65,44 @@ def draw(question, rows, results, kept):
         kept: {path: `Picture.shows`} of those that are in it.
 
     Returns:
-        {clips: the `Picture`s that are there now}.
+        {clips: `Picture`s}.
     """
+    several = len({row.clips for row in rows}) > 1
     drawn = {}
-    groups = by_clips(rows)
-    for clips, present in groups.items():
-        stem = f"study/{question.name}" + (f"_{clips}" if len(groups) > 1 else "")
+    for clips, present in by_clips(rows).items():
+        stem = f"study/{question.name}" + f"_{clips}" * several
         asked = [p for kind in question.pictures for p in PICTURES[kind](question, present, stem)]
-        there = [_drawn_or_kept(picture, results, kept) for picture in asked]
-        drawn[clips] = [picture for picture in there if picture]
+        drawn[clips] = [_drawn_or_kept(picture, results, kept) for picture in asked]
     return drawn
 
 
-def _drawn_or_kept(picture, results, kept):
-    """Draws a picture and returns it; the one of before, if a model is gone; None without any."""
-    path = results / picture.path
-    if all(row.jobs[0].measured_here() for row in picture.rows):
-        picture.draw(path)
-        return picture
-    before = kept.get(picture.path, [])
-    if not path.exists() or not before or not set(before) <= set(picture.shows):
-        return None
-    lacks = tuple(row.label for row in picture.rows if _name(row) not in before)
-    return dataclasses.replace(picture, lacks=lacks)
+def run_of(name):
+    """The name of the run of a member of `Picture.shows`."""
+    return name.rpartition(" (")[0]
 
 
 def _name(row):
-    return f"{row.jobs[0].name} ({row.method})"
+    return f"{row.first.name} ({row.method})"
+
+
+def _drawn_or_kept(picture, results, kept):
+    """Draws a picture and returns it; where something is gone, the one of before."""
+    path = results / picture.path
+    jobs = [row.first for row in picture.rows]
+    if all(job.measured_here() and (job.run_dir / picture.needs).exists() for job in jobs):
+        picture.draw(path)
+        return picture
+    before = set(kept.get(picture.path, ()))
+    if not path.exists() or not before <= set(picture.shows):
+        before = set()
+    lacks = tuple(row.label for row in picture.rows if _name(row) not in before)
+    return dataclasses.replace(picture, lacks=lacks)
 
 
 def _models(rows):
     """The model of each row, of its first seed: {label, in lines: model}."""
     return {
-        figures.in_lines(row.label): run_directory.load_model(row.jobs[0].run_dir) for row in rows
+        figures.in_lines(row.label): run_directory.load_model(row.first.run_dir) for row in rows
     }
 
 
@@ -169,17 +182,21 @@ def _latent_pca(question, rows, stem):
         Picture(
             f"principal components of the latent means, {row.label}",
             f"{stem}_latent_pca_{re.sub(r'[^a-z0-9]+', '_', row.label.lower())}.png",
-            functools.partial(_copy_latent_pca, row.jobs[0]),
+            functools.partial(_copy, _path_of_latent_pca(row.first)),
             [row],
+            needs=_path_of_latent_pca(row.first).relative_to(row.first.run_dir),
         )
         for row in rows
     ]
 
 
-def _copy_latent_pca(job, path):
-    folder = evaluate.path_of_figures(job.run_dir, job.split)
+def _path_of_latent_pca(job):
+    return evaluate.path_of_figures(job.run_dir, job.split) / "latent_pca.png"
+
+
+def _copy(source, path):
     with written_whole(path) as beside:
-        shutil.copyfile(folder / "latent_pca.png", beside)
+        shutil.copyfile(source, beside)
 
 
 def _trade_off(question, rows, stem):

@@ -33,6 +33,11 @@ class Row:
     missing: list
     choice: dict | None
 
+    @property
+    def first(self):
+        """The job of the first seed, done or not: the one that pictures show."""
+        return dataclasses.replace(self.jobs[0], seed=self.jobs[0].settings.seeds[0])
+
 
 def rows_of(question, settings):
     """The `Row`s of a `study_runs.Question`, as far as each has come."""

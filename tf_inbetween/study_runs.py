@@ -203,9 +203,10 @@ QUESTIONS = (
     Question(
         name="opening",
         title="",
-        asks="Two frames of a turning teapot, so many degrees apart, each a quarter of a degree "
-        "away from any that the models were trained on. The share of in-betweens that show the "
-        "right moment, to 5 % of the gap:",
+        asks="Given two pictures of a teapot (first, second), turned by 20° to 120° between them, "
+        "draw the one halfway (truth). The table says how often each method draws the right angle, "
+        "to 5 % of the gap. All of these pictures lie a quarter of a degree from the nearest that "
+        "the models were trained on.",
         rows=(PLAIN, PAPER_BEST, OURS),
         measures=("hit_rate",),
         columns=(),

@@ -23,6 +23,7 @@ from tf_inbetween import (
     evaluate,
     run_directory,
     study,
+    study_jobs,
     study_page,
     study_pictures,
     study_rows,
@@ -30,6 +31,7 @@ from tf_inbetween import (
 )
 from tf_inbetween.command_line import config_of
 from tf_inbetween.config import InputError
+from tf_inbetween.files import write_checked_json
 from tf_inbetween.study_jobs import (
     Job,
     Settings,
@@ -250,22 +252,112 @@ def test_a_study_goes_on_where_its_run_directories_are_gone(
             assert path.read_bytes() == content
     assert len(read_record(results)["runs"]) == 8
 
-    # A picture of a row that is gone from the table cannot stay.
-    fewer = [dataclasses.replace(q, rows=q.rows[:1]) for q in questions[:2]]
-    study.study(fewer, dataclasses.replace(there, record=read_record(results)), run=False)
-    assert sorted(path.name for path in (results / "study").glob("*.png")) == [
-        "alpha_latent_pca_alpha_0.png",
-        "alpha_trade_off.png",
-    ]
+    # Of fewer rows or other seeds less is shown, and nothing lost.
+    pictures = {path.name: path.read_bytes() for path in (results / "study").glob("*.png")}
+    for fewer, seeds in (
+        ([dataclasses.replace(q, rows=q.rows[:1]) for q in questions[:2]], (0, 1)),
+        (questions, (1,)),
+    ):
+        study.study(fewer, dataclasses.replace(recorded, seeds=seeds), run=False)
+        page = (results / "README.md").read_text()
+        assert re.findall(r"!\[.*?\]\(study/(.*?)\)", page) == (
+            ["alpha_trade_off.png"]
+            if seeds == (1,)
+            else ["alpha_latent_pca_alpha_0.png", "alpha_trade_off.png"]
+        )
+        assert "(No picture, from a start to an end frame, the truth in the last row: " in page
+    study.study(asked, there, run=False)
+    assert len(read_record(results)["runs"]) == 8
+    assert {path.name: path.read_bytes() for path in (results / "study").glob("*.png")} == pictures
 
     # Neither other flags, nor fewer pairs than asked for, nor a damaged record.
     for other in ({"steps": 4}, {"pairs": 3, "validation_pairs": 3}):
         found = study.Outlook(questions, dataclasses.replace(recorded, **other))
         assert found.count("done") == 0
-    path = results / "study.json"
-    path.write_text(path.read_text().replace('"split": "test"', '"split": "best"', 1))
-    with pytest.raises(InputError, match=r"study\.json: cannot be read \(its checksum does not"):
-        read_record(results)
+    record = results / "study.json"
+    for wrong, message in (
+        (record.read_text().replace('"split": "test"', '"split": "best"', 1), "its checksum does"),
+        ('{"runs": {"a": {}}}', "its runs have no flags"),
+        ("{}", "'runs'"),
+        ("[]", "no JSON object"),
+    ):
+        record.write_text(wrong)
+        with pytest.raises(InputError, match=rf"study\.json: cannot be read \({message}"):
+            read_record(results)
+
+
+def test_a_short_trial_does_not_take_the_place_of_the_record(in_process, questions, settings):
+    ran, _ = in_process
+    study.study(questions, settings)
+    there = dataclasses.replace(settings, record=read_record(settings.results_dir))
+    del ran[:]
+    for other, message in (
+        ({"steps": 4}, "with steps 2 in place of 4"),
+        ({"pairs": 1}, "with pairs 2 in place of 1"),
+        ({"steps_per_epoch": 1}, "with steps_per_epoch 2 in place of 1"),
+    ):
+        trial = dataclasses.replace(there, **other)
+        with pytest.raises(InputError, match=rf"{message}: name another --results_dir$"):
+            study.study(questions, trial)
+        study.study(questions, trial, dry_run=True)
+    assert ran == []
+    study.study(questions, dataclasses.replace(there, pairs=3), dry_run=True)
+    for job in jobs_known_at_first(questions, dataclasses.replace(there, pairs=3)):
+        job.check_record()  # More pairs may be asked for.
+    other_flags = Run("alpha 0", f"{questions[0].rows[0].flags} --hidden=9")
+    Job(other_flags, 0, "test", there).check_record()
+
+
+@pytest.mark.usefixtures("in_process")
+def test_what_is_recorded_of_a_run_grows(questions, settings):
+    """It is measured again with all methods of before, and what its logs had said is kept."""
+    one = [dataclasses.replace(questions[0], rows=questions[0].rows[:1])]
+    study.study(one, settings)
+    record = read_record(settings.results_dir)
+    name = f"{one[0].rows[0].name},seed=0 (test)"
+    entry = record["runs"][name]
+    entry["commands"] = [["train", 0, 9.5]]
+    for row in entry["metrics"]["inbetween"]:
+        row["methods"]["latent_slerp"] = row["methods"]["latent"]
+    write_checked_json(study_jobs.path_of_record(settings.results_dir), record, table="runs")
+    there = dataclasses.replace(settings, record=record)
+    (first, _) = row_jobs(one[0].rows[0], there)
+    measured = list(first.metrics()["inbetween"][0]["methods"])  # In its directory.
+    assert first.evaluation[-1] == f"--methods={','.join([*measured, 'latent_slerp'])}"
+    study.study(one, there, run=False)
+    assert read_record(settings.results_dir)["runs"][name] == entry
+
+    # Its logs and its model are gone; the picture stays.
+    entry["metrics"] = first.metrics()
+    entry["judged_step"] = 2
+    write_checked_json(study_jobs.path_of_record(settings.results_dir), record, table="runs")
+    shutil.rmtree(first.run_dir / "logs")
+    (first.run_dir / "model.keras").unlink()
+    page = Path(settings.results_dir) / "README.md"
+    before = page.read_text()
+    study.study(one, there, run=False)
+    assert read_record(settings.results_dir)["runs"][name] == entry
+    assert page.read_text() == before
+
+
+def test_the_score_of_a_run_that_lost_is_enough(questions, settings):
+    (best,) = questions[2].rows
+    zero, five = candidate_jobs(best, settings)
+    runs = {
+        job.recorded_name: {
+            "flags": job.flags,
+            "pairs": 2,
+            "score": {"hit_rate": rate, "mse": 1e-4},
+        }
+        for job, rate in ((zero, 0.25), (five, 0.5))
+    }
+    there = dataclasses.replace(settings, record={"runs": runs}, recorded=True)
+    found = choose(best, there)
+    assert (found["run"].label, found["missing"]) == ("alpha 5", [])
+    assert found["scores"]["alpha 0"] == {"hit_rate": 0.25, "mse": 1e-4}
+    assert [job.state() for job in candidate_jobs(best, there)] == ["done", "done"]
+    more = dataclasses.replace(there, validation_pairs=3)
+    assert choose(best, more)["missing"] == ["alpha 0", "alpha 5"]
 
 
 def check_whole(results, questions):
