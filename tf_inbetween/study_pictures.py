@@ -215,10 +215,10 @@ def _draw_trade_off(question, rows, path):
     labels = gaps_of(question, rows)
     lines = collections.defaultdict(list)
     for row in rows:
-        lines[row.jobs[0].config.likelihood].append(row)
+        lines[row.label.partition(",")[0]].append(row)
     figure = Figure(figsize=(4 * len(labels), 3.6), layout="constrained")
     for axis, label in zip(figure.subplots(1, len(labels), squeeze=False)[0], labels, strict=True):
-        for number, (likelihood, along) in enumerate(lines.items()):
+        for number, (name, along) in enumerate(lines.items()):
             along = sorted(along, key=lambda row: row.jobs[0].config.alpha)
             x = [[part["mse"] for part in parts_of(row)] for row in along]
             y = [
@@ -231,18 +231,21 @@ def _draw_trade_off(question, rows, path):
                 yerr=_bars(y),
                 marker="o",
                 capsize=2,
-                label=likelihood,
+                label=name,
             )
             for row, there in zip(along, zip(x, y, strict=True), strict=True):
                 at = tuple(map(np.mean, there))
                 axis.annotate(
                     f"{row.jobs[0].config.alpha:g}",
                     at,
-                    xytext=(4, 3 - 12 * number),  # One line's above its points, the other's below.
+                    # One line's above its points, the other's below.
+                    xytext=(4, -9) if number else (-4, 4),
                     textcoords="offset points",
+                    ha="left" if number else "right",
                     fontsize=7,
                     color=f"C{number}",
                 )
+        axis.margins(0.15)
         axis.set_xscale("log")
         axis.set_yscale("log")
         axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
