@@ -306,7 +306,6 @@ QUESTIONS = (
             held_out(PLAIN_2DOF),
             held_out(PAPER_BEST_2DOF),
             held_out(PAPER_LONGER_2DOF),
-            held_out(OURS_2DOF),
             held_out(OURS_2DOF_LONGER),
         ),
         gaps=(),
@@ -397,7 +396,7 @@ QUESTIONS = (
                 )
             ),
             *TWO_DEGREES,
-            *map(held_out, TWO_DEGREES),
+            *map(held_out, TWO_DEGREES[1:]),
         ),
         gaps=(),
         columns=("reconstruction", "last_quarter"),
