@@ -30,7 +30,7 @@ from tf_inbetween import (
     train,
 )
 from tf_inbetween.command_line import config_of
-from tf_inbetween.config import InputError
+from tf_inbetween.config import Config, InputError
 from tf_inbetween.files import write_checked_json
 from tf_inbetween.study_jobs import (
     Job,
@@ -47,10 +47,24 @@ from tf_inbetween.study_runs import QUESTIONS, Best, Question, Run, sweep
 ROOT = Path(__file__).parents[2]
 
 
+SHORT = {"steps": 2, "alpha_warmup_steps": 0}
+
+
+@pytest.fixture(scope="module")
+def whole_run(builder, tiny_settings, tmp_path_factory):
+    """A run directory, trained and evaluated, and what was measured."""
+    folder = tmp_path_factory.mktemp("whole") / "run"
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (train, evaluate):
+            patch.setattr(module, "prepare", lambda *_: builder)
+        train.train(Config(run_dir=str(folder), **{**tiny_settings, **SHORT}))
+        return folder, evaluate.evaluate(folder, pairs=2)
+
+
 @pytest.fixture
 def tiny_flags(tmp_path, tiny_settings):
     """A flag file of a tiny training."""
-    values = {**tiny_settings, "steps": 2, "alpha_warmup_steps": 0}
+    values = {**tiny_settings, **SHORT}
     lines = [
         f"--{name}={','.join(map(str, value)) if isinstance(value, tuple) else value}\n"
         for name, value in values.items()
@@ -95,16 +109,14 @@ def questions(tiny_flags):
 
 
 @pytest.fixture
-def in_process(tiny_flags, tiny_data, tmp_path, monkeypatch):
+def in_process(whole_run, builder, monkeypatch):
     """In place of the study's commands: each copies its part of one run that is trained here.
 
     Returns the list of what was run, and a list of functions of the same that may raise.
     """
     for module in (study_page, study_pictures):
-        monkeypatch.setattr(module, "prepare", lambda *_: tiny_data)
-    trained = tmp_path / "trained"
-    train.train(config_of([tiny_flags, f"--run_dir={trained}"]))
-    found = evaluate.evaluate(trained, pairs=2)
+        monkeypatch.setattr(module, "prepare", lambda *_: builder)
+    trained, found = whole_run
     ran, spoils = [], []
 
     def call(arguments, job, lock, look):
@@ -288,7 +300,8 @@ def test_a_study_goes_on_where_its_run_directories_are_gone(
 
 def test_a_short_trial_does_not_take_the_place_of_the_record(in_process, questions, settings):
     ran, _ = in_process
-    study.study(questions, settings)
+    asked = [dataclasses.replace(questions[0], pictures=())]
+    study.study(asked, settings)
     there = dataclasses.replace(settings, record=read_record(settings.results_dir))
     del ran[:]
     for other, message in (
@@ -298,11 +311,11 @@ def test_a_short_trial_does_not_take_the_place_of_the_record(in_process, questio
     ):
         trial = dataclasses.replace(there, **other)
         with pytest.raises(InputError, match=rf"{message}: name another --results_dir$"):
-            study.study(questions, trial)
-        study.study(questions, trial, dry_run=True)
+            study.study(asked, trial)
+        study.study(asked, trial, dry_run=True)
     assert ran == []
-    study.study(questions, dataclasses.replace(there, pairs=3), dry_run=True)
-    for job in jobs_known_at_first(questions, dataclasses.replace(there, pairs=3)):
+    study.study(asked, dataclasses.replace(there, pairs=3), dry_run=True)
+    for job in jobs_known_at_first(asked, dataclasses.replace(there, pairs=3)):
         job.check_record()  # More pairs may be asked for.
     other_flags = Run("alpha 0", f"{questions[0].rows[0].flags} --hidden=9")
     Job(other_flags, 0, "test", there).check_record()
