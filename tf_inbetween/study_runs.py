@@ -190,8 +190,8 @@ TWO_DEGREES = (
     ),
 )
 
-UNET = Run("pixel U-Net, 2,000 steps", "--flagfile=teapot.flags --network=pixel_unet --steps=2000")
-UNET_2DOF = Run("pixel U-Net, 2,000 steps", f"{TEAPOT_2DOF} --network=pixel_unet --steps=2000")
+UNET = Run("pixel U-Net", "--flagfile=teapot.flags --network=pixel_unet --steps=2000")
+UNET_2DOF = Run("pixel U-Net", f"{TEAPOT_2DOF} --network=pixel_unet --steps=2000")
 
 
 def held_out(row):
@@ -321,9 +321,9 @@ QUESTIONS = (
         "steps (`--network=pixel_unet`), by gap: of one degree of freedom, of two, and of views "
         "held out. The last line of each table has the best by each measure.",
         rows=(
-            dataclasses.replace(OURS_LONGER, label="ours, 2,000 steps"),
-            dataclasses.replace(OURS_2DOF_LONGER, label="ours, 2,000 steps"),
-            held_out(dataclasses.replace(OURS_2DOF_LONGER, label="ours, 2,000 steps")),
+            dataclasses.replace(OURS_LONGER, label="ours"),
+            dataclasses.replace(OURS_2DOF_LONGER, label="ours"),
+            held_out(dataclasses.replace(OURS_2DOF_LONGER, label="ours")),
             UNET,
             UNET_2DOF,
             held_out(UNET_2DOF),

@@ -593,7 +593,12 @@ def test_what_a_model_does_not_have_is_left_out(settings, questions):
     assert line.endswith(" | - | - | - | - | - |")
     assert study_page._geometry(questions[1], rows) == []
     assert "reconstruction/mse" not in study_page._scalars(metrics)
+    metrics["reconstruction"]["test"] = {"mse": None, "elbo": None}  # A U-Net's.
+    *_, line = study_page.markdown_table(questions[1], rows, {})[:3]
+    assert line.endswith(" | - | - | - | - | - |")
     metrics["reconstruction"]["test"] = {"mse": 1e-4, "elbo": None}  # An autoencoder's.
+    *_, line = study_page.markdown_table(questions[1], rows, {})[:3]
+    assert line.endswith(" | 1.00 | - | - | - | - |")
     assert study_page._scalars(metrics)["reconstruction/mse"] == 1e-4
     assert "reconstruction/elbo" not in study_page._scalars(metrics)
 
