@@ -353,6 +353,26 @@ def test_what_is_recorded_of_a_run_grows(questions, settings):
     assert page.read_text() == before
 
 
+@pytest.mark.usefixtures("in_process")
+def test_two_studies_of_one_page_do_not_lose_what_either_found(questions, settings):
+    asked = [
+        dataclasses.replace(questions[0], rows=rows, pictures=())
+        for rows in (questions[0].rows[:1], questions[0].rows[1:])
+    ]
+    study.study(asked[:1], settings)
+    elsewhere = dataclasses.replace(settings, runs_dir=f"{settings.runs_dir}_elsewhere")
+    folder = os.open(settings.results_dir, os.O_RDONLY)
+    fcntl.flock(folder, fcntl.LOCK_EX)
+    other = threading.Thread(target=study.study, args=(asked[1:], elsewhere))
+    other.start()
+    other.join(2)
+    assert other.is_alive()
+    assert len(read_record(settings.results_dir)["runs"]) == 2
+    os.close(folder)
+    other.join()
+    assert len(read_record(settings.results_dir)["runs"]) == 4
+
+
 def test_the_score_of_a_run_that_lost_is_enough(questions, settings):
     (best,) = questions[2].rows
     zero, five = candidate_jobs(best, settings)
