@@ -304,8 +304,8 @@ class Job:
 
     def judged_step(self):
         """The step whose weights were kept as the best and judged; None without the logs."""
-        if self._kept():
-            return self._kept()["judged_step"]
+        if kept := self._kept():
+            return kept["judged_step"]
         steps, errors = self.validation_curve()
         return steps[int(np.argmin(errors))] if steps else None
 
@@ -314,8 +314,8 @@ class Job:
 
         Below 0 it still fell. None where the logs are gone or have too few validations.
         """
-        if self._kept():
-            return self._kept()["validation_error_over_the_last_quarter"]
+        if kept := self._kept():
+            return kept["validation_error_over_the_last_quarter"]
         steps, errors = self.validation_curve()
         if len(steps) < 2 or steps[-1] < self.config.steps or errors[-1] == 0:
             return None
@@ -330,23 +330,14 @@ class Job:
 
     def commands(self):
         """Its commands that have ended, by its log: [["train" or "evaluate", code, seconds]]."""
-        if self._kept():
-            return self._kept()["commands"]
+        if kept := self._kept():
+            return kept["commands"]
         try:
             lines = self.log.read_text(errors="replace").splitlines()
         except OSError:
             return []
         found = [match.groups() for match in map(_TOOK_PATTERN.match, lines) if match]
         return [[what, int(code), float(seconds)] for what, code, seconds in found]
-
-    def made_by(self):
-        """The commit of its training's code, and the machine: {"commit": …, "machine": …}."""
-        if self._kept():
-            return {name: self._kept()[name] for name in ("commit", "machine")}
-        found = read_json(self.run_dir / "environment.json")
-        hardware = found["hardware"]
-        machine = f"{hardware['cores']} cores of {hardware['processor']}"
-        return {"commit": found["commit"], "machine": machine}
 
     def entry(self, train_frames):
         """What study.json is to say of it, a member of its "runs"; nothing unless it is done.
@@ -356,10 +347,13 @@ class Job:
         metrics, recorded = self.measured_here(), self.recorded()
         if metrics is None:
             return recorded
+        environment = read_json(self.run_dir / "environment.json")
+        hardware = environment["hardware"]
         found = {
             "command": "python " + " ".join(self.training),
             "flags": self.flags,
-            **self.made_by(),
+            "commit": environment["commit"],
+            "machine": f"{hardware['cores']} cores of {hardware['processor']}",
             "commands": self.commands(),
             "train_frames": train_frames(self.config),
             "judged_step": self.judged_step(),
