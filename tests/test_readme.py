@@ -173,13 +173,13 @@ def test_the_measurements_of_the_serving_page_run(serving):
     assert "| white noise |" in written
 
 
-def lab_note(result):
+def lab_note(result, gap="60°"):
     """What the head of a flag file says of its run."""
-    (row,) = (row for row in result["inbetween"] if (row["gap_label"], row["t"]) == ("60°", 0.5))
+    (row,) = (row for row in result["inbetween"] if (row["gap_label"], row["t"]) == (gap, 0.5))
     found = row["methods"]["latent"]
     reconstruction = result["reconstruction"]["test"]["mse"]
     return (
-        f"# On test frames at a gap of 60°: hit rate {found['hit_rate']:.2f}, timing error "
+        f"# On test frames at a gap of {gap}: hit rate {found['hit_rate']:.2f}, timing error "
         f"{found['timing_error_degrees']:.2f}°,\n"
         f"# MSE {1e4 * found['mse']:.2f}e-4; reconstruction {1e4 * reconstruction:.2f}e-4. "
         f"Trains for {result['train_seconds'] / 60:.1f} minutes on 2 cores.\n"
@@ -191,6 +191,17 @@ def test_the_flag_files_say_what_their_runs_reached():
     files = ("flags/teapot_alpha0.flags", "flags/teapot_paper.flags", "teapot.flags")
     for name, result in zip(files, results.values(), strict=True):
         assert lab_note(result) in (ROOT / name).read_text(), f"{name}\n{lab_note(result)}"
+
+
+def test_the_best_recipe_is_the_study_s_and_its_flag_file_says_what_it_reached():
+    runs = json.loads((ROOT / "docs/results/study.json").read_text())["runs"]
+    name = "teapot,inbetween_weight=8,max_gap=140,path=curved,steps=4000,seed=0 (test)"
+    text = (ROOT / "flags/teapot_best.flags").read_text()
+    assert lab_note(runs[name]["metrics"], "120°") in text, lab_note(runs[name]["metrics"], "120°")
+    given = {line for line in runs[name]["command"].split() if line.startswith("--")}
+    given = {flag for flag in given if not flag.startswith(("--seed=", "--run_dir="))}
+    written = {line for line in text.splitlines() if line.startswith("--")}
+    assert {flag for flag in written if not flag.startswith("--run_dir=")} == given
 
 
 def test_the_readme_has_the_table_of_the_results():
