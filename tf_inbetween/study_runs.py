@@ -292,7 +292,8 @@ QUESTIONS = (
         "against a plain VAE; as many steps where the rows say nothing else. For the longer "
         "training of the paper's loss on one degree of freedom, the schedule of alpha or of the "
         "gaps or the batch is changed too if 1,000 steps do better so on the validation split; "
-        "the likelihood is a row of *How much alpha?* The clips `heldout` show views that no training clip has.",
+        "the likelihood is under *How much alpha?* The clips `heldout` show views that no training "
+        "clip has.",
         rows=(
             PLAIN,
             PAPER_BEST,
