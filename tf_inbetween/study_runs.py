@@ -315,7 +315,7 @@ QUESTIONS = (
         gaps=(),
         columns=("reconstruction", "elbo", "last_quarter"),
         geometry=True,
-        pictures=("inbetween", "path"),
+        pictures=("inbetween", "path", "latent_pca"),
     ),
     Question(
         name="pixels",
