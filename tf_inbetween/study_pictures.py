@@ -181,13 +181,17 @@ def _latent_pca(question, rows, stem):
     return [
         Picture(
             f"principal components of the latent means, {row.label}",
-            f"{stem}_latent_pca_{re.sub(r'[^a-z0-9]+', '_', row.label.lower())}.png",
+            f"{stem}_latent_pca_{_file_name(row.label)}.png",
             functools.partial(_copy, _path_of_latent_pca(row.first)),
             [row],
             needs=_path_of_latent_pca(row.first).relative_to(row.first.run_dir),
         )
         for row in rows
     ]
+
+
+def _file_name(label):
+    return re.sub(r"[^a-z0-9]+", "_", label.lower()).strip("_")
 
 
 def _path_of_latent_pca(job):

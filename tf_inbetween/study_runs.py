@@ -103,6 +103,8 @@ MATCHINGS = ("averaged", "mean_latent", "moment_matched", "mixture", "upper_boun
 ALPHAS = (100, 1000, 3000, 10000, 100000)
 # The decades that hold the best of every reading on one degree of freedom.
 ALPHAS_2DOF = (1000, 10000)
+# Beside the in-between likelihood, where alpha is 1 in the flag files.
+ALPHAS_2DOF_MORE = (100, *ALPHAS_2DOF)
 CRITIC_WEIGHTS = (0.0005, 0.005, 0.05, 0.5)
 PIXELS = ("crossfade", "nearest_frame", "optical_flow", "optical_flow_farneback")
 
@@ -188,6 +190,7 @@ TOGETHER = Best(
 TWO_DEGREES = (
     dataclasses.replace(OURS_2DOF, label="teapot_2dof.flags with Muon, 1,000 steps"),
     Run("curved", f"{TEAPOT_2DOF} --path=curved"),
+    Best("curved, more matching", sweep(f"{TEAPOT_2DOF} --path=curved", "alpha", ALPHAS_2DOF_MORE)),
     dataclasses.replace(OURS_2DOF_LONGER, label="2,000 steps"),
     Run(
         "curved, inbetween_weight 8, 4,000 steps",
