@@ -85,6 +85,8 @@ def latent_pca(path, clips, colours, colour_label, cyclic):
             getattr(solid, f"set_{name}ticklabels")([])
         solid.set_box_aspect(np.maximum(np.ptp(points, axis=0), 1e-9))
     figure.colorbar(drawn, ax=figure.axes, label=colour_label, shrink=0.8)
+    # The equal aspect is known once drawn, and with it which tick labels need room.
+    figure.draw_without_rendering()
     save(figure, path)
 
 
