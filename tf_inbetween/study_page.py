@@ -316,13 +316,14 @@ def _trainings(trained):
         changes = [entry["validation_error_over_the_last_quarter"] for entry in members]
         known = [change for change in changes if change is not None]
         flat = f"{sum(abs(change) <= _FLAT for change in known)} of {len(known)}"
+        passes = steps * frames / members[0]["train_frames"]
         cells = [
             f"`{scene}`",
             kind,
             str(len(members)),
             f"{steps:,}",
             str(frames),
-            f"{steps * frames / members[0]['train_frames']:,.0f}",
+            f"{passes:,.0f}" if passes >= 10 else f"{passes:.1f}",
             _spread([entry["metrics"]["train_seconds"] / 60 for entry in members], 1),
             _spread([100 * change for change in known], 0) if known else "-",
             flat,
@@ -349,7 +350,7 @@ def _judged(trained):
     steps = [(entry["judged_step"], job.config.steps) for job, entry in trained]
     known = sum(step is not None for step, _ in steps)
     last = sum(step == of for step, of in steps)
-    return f"those of the last step in {last} of {known} trainings; the tables mark the other rows"
+    return f"those of the last step in {last} of {known} trainings; the tables mark other rows"
 
 
 def _conclusion(question, settings):
@@ -376,6 +377,7 @@ def _commands(rows):
     lines = [
         f"    python {' '.join(row.jobs[0].training)}  # {row.label}" for row in rows if row.jobs
     ]
+    lines = list(dict.fromkeys(lines))
     return _folded("The command of each row, for its first seed", lines) if lines else []
 
 
@@ -411,7 +413,7 @@ def _shown(question, rows, pixels, pictures):
 
 def _picture(picture, clips):
     """A picture, and a line for one that lacks rows."""
-    rows = ", ".join(picture.lacks)
+    rows = _quoted(picture.lacks)
     if not picture.is_there:
         return [f"(No picture, {picture.text}: the models are not all here of {rows}.)", ""]
     lacking = [f"(Drawn before these were there: {rows}.)", ""] if rows else []
@@ -477,11 +479,12 @@ def markdown_table(question, rows, pixels, places=(0.5,), columns=None):
 
 
 def _heads_of_gaps(rows, labels):
-    """Gaps, with the number of pairs for those that have fewer than another: clips end."""
-    pairs = {row["gap_label"]: row["pairs"] for row in rows[0].found[0]["inbetween"]}
+    """Gaps, with the number of pairs for those that have fewer than were asked for: clips end."""
+    found = rows[0].found[0]
+    pairs = {row["gap_label"]: row["pairs"] for row in found["inbetween"]}
     return [
         label
-        if pairs[label] == max(pairs.values())
+        if pairs[label] == found["pairs"]
         else f"{label}, {pairs[label]} pair{'s' * (pairs[label] > 1)}"
         for label in labels
     ]
@@ -584,11 +587,16 @@ def _lengths(rows):
         return []
     most = max(steps, key=lambda count: len(steps[count]))
     others = [
-        f"{count:,} in {', '.join(dict.fromkeys(labels))}"
+        f"{count:,} in {_quoted(dict.fromkeys(labels))}"
         for count, labels in steps.items()
         if count != most
     ]
     return [f"Steps of each training: {'; '.join([f'{most:,}', *others])}.", ""]
+
+
+def _quoted(labels):
+    """Labels in one line; they may hold commas."""
+    return ", ".join(f'"{label}"' for label in labels)
 
 
 def _spread(values, digits, unit=""):

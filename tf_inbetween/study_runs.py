@@ -226,7 +226,7 @@ QUESTIONS = (
         name="opening",
         title="",
         asks="Given two pictures of a teapot (first, second), turned by 20° to 120° between them, "
-        "draw the one halfway (truth). The table says how often each method draws the right angle, "
+        "draw the one halfway (truth). The table says how often each method draws the right pose, "
         "to 5 % of the gap. All of these pictures lie a quarter of a degree from the nearest that "
         "the models were trained on.",
         rows=(PLAIN, PAPER_BEST, OURS),
@@ -305,12 +305,12 @@ QUESTIONS = (
         name="inbetween_likelihood",
         title="How far does the paper's loss alone carry?",
         asks="The paper's loss alone, with the alpha that does best on the validation split, "
-        "against the same with the in-between likelihood, against that without any matching, and "
-        "against a plain VAE; as many steps where the rows say nothing else. For the longer "
-        "training of the paper's loss on one degree of freedom, the schedule of alpha or of the "
-        "gaps or the batch is changed too if 1,000 steps do better so on the validation split; "
-        "the likelihood is under *How much alpha?* The clips `heldout` show views that no training "
-        "clip has.",
+        "against `teapot.flags`, which has the in-between likelihood beside alpha 1, against that "
+        "without any matching, and against a plain VAE; as many steps where the rows say nothing "
+        "else. For the longer training of the paper's loss on one degree of freedom, the schedule "
+        "of alpha or of the gaps or the batch is changed too if 1,000 steps do better so on the "
+        "validation split; the likelihood is under *How much alpha?* The clips `heldout` show "
+        "views that no training clip has.",
         rows=(
             PLAIN,
             PAPER_BEST,

@@ -257,7 +257,7 @@ def test_a_study_goes_on_where_its_run_directories_are_gone(
     page = (results / "README.md").read_text()
     assert "| alpha 0 | 2 | " in page
     assert "| alpha 7 | 2 | " in page
-    assert page.count("(Drawn before these were there: alpha 7.)") == 3
+    assert page.count('(Drawn before these were there: "alpha 7".)') == 3
     assert (results / "study/alpha_latent_pca_alpha_7.png").exists()
     for path, content in before.items():
         if path.suffix == ".png" and "trade_off" not in path.name:
