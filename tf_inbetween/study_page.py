@@ -374,11 +374,10 @@ def _missing(rows):
 
 def _commands(rows):
     """The command that trains each row, folded away."""
-    lines = [
+    lines = dict.fromkeys(
         f"    python {' '.join(row.jobs[0].training)}  # {row.label}" for row in rows if row.jobs
-    ]
-    lines = list(dict.fromkeys(lines))
-    return _folded("The command of each row, for its first seed", lines) if lines else []
+    )
+    return _folded("The command of each row, for its first seed", [*lines]) if lines else []
 
 
 def _shown(question, rows, pixels, pictures):

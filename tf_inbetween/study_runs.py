@@ -431,13 +431,15 @@ QUESTIONS = (
         "of the matching is chosen by the validation split on the first two; the arm has that "
         "which did best on two degrees of freedom.",
         rows=(
-            Best(
-                "six degrees of freedom, 2,000 steps",
-                (in_scene("alpha 1", "teapot_6dof"), in_scene("alpha 1000", "teapot_6dof", 1000)),
-            ),
-            Best(
-                "three solids, 2,000 steps",
-                (in_scene("alpha 1", "objects"), in_scene("alpha 1000", "objects", 1000)),
+            *(
+                Best(
+                    f"{label}, 2,000 steps",
+                    (in_scene("alpha 1", name), in_scene("alpha 1000", name, 1000)),
+                )
+                for label, name in (
+                    ("six degrees of freedom", "teapot_6dof"),
+                    ("three solids", "objects"),
+                )
             ),
             in_scene("an arm, 2,000 steps: alpha 1000", "linked_arm", 1000),
         ),
