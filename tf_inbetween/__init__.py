@@ -18,9 +18,19 @@ if keras.backend.backend() != "tensorflow":
 
 from tf_inbetween.autoencoders import ACAI, Autoencoder
 from tf_inbetween.config import Config, InputError
+from tf_inbetween.fusion_vae import FusionVAE
 from tf_inbetween.models import TripletVAE
 from tf_inbetween.optimizers import Muon
 from tf_inbetween.pixels import PixelModel
 
-__all__ = ["ACAI", "Autoencoder", "Config", "InputError", "Muon", "PixelModel", "TripletVAE"]
+__all__ = [
+    "ACAI",
+    "Autoencoder",
+    "Config",
+    "FusionVAE",
+    "InputError",
+    "Muon",
+    "PixelModel",
+    "TripletVAE",
+]
 __version__ = "0.1.0"

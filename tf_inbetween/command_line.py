@@ -37,11 +37,14 @@ def define_config_flags(flag_values=FLAGS):
 def config_from_flags(flag_values=FLAGS):
     """The `Config` that parsed flags describe."""
     values = {field.name: getattr(flag_values, field.name) for field in dataclasses.fields(Config)}
-    try:
-        values["widths"] = tuple(int(width) for width in values["widths"])
-    except ValueError:
-        given = ",".join(values["widths"])
-        raise InputError(f"--widths={given}: must be whole numbers, such as 32,64,128") from None
+    for name, value in values.items():
+        if isinstance(value, list):
+            try:
+                values[name] = tuple(map(int, value))
+            except ValueError:
+                raise InputError(
+                    f"--{name}={','.join(value)}: must be whole numbers, such as 32,64,128"
+                ) from None
     return Config(**values)
 
 

@@ -58,6 +58,8 @@ class Config:
         "conv: encoder and decoder; pixel_unet: a U-Net from both frames and t to the frame "
         "between, without latents.",
     )
+    layers: int = _setting(1, "Things that --network=layers tells apart from the background.")
+    crop_size: int = _setting(32, "Sides of the crop that --network=layers draws a thing in.")
     latent_dim: int = _setting(8, "Dimensions of the latent space.")
     widths: tuple[int, ...] = _setting(
         (32, 64, 128, 256), "Channels of the encoder's stride-2 convolutions; mirrored to decode."
@@ -80,6 +82,17 @@ class Config:
         "From one latent to another: straight, or curved, a learned bend of the chord.",
     )
     inbetween_weight: float = _setting(1.0, "Weight of the in-between likelihood; 0: paper alone.")
+    inbetween_decoder: str = _setting(
+        "latent",
+        "What draws x1. latent: decode(z_t), the paper's; fusion: that and the pixels of both ends.",
+        ("latent", "fusion"),
+    )
+    fusion_filters: tuple[int, ...] = _setting(
+        (24, 48, 96, 128), "Channels of the fusion decoder at 1/2, 1/4, ... of the frame's sides."
+    )
+    latent_dropout: float = _setting(
+        0.25, "Share of the training pairs that the fusion decoder sees without the latent."
+    )
     critic_weight: float = _setting(0.5, "Weight of the critic in --model=acai, its lambda.")
 
     steps: int = _setting(4000, "Optimizer steps.")
@@ -119,12 +132,31 @@ class Config:
                 raise InputError(f"--{name}={getattr(self, name)}: must be at least {low}")
         if self.max_gap < self.min_gap:
             raise InputError(f"--max_gap={self.max_gap}: must be at least --min_gap={self.min_gap}")
-        if not self.widths or min(self.widths) < 1:
-            raise InputError(f"--widths={_join(self.widths)}: needs positive channel counts")
-        if self.image_size % 2 ** len(self.widths):
+        sizes = {"widths": "image_size", "fusion_filters": "image_size"}
+        if self.network == "layers":
+            sizes["widths"] = "crop_size"
+        for name, size_name in sizes.items():
+            filters, size = getattr(self, name), getattr(self, size_name)
+            if not filters or min(filters) < 1:
+                raise InputError(f"--{name}={_join(filters)}: needs positive channel counts")
+            if size % 2 ** len(filters):
+                raise InputError(
+                    f"--{name}={_join(filters)}: {len(filters)} halvings do not divide "
+                    f"--{size_name}={size}"
+                )
+        if self.network == "layers" and (
+            self.latent_dim % self.layers or self.latent_dim // self.layers < 3
+        ):
             raise InputError(
-                f"--widths={_join(self.widths)}: {len(self.widths)} halvings do not divide "
-                f"--image_size={self.image_size}"
+                f"--latent_dim={self.latent_dim}: must be a multiple of --layers={self.layers}, "
+                "at least three times as large: two numbers say where, the others what"
+            )
+        if self.latent_dropout > 1:
+            raise InputError(f"--latent_dropout={self.latent_dropout}: must be at most 1")
+        if self.inbetween_decoder == "fusion" and not self.inbetween_weight:
+            raise InputError(
+                "--inbetween_decoder=fusion: is learned from the in-between likelihood; "
+                "--inbetween_weight=0 has none"
             )
         if self.path == "curved" and not self.inbetween_weight:
             raise InputError(
@@ -158,6 +190,8 @@ _LOWER_BOUNDS = {
     "inbetweens_per_clip": 1,
     "min_gap": 0,
     "gap_warmup_steps": 0,
+    "layers": 1,
+    "crop_size": 8,
     "latent_dim": 1,
     "hidden": 1,
     "normal_scale": 1e-6,
@@ -166,6 +200,7 @@ _LOWER_BOUNDS = {
     "matching_samples": 1,
     "prior_weight": 0,
     "inbetween_weight": 0,
+    "latent_dropout": 0,
     "critic_weight": 0,
     "steps": 1,
     "steps_per_epoch": 1,

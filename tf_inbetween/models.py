@@ -22,11 +22,12 @@ def to_float(frames):
     return tf.cast(frames, tf.float32) / 255.0
 
 
-def on_any_batch(network, inputs):
-    """`network(inputs)`, of no rows too: a convolution on a CPU fails on an empty batch."""
-    rows = tf.shape(inputs)[0]
-    extra = tf.zeros([tf.cast(rows == 0, tf.int32), *inputs.shape[1:]], inputs.dtype)
-    outputs = network(tf.concat([inputs, extra], axis=0))
+def on_any_batch(network, *inputs):
+    """`network(*inputs)`, of no rows too: a convolution on a CPU fails on an empty batch."""
+    rows = tf.shape(inputs[0])[0]
+    extra = tf.cast(rows == 0, tf.int32)
+    padded = (tf.concat([x, tf.zeros([extra, *x.shape[1:]], x.dtype)], axis=0) for x in inputs)
+    outputs = network(*padded)
     return tf.nest.map_structure(lambda output: output[:rows], outputs)
 
 
@@ -163,17 +164,21 @@ class TripletModel(keras.Model):
         return steps
 
     def _scale_for(self, frames, outputs, training):
-        """The likelihood's scale: in training the batch's optimum, kept as a moving mean.
+        """The likelihood's scale, see `_follow`."""
+        return self._follow(self.scale, outputs - frames, training and self._calibrated)
 
-        The batch is that of all replicas.
+    def _follow(self, scale, difference, calibrate):
+        """The value of `scale`: to `calibrate` it, the batch's optimum, kept as a moving mean.
+
+        The batch is that of all replicas; `difference` is that of frames drawn from true ones.
         """
-        if not (self._calibrated and training):
-            return tf.convert_to_tensor(self.scale)
-        error = tf.stop_gradient(tf.reduce_mean((outputs - frames) ** 2))
+        if not calibrate:
+            return tf.convert_to_tensor(scale)
+        error = tf.stop_gradient(tf.reduce_mean(difference**2))
         error = tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.MEAN, error)
-        scale = tf.sqrt(tf.maximum(error, 1e-6))
-        self.scale.assign(0.99 * self.scale + 0.01 * scale)
-        return scale
+        optimum = tf.sqrt(tf.maximum(error, 1e-6))
+        scale.assign(0.99 * scale + 0.01 * optimum)
+        return optimum
 
     def _decoded(self):
         """How many triplets of this replica's batch are decoded."""

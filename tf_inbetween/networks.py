@@ -9,6 +9,8 @@ another.
 import keras
 import tensorflow as tf
 
+from tf_inbetween.layers import LayersDecoder, LayersEncoder
+
 _PACKAGE = "tf_inbetween"
 
 
@@ -138,7 +140,22 @@ def conv(config, deterministic=False):
     )
 
 
-NETWORKS = {"conv": conv}
+def layers(config, deterministic=False):
+    """`LayersEncoder` and `LayersDecoder`: things on a background, where apart from what."""
+    own = {
+        "layers": config.layers,
+        "latent_dim": config.latent_dim,
+        "crop_size": config.crop_size,
+        "filters": config.widths,
+        "hidden": config.hidden,
+    }
+    return (
+        LayersEncoder(**own, deterministic=deterministic, name="encoder"),
+        LayersDecoder(config.image_size, config.channels, **own, name="decoder"),
+    )
+
+
+NETWORKS = {"conv": conv, "layers": layers}
 
 
 @keras.saving.register_keras_serializable(_PACKAGE)

@@ -31,6 +31,7 @@ from tf_inbetween.config import InputError, lookup
 from tf_inbetween.data import batches, named_damage, outlines, prepare, read_clips
 from tf_inbetween.evaluate import PAIRS, evaluate, fitting_gaps
 from tf_inbetween.files import write_checked_json
+from tf_inbetween.fusion_vae import FusionVAE
 from tf_inbetween.models import TripletVAE
 from tf_inbetween.networks import NETWORKS, PIXEL_NETWORKS
 from tf_inbetween.pixels import PixelModel
@@ -38,6 +39,8 @@ from tf_inbetween.pixels import PixelModel
 FLAGS = flags.FLAGS
 
 MODELS = {"vae": TripletVAE, "autoencoder": Autoencoder, "acai": ACAI}
+# What draws the frame between two of a vae: decode(z_t), or that and the pixels of both ends.
+INBETWEEN_DECODERS = {"latent": TripletVAE, "fusion": FusionVAE}
 
 
 def define_flags():
@@ -221,8 +224,14 @@ def model_class(config):
     """The class of a `Config`'s model. Raises `InputError` for an unknown model or network."""
     kind = lookup(MODELS, config.model, "model")
     lookup(NETWORKS | PIXEL_NETWORKS, config.network, "network")
+    decoded_by = lookup(INBETWEEN_DECODERS, config.inbetween_decoder, "in-between decoder")
+    if decoded_by is not TripletVAE and (kind is not TripletVAE or config.network not in NETWORKS):
+        raise InputError(
+            f"--inbetween_decoder={config.inbetween_decoder}: needs --model=vae and a --network of "
+            f"{', '.join(NETWORKS)}"
+        )
     if config.network not in PIXEL_NETWORKS:
-        return kind
+        return decoded_by if kind is TripletVAE else kind
     if kind is not TripletVAE:
         raise InputError(f"--model={config.model}: --network={config.network} has no latents")
     return PixelModel

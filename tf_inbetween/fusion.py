@@ -1,0 +1,219 @@
+"""The fusion decoder, p(x1 | z_t, x0, x2): copies pixels of both ends where they help, draws the rest.
+
+    x1 = m0 warp(x0, t f0) + m2 warp(x2, (1-t) f2) + mz decode(z_t) + 4 t (1-t) r
+    m0 + m2 + mz = 1 in every pixel,   m0 : m2 : mz = (1-t) e^a : t e^b : t (1-t) e^c
+
+The flows f0 and f2 (from the frame between to either end, in pixels), the logits a, b, c and the
+residual r come from a network that goes from coarse to fine: at each size it looks at features of
+both ends, warped by the flows so far, and of decode(z_t), and corrects the flows. At t = 0 and 1
+the formula gives the ends themselves, whatever the weights.
+
+Flows from coarse to fine, warped features and masks are those of Kong et al., "IFRNet:
+Intermediate Feature Refine Network for Efficient Frame Interpolation", CVPR 2022. What is new here
+is the third part: the frame that the latent model draws, of which the network also sees how far it
+is to be trusted, as the difference between each end and its reconstruction.
+"""
+
+import keras
+import tensorflow as tf
+
+_PACKAGE = "tf_inbetween"
+_DRAWN_LOGIT = -2.0  # The drawn part starts low; at a third it stays there and feeds in fog.
+
+
+def warp(maps, flow):
+    """Bilinear backward warp: out(y, x) = maps(y + flow_y, x + flow_x).
+
+    Places outside take the nearest pixel of the border.
+
+    Args:
+        maps: [N, H, W, C].
+        flow: [N, H, W, 2] float32, (x, y) in pixels.
+
+    Returns:
+        [N, H, W, C] of the type of `maps`; exactly `maps` where the flow is 0.
+    """
+    shape = tf.shape(maps)
+    count, height, width, channels = shape[0], shape[1], shape[2], maps.shape[-1]
+    right, bottom = tf.cast(width - 1, tf.float32), tf.cast(height - 1, tf.float32)
+    x = tf.range(tf.cast(width, tf.float32))[tf.newaxis, tf.newaxis, :] + flow[..., 0]
+    y = tf.range(tf.cast(height, tf.float32))[tf.newaxis, :, tf.newaxis] + flow[..., 1]
+    x, y = tf.clip_by_value(x, 0.0, right), tf.clip_by_value(y, 0.0, bottom)
+    left, top = tf.floor(x), tf.floor(y)
+    # One gather of four neighbours side by side takes a quarter of the time of four.
+    wide = tf.concat([maps, maps[:, -1:]], axis=1)
+    wide = tf.concat([wide, wide[:, :, -1:]], axis=2)
+    four = tf.concat([wide[:, :-1, :-1], wide[:, :-1, 1:], wide[:, 1:, :-1], wide[:, 1:, 1:]], -1)
+    row = tf.range(count)[:, tf.newaxis, tf.newaxis] * height + tf.cast(top, tf.int32)
+    four = tf.gather(tf.reshape(four, [-1, 4 * channels]), row * width + tf.cast(left, tf.int32))
+    a, b, c, d = tf.split(four, 4, axis=-1)
+    u = tf.cast(x - left, maps.dtype)[..., tf.newaxis]
+    v = tf.cast(y - top, maps.dtype)[..., tf.newaxis]
+    above, below = a + u * (b - a), c + u * (d - c)
+    return above + v * (below - above)
+
+
+@keras.saving.register_keras_serializable(_PACKAGE)
+class FusionDecoder(keras.Model):
+    """Draws the frame between two from their pixels and from what the latent model draws there.
+
+    Sides must be multiples of 2 ** len(filters). See the module's docstring.
+
+    Args:
+        channels: of a frame.
+        filters: channels of the features, finest first; each size has half the sides of the last.
+    """
+
+    def __init__(self, channels, filters=(24, 48, 96, 128), **kwargs):
+        super().__init__(**kwargs)
+        self.channels, self.filters = channels, tuple(filters)
+        coarse_first = self.filters[::-1]
+        self.pyramid = [
+            keras.layers.Conv2D(n, 4, strides=2, padding="same", activation="silu")
+            for n in self.filters
+        ]
+        self.mixers = [_conv(n) for n in coarse_first]
+        self.second_mixer = _conv(coarse_first[0])
+        self.flow_heads = [
+            keras.layers.Conv2D(4, 3, padding="same", kernel_initializer="zeros", dtype="float32")
+            for _ in coarse_first
+        ]
+        self.ups = [
+            keras.layers.Conv2DTranspose(n, 4, strides=2, padding="same", activation="silu")
+            for n in coarse_first[1:]
+        ]
+        # At full size: corrections of both flows, three logits, the residual.
+        self.last = keras.layers.Conv2DTranspose(
+            4 + 3 + channels,
+            4,
+            strides=2,
+            padding="same",
+            kernel_initializer="zeros",
+            dtype="float32",
+        )
+
+    def build(self, input_shape=None):
+        """Builds every layer; the shapes follow from the constructor's arguments."""
+        seen = 2 * self.channels + 1
+        for layer, filters in zip(self.pyramid, self.filters, strict=True):
+            layer.build((None, None, None, seen))
+            seen = filters
+        before = None
+        for i, filters in enumerate(self.filters[::-1]):
+            inputs = 3 * filters + 1
+            if i:
+                self.ups[i - 1].build((None, None, None, before))
+                inputs += filters + 4
+            self.mixers[i].build((None, None, None, inputs))
+            if not i:
+                self.second_mixer.build((None, None, None, filters))
+            self.flow_heads[i].build((None, None, None, filters))
+            before = filters
+        self.last.build((None, None, None, before))
+        self.built = True
+
+    def call(self, first, second, first_again, second_again, drawn, t, trust):
+        """Frames [N, H, W, C] float32 in [0, 1] -> a dict of tensors, all float32.
+
+        Args:
+            first, second: the ends.
+            first_again, second_again: their reconstructions.
+            drawn: what the latent model draws at t.
+            t: [N] in [0, 1].
+            trust: [N], 1 where the latent counts and 0 where pixels are to suffice.
+
+        Returns:
+            "frame" [N, H, W, C], not clipped; "mask" [N, H, W, 3], the shares m0, m2, mz;
+            "first_warped", "second_warped"; "flow" [N, H, W, 4], both flows times t and 1 - t.
+        """
+        t, trust = (
+            t[:, tf.newaxis, tf.newaxis, tf.newaxis],
+            trust[:, tf.newaxis, tf.newaxis, tf.newaxis],
+        )
+        time_left = tf.concat([t, t, 1 - t, 1 - t], axis=-1)
+        drawn = trust * drawn
+        pictures = tf.concat(
+            [
+                tf.concat([first, trust * (first_again - first)], axis=-1),
+                tf.concat([second, trust * (second_again - second)], axis=-1),
+                tf.concat([drawn, tf.zeros_like(drawn)], axis=-1),
+            ],
+            axis=0,
+        )
+        plane = tf.tile(trust + tf.zeros_like(pictures[:1, :, :, :1]), [3, 1, 1, 1])
+        hidden, features = tf.concat([pictures, plane], axis=-1), []
+        for layer in self.pyramid:
+            hidden = layer(hidden)
+            features.append(hidden)
+
+        hidden = flow = None
+        for i, maps in enumerate(reversed(features)):
+            ends, between = maps[: 2 * tf.shape(t)[0]], maps[2 * tf.shape(t)[0] :]
+            if i:
+                hidden = self.ups[i - 1](hidden)
+                flow = _double(flow)
+                ends = warp(ends, _stack(flow * time_left))
+                seen = [hidden, tf.cast(flow * time_left / 8, maps.dtype)]
+            else:
+                seen = []
+            seen += [*tf.split(ends, 2), between]
+            seen.append(tf.cast(t + tf.zeros_like(between[..., :1], tf.float32), maps.dtype))
+            hidden = self.mixers[i](tf.concat(seen, axis=-1))
+            if i:
+                flow += self.flow_heads[i](hidden)
+            else:
+                hidden = self.second_mixer(hidden)
+                flow = self.flow_heads[i](hidden)
+
+        last = self.last(hidden)
+        flow = (_double(flow) + last[..., :4]) * time_left
+        first_warped, second_warped = tf.split(
+            warp(tf.concat([first, second], axis=0), _stack(flow)), 2
+        )
+        # Bounded, so that the one share that counts at t = 0 or 1 never vanishes beside the others.
+        logits = _bounded(last[..., 4:7] + [0.0, 0.0, _DRAWN_LOGIT])
+        shares = tf.concat([1 - t, t, t * (1 - t) * trust], axis=-1) * tf.exp(logits)
+        mask = shares / tf.reduce_sum(shares, axis=-1, keepdims=True)
+        frame = (
+            mask[..., :1] * first_warped
+            + mask[..., 1:2] * second_warped
+            + mask[..., 2:] * drawn
+            + 4 * t * (1 - t) * last[..., 7:]
+        )
+        return {
+            "frame": frame,
+            "mask": mask,
+            "first_warped": first_warped,
+            "second_warped": second_warped,
+            "flow": flow,
+        }
+
+    def get_config(self):
+        """The constructor's arguments."""
+        return {**super().get_config(), "channels": self.channels, "filters": self.filters}
+
+
+def fusion(config):
+    """A `FusionDecoder` for the frames of a `Config`."""
+    decoder = FusionDecoder(config.channels, config.fusion_filters, name="fusion")
+    decoder.build()
+    return decoder
+
+
+def _conv(filters):
+    return keras.layers.Conv2D(filters, 3, padding="same", activation="silu")
+
+
+def _bounded(logits):
+    return 10 * tf.tanh(logits / 10)
+
+
+def _double(flow):
+    """A flow at twice the sides, in pixels of that size."""
+    shape = tf.shape(flow)
+    return 2.0 * tf.image.resize(flow, [2 * shape[1], 2 * shape[2]])
+
+
+def _stack(flow):
+    """Both flows, [N, H, W, 4], one after the other: [2N, H, W, 2]."""
+    return tf.concat([flow[..., :2], flow[..., 2:]], axis=0)

@@ -1,0 +1,146 @@
+"""The VAE over triplets whose in-between decoder also sees both ends: p(x1 | z_t, x0, x2)."""
+
+import keras
+import tensorflow as tf
+
+from tf_inbetween import distributions, losses
+from tf_inbetween.fusion import fusion
+from tf_inbetween.models import TripletVAE, on_any_batch, to_float
+
+
+@keras.saving.register_keras_serializable("tf_inbetween")
+class FusionVAE(TripletVAE):
+    """A `TripletVAE` that hands what it draws to a `fusion.FusionDecoder`, with both ends.
+
+    The latent model is trained exactly as without it: the fusion decoder sees decode(z_t) and the
+    reconstructions with their gradients stopped. Its own term is the in-between likelihood given
+    the ends as well,
+
+        -log p(x1 | z_t, x0, x2),    a normal around the fused frame, its one scale calibrated
+
+    and a share of the training pairs have no latent, turned and mirrored at random, so that pixels
+    alone suffice where the latent model knows nothing. `encode`, `decode`, `reconstruct` and
+    `sample_inbetween` are those of the latent model.
+
+    Args:
+        fusion: the `FusionDecoder`.
+        latent_dropout: the share of the training pairs that have no latent; 1: there is never one.
+        others: as for `TripletVAE`.
+    """
+
+    networks = (*TripletVAE.networks, "fusion")
+    terms = (*TripletVAE.terms, "fusion_nll")
+    diagnostics = (*TripletVAE.diagnostics, "latent_inbetween_mse", "drawn_share")
+    distributable = False
+
+    def __init__(self, encoder, decoder, fusion, latent_dropout=0.25, **kwargs):
+        super().__init__(encoder, decoder, **kwargs)
+        self.fusion = fusion
+        self._set(latent_dropout=latent_dropout)
+        self.fusion_scale = self.add_weight(
+            name="fusion_scale",
+            initializer=keras.initializers.Constant(0.2),
+            dtype="float32",
+            trainable=False,
+        )
+
+    @classmethod
+    def _arguments(cls, config):
+        arguments = super()._arguments(config)
+        return {
+            **arguments,
+            "fusion": fusion(config),
+            "latent_dropout": config.latent_dropout,
+        }
+
+    # ---- drawing --------------------------------------------------------------------------------
+
+    def fuse(self, first, second, z0, z2, z_t, t):
+        """What the fusion decoder makes of frames, their latents, and the latents between.
+
+        Args:
+            first, second: [N, H, W, C] in [0, 1].
+            z0, z2, z_t: [N, Z], the latents of both and of the frame between.
+            t: [N] in [0, 1].
+
+        Returns:
+            As `FusionDecoder.call`, "frame" clipped to [0, 1].
+        """
+        first_again, second_again, drawn = tf.split(self.decode(tf.concat([z0, z2, z_t], 0)), 3)
+        trust = tf.zeros_like(t) if self.latent_dropout == 1 else tf.ones_like(t)
+        inputs = (first, second, first_again, second_again, drawn, t, trust)
+        parts = on_any_batch(self.fusion, *inputs)
+        return {**parts, "frame": tf.clip_by_value(parts["frame"], 0.0, 1.0)}
+
+    @tf.function(reduce_retracing=True, autograph=False)
+    def parts(self, first, second, t):
+        """As `fuse`, for frames [N, H, W, C] in [0, 1] and t [N]: also the mask and the flow."""
+        z0, z2 = tf.split(self.encode(tf.concat([first, second], axis=0)).mean(), 2)
+        return self.fuse(first, second, z0, z2, self.join(z0, z2, t), t)
+
+    @tf.function(reduce_retracing=True, autograph=False)
+    def _run_inbetween(self, first, second, t):
+        times = tf.shape(t)[1]
+        ends = (tf.repeat(frames, times, axis=0) for frames in (first, second))
+        frames = self.parts(*ends, tf.reshape(t, [-1]))["frame"]
+        return tf.reshape(frames, tf.concat([tf.shape(t), tf.shape(frames)[1:]], axis=0))
+
+    # ---- training -------------------------------------------------------------------------------
+
+    def call(self, batch, training=False):
+        """As `TripletVAE.call`; besides, "fused_outputs" and "mask" of the decoded triplets."""
+        found = super().call(batch, training)
+        first, _, second = tf.unstack(batch["triplets"][: self._decoded()], axis=1)
+        frames = to_float(batch["frames"])
+        again = self._means_of(found["outputs"])
+        inputs = [tf.gather(frames, first), tf.gather(frames, second)]
+        inputs += [tf.gather(again, first), tf.gather(again, second)]
+        inputs.append(self._means_of(found["inbetween_outputs"]))
+        t = batch["t"][: self._decoded()]
+        trust = tf.ones_like(t)
+        if training or self.latent_dropout == 1:
+            u = tf.random.stateless_uniform(tf.shape(t), self._seed_of_step(1))
+            trust = tf.cast(u >= self.latent_dropout, tf.float32)
+            inputs[:2] = self._turned(inputs[:2], trust)
+        parts = self.fusion(*inputs, t, trust)
+        return {**found, "fused_outputs": parts["frame"], "mask": parts["mask"], "trust": trust}
+
+    def loss_and_terms(self, x, y_pred, training):
+        """As `TripletVAE.loss_and_terms`, with -log p(x1 | z_t, x0, x2)."""
+        loss, shown = super().loss_and_terms(x, y_pred, training)
+        truth = to_float(tf.gather(x["frames"], x["triplets"][: self._decoded(), 1]))
+        if training or self.latent_dropout == 1:
+            (truth,) = self._turned([truth], y_pred["trust"])
+        outputs = y_pred["fused_outputs"]
+        scale = self._follow(self.fusion_scale, outputs - truth, training)
+        p = distributions.normal(outputs, scale)
+        shown["fusion_nll"] = losses.negative_log_likelihood(p, truth)
+        shown["latent_inbetween_mse"] = shown["inbetween_mse"]
+        shown["inbetween_mse"] = (outputs - truth) ** 2
+        shown["drawn_share"] = y_pred["mask"][..., 2]
+        return loss + self.inbetween_weight * shown["fusion_nll"], shown
+
+    def _means_of(self, outputs):
+        """The decoder's outputs as frames in [0, 1], their gradients stopped."""
+        mean = self._likelihood(outputs, self.scale).mean()
+        return tf.clip_by_value(tf.stop_gradient(mean), 0.0, 1.0)
+
+    def _turned(self, frames, trust):
+        """Frames [N, H, W, C] of a triplet, those without a latent turned and mirrored alike."""
+        seed = tf.random.experimental.stateless_fold_in(self._seed_of_step(1), 1)
+        u = tf.random.stateless_uniform([3, tf.shape(trust)[0]], seed)
+        chosen = (u < 0.5) & (trust == 0)
+        turned = []
+        for picture in frames:
+            for flip, turn in zip(tf.unstack(chosen[..., None, None, None]), _TURNS, strict=True):
+                picture = tf.where(flip, turn(picture), picture)
+            turned.append(picture)
+        return turned
+
+
+# Together: the eight ways to lay a square picture down.
+_TURNS = (
+    lambda frames: frames[:, ::-1],
+    lambda frames: frames[:, :, ::-1],
+    lambda frames: tf.transpose(frames, [0, 2, 1, 3]),
+)

@@ -1,0 +1,234 @@
+"""Networks that say *where* apart from *what*: a frame as a few layers over a background.
+
+    frame = background + layers,   layer k = the picture decode(what_k), laid down at where_k
+
+A latent is [where_1 (x, y), what_1, where_2, ...], `where` in half-widths from the middle of the
+frame. So a straight line in latent space moves each thing straight, whatever the weights, and what
+is learned sees things in the middle of a small crop: a pot that flies and turns is, there, a pot
+that turns.
+
+The place is the mean of a softmax over a heat map (Jakab, Gupta, Bilen, Vedaldi, "Unsupervised
+Learning of Object Landmarks through Conditional Image Generation", NeurIPS 2018); crops and their
+pasting are those of Jaderberg et al., "Spatial Transformer Networks", NeurIPS 2015, without turn
+and scale; one encoder and one decoder for all layers, as in Eslami et al., "Attend, Infer, Repeat",
+NeurIPS 2016, with a fixed number of them.
+"""
+
+import keras
+import tensorflow as tf
+
+_PACKAGE = "tf_inbetween"
+
+
+def windows(pictures, offset, height, width):
+    """Bilinear windows: out(y, x) = pictures(y + offset_y, x + offset_x), 0 outside.
+
+    Args:
+        pictures: [N, H, W, C].
+        offset: [N, 2] float32, (x, y) in pixels of the window's first pixel.
+        height, width: of the window.
+
+    Returns:
+        [N, height, width, C] of the type of `pictures`.
+    """
+    shape = tf.shape(pictures)
+    rows, columns = shape[1], shape[2]
+    padded = tf.pad(pictures, [[0, 0], [1, 1], [1, 1], [0, 0]])
+    # One weight matrix for each axis: a window is two small matrix products, without a gather.
+    down = _weights(offset[:, 1], height, rows)
+    along = _weights(offset[:, 0], width, columns)
+    wide = tf.einsum("nyr,nrxc->nyxc", tf.cast(down, padded.dtype), padded)
+    return tf.einsum("nxs,nysc->nyxc", tf.cast(along, padded.dtype), wide)
+
+
+def _weights(offset, places, cells):
+    """Linear interpolation as a matrix [N, places, cells + 2] over cells with a border of zeros."""
+    at = offset[:, tf.newaxis] + tf.range(tf.cast(places, tf.float32))[tf.newaxis, :] + 1.0
+    cell = tf.range(tf.cast(cells + 2, tf.float32))
+    return tf.maximum(1.0 - tf.abs(at[..., tf.newaxis] - cell), 0.0)
+
+
+@keras.saving.register_keras_serializable(_PACKAGE)
+class LayersEncoder(keras.Model):
+    """Frames [N, H, W, C] -> the mean and the stddev of q(z|x), each [N, layers * (2 + what)].
+
+    Args:
+        layers: how many things.
+        latent_dim: of all of them together; divisible by `layers`.
+        crop_size: sides of a thing's crop, in pixels; a multiple of 8.
+        filters: channels of the crop's convolutions.
+        hidden: units of its dense layer.
+        deterministic: whether the stddev is 0.
+    """
+
+    def __init__(
+        self, layers, latent_dim, crop_size, filters, hidden, deterministic=False, **kwargs
+    ):
+        super().__init__(**kwargs)
+        self.count, self.latent_dim, self.crop_size = layers, latent_dim, crop_size
+        self.filters, self.hidden, self.deterministic = tuple(filters), hidden, deterministic
+        self.finders = [
+            keras.layers.Conv2D(n, 4, strides=2, padding="same", activation="silu")
+            for n in (32, 64)
+        ]
+        self.heat = keras.layers.Conv2D(layers, 3, padding="same", dtype="float32")
+        self.trunk = [
+            *(
+                keras.layers.Conv2D(n, 4, strides=2, padding="same", activation="silu")
+                for n in self.filters
+            ),
+            keras.layers.Flatten(),
+        ]
+        self.dense = keras.layers.Dense(hidden, activation="silu")
+        what = latent_dim // layers - 2
+        self.mean = keras.layers.Dense(what, dtype="float32")
+        self.raw_stddev = None
+        if not deterministic:
+            self.raw_stddev = keras.layers.Dense(2 + what, dtype="float32")
+
+    def build(self, input_shape):
+        """Builds every layer for frames of `input_shape` [N, H, W, C]."""
+        channels = input_shape[-1]
+        shape = _build_in_order(self.finders, (None, None, None, channels))
+        self.heat.build(shape)
+        shape = _build_in_order(self.trunk, (None, self.crop_size, self.crop_size, channels))
+        self.dense.build((None, shape[-1] + self.count))
+        self.mean.build((None, self.hidden))
+        if not self.deterministic:
+            self.raw_stddev.build((None, self.hidden))
+        self.built = True
+
+    def call(self, frames):
+        """Returns (mean, stddev)."""
+        shape = tf.shape(frames)
+        hidden = frames
+        for layer in self.finders:
+            hidden = layer(hidden)
+        where = _centre(self.heat(hidden))
+        size = tf.cast(tf.stack([shape[2], shape[1]]), tf.float32)
+        offset = (where + 1) / 2 * size - self.crop_size / 2
+        crops = windows(
+            tf.repeat(tf.cast(frames, tf.float32), self.count, axis=0),
+            tf.reshape(offset, [-1, 2]),
+            self.crop_size,
+            self.crop_size,
+        )
+        for layer in self.trunk:
+            crops = layer(crops)
+        which = tf.tile(tf.eye(self.count, dtype=crops.dtype), [shape[0], 1])
+        hidden = self.dense(tf.concat([crops, which], axis=-1))
+        mean = tf.concat([tf.reshape(where, [-1, 2]), self.mean(hidden)], axis=-1)
+        mean = tf.reshape(mean, [-1, self.latent_dim])
+        if self.deterministic:
+            return mean, tf.zeros_like(mean)
+        stddev = tf.math.softplus(self.raw_stddev(hidden)) + 1e-5
+        return mean, tf.reshape(stddev, [-1, self.latent_dim])
+
+    def get_config(self):
+        """The constructor's arguments."""
+        own = {
+            "layers": self.count,
+            "latent_dim": self.latent_dim,
+            "crop_size": self.crop_size,
+            "filters": self.filters,
+            "hidden": self.hidden,
+            "deterministic": self.deterministic,
+        }
+        return {**super().get_config(), **own}
+
+
+@keras.saving.register_keras_serializable(_PACKAGE)
+class LayersDecoder(keras.Model):
+    """Latents [N, Z] -> the outputs [N, H, W, C] float32 that a likelihood turns into p(x|z).
+
+    Each layer is a crop of colours, an opacity and a nearness in every pixel. Where layers cover
+    each other the nearer one shows: with opacity a_k and nearness n_k,
+
+        frame = prod(1 - a_k) background + (1 - prod(1 - a_k)) sum(a_k e^n_k colour_k) / sum(a_k e^n_k)
+
+    Arguments as for `LayersEncoder`; image_size, channels: of the frame.
+    """
+
+    def __init__(
+        self, image_size, channels, layers, latent_dim, crop_size, filters, hidden, **kwargs
+    ):
+        super().__init__(**kwargs)
+        self.image_size, self.channels, self.count = image_size, channels, layers
+        self.latent_dim, self.crop_size = latent_dim, crop_size
+        self.filters, self.hidden = tuple(filters), hidden
+        side = crop_size // 2 ** len(self.filters)
+        *doubling, innermost = self.filters
+        self.trunk = [
+            keras.layers.Dense(hidden, activation="silu"),
+            keras.layers.Dense(side * side * innermost, activation="silu"),
+            keras.layers.Reshape((side, side, innermost)),
+            *(
+                keras.layers.Conv2DTranspose(n, 4, strides=2, padding="same", activation="silu")
+                for n in reversed(doubling)
+            ),
+            keras.layers.Conv2DTranspose(
+                channels + 2, 4, strides=2, padding="same", dtype="float32"
+            ),
+        ]
+
+    def build(self, input_shape=None):
+        """Builds every layer; the shapes follow from the constructor's arguments."""
+        _build_in_order(self.trunk, (None, self.latent_dim // self.count - 2 + self.count))
+        self.background = self.add_weight(
+            name="background",
+            shape=(self.image_size, self.image_size, self.channels),
+            initializer=keras.initializers.Constant(0.1),
+            dtype="float32",
+        )
+        self.built = True
+
+    def call(self, latents):
+        """Returns the means or the logits of p(x|z), by the likelihood in use."""
+        count = tf.shape(latents)[0]
+        each = tf.reshape(latents, [-1, self.latent_dim // self.count])
+        where, what = each[:, :2], each[:, 2:]
+        which = tf.tile(tf.eye(self.count, dtype=what.dtype), [count, 1])
+        hidden = tf.concat([what, which], axis=-1)
+        for layer in self.trunk:
+            hidden = layer(hidden)
+        offset = self.crop_size / 2 - (where + 1) / 2 * self.image_size
+        nearness = tf.minimum(hidden[..., -1:], 8.0)
+        opacity = tf.sigmoid(hidden[..., -2:-1])
+        weight = opacity * tf.exp(nearness)
+        patch = tf.concat([weight * hidden[..., :-2], weight, tf.math.log1p(-0.999 * opacity)], -1)
+        laid = windows(patch, offset, self.image_size, self.image_size)
+        size = [count, self.count, self.image_size, self.image_size, self.channels + 2]
+        laid = tf.reduce_sum(tf.reshape(laid, size), axis=1)
+        through = tf.exp(laid[..., -1:])
+        colour = laid[..., :-2] / (laid[..., -2:-1] + 1e-6)
+        return through * tf.convert_to_tensor(self.background) + (1 - through) * colour
+
+    def get_config(self):
+        """The constructor's arguments."""
+        own = {
+            "image_size": self.image_size,
+            "channels": self.channels,
+            "layers": self.count,
+            "latent_dim": self.latent_dim,
+            "crop_size": self.crop_size,
+            "filters": self.filters,
+            "hidden": self.hidden,
+        }
+        return {**super().get_config(), **own}
+
+
+def _centre(heat):
+    """The mean place of the softmax over each heat map [N, h, w, K]: (x, y) in [-1, 1], [N, K, 2]."""
+    height, width = heat.shape[1], heat.shape[2]
+    flat = tf.nn.softmax(tf.reshape(heat, [-1, height * width, heat.shape[-1]]), axis=1)
+    y, x = (2 * (tf.range(n, dtype=tf.float32) + 0.5) / n - 1 for n in (height, width))
+    y, x = tf.meshgrid(y, x, indexing="ij")
+    places = tf.stack([tf.reshape(x, [-1]), tf.reshape(y, [-1])], axis=-1)
+    return tf.einsum("npk,pd->nkd", flat, places)
+
+
+def _build_in_order(layers, shape):
+    for layer in layers:
+        layer.build(shape)
+        shape = layer.compute_output_shape(shape)
+    return shape
