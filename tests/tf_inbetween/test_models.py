@@ -11,6 +11,7 @@ from tf_inbetween import models, networks, train
 from tf_inbetween.config import InputError
 from tf_inbetween.models import TripletVAE
 
+FUSION = {"inbetween_decoder": "fusion", "fusion_filters": (4, 4, 4, 4)}
 MODELS = {
     "default": {},
     "paper": {"inbetween_weight": 0.0, "alpha": 5.0},
@@ -30,6 +31,9 @@ MODELS = {
     "acai": {"model": "acai"},
     "acai_bernoulli": {"model": "acai", "likelihood": "bernoulli"},
     "acai_bfloat16": {"model": "acai", "precision": "mixed_bfloat16"},
+    "fusion": FUSION,
+    "fusion_bfloat16": {**FUSION, "precision": "mixed_bfloat16"},
+    "layers": {"network": "layers", "layers": 2, "crop_size": 16, "latent_dim": 8},
     "pixel_unet": {"network": "pixel_unet"},
     "pixel_unet_grey": {"network": "pixel_unet", "channels": 1, "likelihood": "bernoulli"},
     "pixel_unet_bfloat16": {"network": "pixel_unet", "precision": "mixed_bfloat16"},
@@ -42,6 +46,7 @@ SLOW = (
     "autoencoder",
     "acai_bernoulli",
     "acai_bfloat16",
+    "fusion_bfloat16",
     "pixel_unet_grey",
     "pixel_unet_bfloat16",
 )
@@ -53,6 +58,19 @@ SHOWN = {
         "inbetween_nll",
         "reconstruction_mse",
         "inbetween_mse",
+        "sagitta",
+        "alpha",
+    },
+    "FusionVAE": {
+        "reconstruction_nll",
+        "prior_kl",
+        "matching_kl",
+        "inbetween_nll",
+        "fusion_nll",
+        "reconstruction_mse",
+        "inbetween_mse",
+        "latent_inbetween_mse",
+        "drawn_share",
         "sagitta",
         "alpha",
     },
@@ -115,14 +133,17 @@ def test_shapes_ranges_and_batch_sizes(config):
     assert model.inbetween(frames[:0], frames[:0], tf.zeros([0])).shape == (0, *frames.shape[1:])
 
 
-def test_the_ends_of_the_line_are_the_reconstructions(config):
+def test_the_ends_of_the_line_are_the_reconstructions_or_the_frames_themselves(config):
+    """Where pixels are copied the ends are exact, whatever the weights."""
     model = train.build_model(config)
     if not model.has_latents:
         pytest.skip("it has no reconstructions")
+    copies = config.inbetween_decoder == "fusion"
     first, second = floats_for(config), floats_for(config)[::-1]
     for t, end in ((0.0, first), (1.0, second)):
         drawn = model.inbetween(first, second, tf.fill([3], t))
-        np.testing.assert_allclose(drawn, model.reconstruct(end), atol=1e-5)
+        expected = end if copies else model.reconstruct(end)
+        np.testing.assert_allclose(drawn, expected, atol=0 if copies else 1e-5)
 
 
 def test_a_path_is_the_inbetweens_of_its_ends(tiny_config):

@@ -515,7 +515,10 @@ def test_a_table_has_means_and_ranges(settings, questions):
         "| optical flow |  | 0.25 |",
     ]
     columns = ("reconstruction", "elbo", "last_quarter")
-    whole = dataclasses.replace(questions[1], columns=columns, geometry=True, names_best=True)
+    measures = ("hit_rate", "timing_error", "mse")
+    whole = dataclasses.replace(
+        questions[1], measures=measures, columns=columns, geometry=True, names_best=True
+    )
     lines = study_page.markdown_table(whole, rows, below)
     head, _, three, one, _, best = lines
     assert head.startswith(
@@ -548,6 +551,53 @@ def test_a_table_has_means_and_ranges(settings, questions):
     assert head == "|  | seeds | 20° | 60°, 1 pair |"
     del found[0]["inbetween"][0]["latent_geometry"]
     assert study_page._geometry(whole, rows) == []
+
+
+def test_records_without_detail_have_the_tables_of_before(settings, questions):
+    """With some that have it, the others have a dash, and the best is among those that have it."""
+    job = Job(questions[0].rows[0], 0, "test", settings)
+    found = {name: measured(0.9, 1e-4, methods=("latent",)) for name in ("old", "new", "half")}
+    for name, detail in (("new", 0.625), ("half", 0.5)):
+        for at in found[name]["inbetween"]:
+            at["methods"]["latent"]["detail"] = detail
+    del found["half"]["inbetween"][0]["methods"]["latent"]["detail"]
+    rows = {
+        name: study_rows.Row(name, "x", "latent", [job], [each], [None], [None], [], None)
+        for name, each in found.items()
+    }
+    question = dataclasses.replace(
+        questions[1], columns=(), names_best=True, pictures=(), geometry=False
+    )
+    assert "detail" in question.measures
+    (words, *_), before = (
+        study_page._shown(asked, [rows["old"]], {}, {"x": []})
+        for asked in (
+            question,
+            dataclasses.replace(question, measures=("hit_rate", "timing_error", "mse")),
+        )
+    )
+    assert study_page._shown(question, [rows["old"]], {}, {"x": []}) == before
+    assert words.startswith("In each cell: hit rate, timing error (degrees, or frames where there ")
+    assert "detail" not in "".join(before)
+
+    words, _, _, _, *lines = study_page._shown(question, list(rows.values()), {}, {"x": []})
+    assert words.startswith("In each cell: hit rate, ")
+    assert ", MSE x 1e4, detail, at t = 1/2" in words
+    cell = "0.90<br>2.00°<br>1.00"
+    assert lines[:4] == [
+        f"| old | 1 | {cell}<br>- | {cell}<br>- |",
+        f"| new | 1 | {cell}<br>0.62 | {cell}<br>0.62 |",
+        f"| half | 1 | {cell}<br>0.50 | {cell}<br>0.50 |",
+        "| **the best** |  | "
+        + " | ".join(["old, new, half<br>old, new, half<br>old, new, half<br>new"] * 2)
+        + " |",
+    ]
+    # Over several t a mean needs all of them.
+    values = study_page._values(question, [found["half"]], "latent", (0.25, 0.5))
+    assert [values[label]["detail"][0] for label in ("20°", "60°")] == [[None], [0.5]]
+    assert study_page._best(question, {"half": values}, "20°").endswith("<br>-")
+    assert "detail/60°" not in study_page._scalars(found["old"])
+    assert study_page._scalars(found["new"])["detail/60°"] == 0.625
 
 
 def test_a_row_judged_on_another_split_has_a_table_of_its_own(settings, questions, monkeypatch):
@@ -668,15 +718,47 @@ def test_the_last_quarter_of_the_validation_curve(settings, questions, monkeypat
         folder = str(job.run_dir / "logs" / "validation")
         with tf.summary.create_file_writer(folder, filename_suffix=f".{start}").as_default():
             for step, error in zip(range(start, 9, 2), errors, strict=True):
-                tf.summary.scalar("reconstruction_mse", error / 2, step=step)
-                tf.summary.scalar("inbetween_mse", error / 4, step=step)
+                tf.summary.scalar("reconstruction_mse", 1 - error / 2, step=step)
+                tf.summary.scalar("inbetween_mse", error, step=step)
 
     write([0.5, 0.5, 0.25, 0.125], start=2)
+    assert job.judged_by() == "inbetween_mse"
     assert job.validation_curve() == ([2, 4, 6, 8], [0.5, 0.5, 0.25, 0.125])
     assert job.last_quarter() == -0.5
     write([0.25, 0.375], start=6)  # Resumed, it did the last two again.
     assert job.last_quarter() == 0.5
     assert job.judged_step() == 6
+
+    # A run that study.json has from before was judged by the sum of both.
+    entry = {"flags": job.flags, "metrics": measured(0.5, 1e-4, steps=8)}
+    for more, expected in (({}, "both"), ({"judged_by": "inbetween_mse"}, "inbetween_mse")):
+        record = {"runs": {job.recorded_name: {**entry, **more}}}
+        there = Job(run, 0, "test", dataclasses.replace(settings, record=record))
+        if expected == "both":
+            assert there.judged_by() == study_jobs.BOTH_ERRORS
+            errors = [1 + 1.5 * error for error in (0.5, 0.5, 0.25, 0.375)]
+            assert there.validation_curve() == ([2, 4, 6, 8], errors)
+        else:
+            assert there.judged_by() == expected
+
+    # Without the in-between likelihood, by reconstructions.
+    plain = Run("plain", questions[0].rows[0].flags + " --steps=8 --inbetween_weight=0")
+    plain = Job(plain, 0, "test", settings)
+    shutil.copytree(job.run_dir, plain.run_dir)
+    assert plain.judged_by() == "reconstruction_mse"
+    assert plain.validation_curve() == ([2, 4, 6, 8], [0.75, 0.75, 0.875, 0.8125])
+    assert plain.judged_step() == 2
+
+
+def test_the_page_says_what_the_validation_error_of_its_trainings_is():
+    older, newer = (None, {}), (None, {"judged_by": "inbetween_mse"})
+    both = "the MSE of reconstructions and, weighted as in the loss, of in-betweens"
+    assert study_page._errors([older]) == f"The validation error is {both}"
+    assert study_page._errors([newer]) == (
+        "The validation error is the MSE of in-betweens, or of reconstructions where the loss has "
+        "no in-between likelihood"
+    )
+    assert study_page._errors([older, newer]).endswith(f" (of 1 older trainings {both})")
 
 
 @pytest.mark.parametrize(
