@@ -25,6 +25,9 @@ class Config:
 
     run_dir: str = _setting("", "Where everything this run leaves behind goes.")
     seed: int = _setting(0, "Seed of the weights, the batches and the latent noise.")
+    init_from: str = _setting(
+        "", "Run directory (or model.keras) to take the first weights from; empty: random ones."
+    )
 
     scene: str = _setting("teapot_1dof", "Which clips to train on: a config of inbetween_clips.")
     image_size: int = _setting(64, "Height and width of a frame in pixels.", (64, 128))
