@@ -87,7 +87,7 @@ class Config:
     inbetween_weight: float = _setting(1.0, "Weight of the in-between likelihood; 0: paper alone.")
     inbetween_decoder: str = _setting(
         "latent",
-        "What draws x1. latent: decode(z_t), the paper's; fusion: that and the pixels of both ends.",
+        "What draws x1. latent: decode(z_t), as in the paper; fusion: that and both ends' pixels.",
         ("latent", "fusion"),
     )
     fusion_filters: tuple[int, ...] = _setting(
