@@ -132,6 +132,7 @@ def test_a_fusion_vae_begins_from_the_latent_model(beginning, builder):
     assert float(model.fusion_scale) == float(fresh.scale)  # not yet calibrated
 
 
+@pytest.mark.slow
 def test_the_fusion_decoder_and_its_scale_are_taken_over_too(beginning, unsaved, builder):
     other = unsaved(**FUSION)
     other.fusion_scale.assign(0.125)
@@ -151,6 +152,7 @@ def test_a_curve_starts_fresh_where_the_other_has_none(beginning):
     assert not np.any(model.curve.trunk[-1].kernel)
 
 
+@pytest.mark.slow
 def test_a_network_from_pixels_to_pixels_begins_from_another(beginning, unsaved, builder):
     unsaved(network="pixel_unet")
     config = beginning(network="pixel_unet")
@@ -304,6 +306,7 @@ def test_an_interrupted_run_ends_equal_without_the_other(
         np.testing.assert_array_equal(weight, value, err_msg=weight.path)
 
 
+@pytest.mark.slow
 def test_a_run_stopped_before_its_first_checkpoint_begins_again(
     beginning, source, tmp_path, monkeypatch
 ):
@@ -328,6 +331,7 @@ def test_a_run_stopped_before_its_first_checkpoint_begins_again(
     assert_equal(final_weights(broken), final_weights(whole))
 
 
+@pytest.mark.slow
 def test_another_source_refuses_to_resume(beginning, tiny_config):
     train.train(beginning(steps=2))
     with pytest.raises(InputError, match=r"--init_from= \(was .*source\)"):

@@ -175,6 +175,7 @@ def fused(builder, finished, tiny_config, tmp_path, monkeypatch):
     return config
 
 
+@pytest.mark.slow
 def test_a_fusion_vae_on_two_devices_ends_as_on_one(builder, fused, tmp_path):
     config = like(fused, tmp_path, "mirrored", **TWO_STEPS)
     done = subprocess.run(command(builder, config, "mirrored"), capture_output=True, text=True)
