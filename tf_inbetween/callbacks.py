@@ -15,13 +15,18 @@ from tensorboard.plugins import projector
 from tensorboard.plugins.hparams import api as hparams
 from tqdm import tqdm
 
-from tf_inbetween import images
+from tf_inbetween import images, metrics
 from tf_inbetween.config import InputError
 from tf_inbetween.files import written_whole
+from tf_inbetween.fusion_vae import FusionVAE
 from tf_inbetween.models import to_float
 
 _STRIP = 8  # frames in a row of a TensorBoard picture
 _PROJECTED = 360  # points of the Projector, at the most
+_MASK_ROWS = (
+    "Top: drawn by the model. Bottom: where each pixel comes from. Red: copied from the first "
+    "frame. Green: copied from the second. Blue: drawn from the latent."
+)
 
 
 class Progress(keras.callbacks.Callback):
@@ -121,12 +126,23 @@ class StopWithoutFolder(keras.callbacks.Callback):
         self.on_epoch_end(None)
 
 
+def validation_error(inbetween_weight):
+    """The name of the metric whose least value on the validation split marks the best weights.
+
+    That of in-betweens; where the loss has no in-between likelihood, that of reconstructions.
+    """
+    return "inbetween_mse" if inbetween_weight > 0 else "reconstruction_mse"
+
+
 class SaveProgress(keras.callbacks.Callback):
     """After each epoch: the model with the least validation error so far, and a checkpoint.
 
-    The error is the MSE of reconstructions, where the model makes any, and that of in-betweens,
-    weighted as in the loss. Not the loss itself: as the scale of a calibrated likelihood shrinks,
-    the losses of two epochs cannot be compared.
+    The error is `validation_error` of the validation: the weights kept are those with the largest
+    in-between likelihood. For a calibrated normal -log p(x1 | ...) is log(MSE) times half of the
+    frame's values, plus a constant, so it is least where the MSE of in-betweens is. A sum with the
+    MSE of reconstructions can prefer weights that reconstruct better and draw worse in-betweens.
+    The loss itself does not serve: as the scale of a calibrated likelihood shrinks, the losses of
+    two epochs cannot be compared.
     """
 
     def __init__(self, checkpoints, run_dir):
@@ -140,8 +156,7 @@ class SaveProgress(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         """Saves."""
-        weight = self.model.inbetween_weight
-        error = logs.get("val_reconstruction_mse", 0.0) + weight * logs["val_inbetween_mse"]
+        error = logs[f"val_{validation_error(self.model.inbetween_weight)}"]
         if error < float(self._checkpoints.least_error.numpy()):
             with written_whole(self._path) as beside:
                 self.model.save(beside, include_optimizer=False)
@@ -156,7 +171,7 @@ class Summaries(keras.callbacks.Callback):
     """TensorBoard: scalars, strips of frames, latent histograms, HParams, graph, Projector.
 
     The horizontal axis of every chart is the optimizer step. A model without latents has no
-    reconstructions, histograms and Projector.
+    reconstructions, histograms and Projector. Only a `FusionVAE` has masks.
     """
 
     def __init__(self, log_dir, config, clip, pose_names, batch):
@@ -208,7 +223,11 @@ class Summaries(keras.callbacks.Callback):
                     tf.summary.scalar(tag, value)
         with self._writers["validation"].as_default(step):
             rows = "Top: the truth. Bottom: drawn by the model."
-            strips = {"inbetween": self._inbetweens()}
+            truth, drawn = self._inbetweens()
+            tf.summary.scalar("detail", np.mean(metrics.detail(drawn[1:-1], truth[1:-1])))
+            strips = {"inbetween": images.tile([truth, drawn])}
+            if isinstance(self.model, FusionVAE):
+                tf.summary.image("mask", self._masks()[tf.newaxis], description=_MASK_ROWS)
             if self.model.has_latents:
                 frames = to_float(self._frames[:: max(len(self._frames) // 64, 1)])
                 q = self.model.encode(frames)
@@ -235,11 +254,22 @@ class Summaries(keras.callbacks.Callback):
         return images.tile([truth.numpy(), self.model.reconstruct(truth).numpy()])
 
     def _inbetweens(self):
-        """Truth above in-betweens, both ends included, over the largest gap of the training."""
+        """Truth and in-betweens, both ends included, over the largest gap of the training."""
+        truth, t = self._strip()
+        return truth, self.model.path(truth[0], truth[-1], t).numpy()
+
+    def _masks(self):
+        """What the model draws above where each pixel comes from, at the times of `_inbetweens`."""
+        truth, t = self._strip()
+        ends = (np.repeat(truth[[place]], _STRIP, axis=0) for place in (0, -1))
+        parts = self.model.parts(*ends, t)
+        frame, mask = parts["frame"].numpy(), parts["mask"].numpy()
+        return images.tile([np.broadcast_to(frame, mask.shape), mask])
+
+    def _strip(self):
+        """True frames [K, H, W, C] over the largest gap of the training, and their t [K]."""
         places = np.linspace(0, self._reach, _STRIP).astype(int)
-        truth = to_float(self._frames[places])
-        drawn = self.model.path(truth[0], truth[-1], places / places[-1])
-        return images.tile([truth.numpy(), drawn.numpy()])
+        return to_float(self._frames[places]).numpy(), np.float32(places / places[-1])
 
     def _start_projector(self):
         """Writes all of the Projector's data but the latents, which every epoch saves anew."""

@@ -171,8 +171,8 @@ def markdown_table(results, gaps):
 
     Returns:
         One row for each gap and t, one column for each run and for each pixel method that was
-        measured; a cell says hit rate, timing error, MSE x 1e4. Below, the runs' reconstruction
-        error and time.
+        measured; a cell says hit rate, timing error, MSE x 1e4 and, where any of the results has
+        it, detail. Below, the runs' reconstruction error and time.
 
     Raises:
         InputError: if no row has one of the labels, or none is asked for.
@@ -188,6 +188,12 @@ def markdown_table(results, gaps):
         if all(name in row["methods"] for row in result["inbetween"])
     }
     heads = [*results, *(figures.LABELS[name] for name in measured)]
+    has_detail = any(
+        "detail" in found
+        for result in results.values()
+        for row in result["inbetween"]
+        for found in row["methods"].values()
+    )
     lines = [
         "| gap | t | " + " | ".join(heads) + " |",
         "| --- | --- |" + " --- |" * len(heads),
@@ -198,7 +204,7 @@ def markdown_table(results, gaps):
             continue
         found = [result["inbetween"][index]["methods"]["latent"] for result in results.values()]
         found += [result["inbetween"][index]["methods"][name] for name, result in measured.items()]
-        cells = [f"{row['gap_label']} | {row['t']:g}", *map(_cell, found)]
+        cells = [f"{row['gap_label']} | {row['t']:g}", *(_cell(f, has_detail) for f in found)]
         lines.append("| " + " | ".join(cells) + " |")
     empty = [""] * len(measured)
     errors = [
@@ -208,17 +214,21 @@ def markdown_table(results, gaps):
     for what, key in (("training", "train_seconds"), ("whole command", "total_seconds")):
         minutes = [_minutes(result.get(key)) for result in results.values()]
         lines.append(f"| {what}, minutes | | " + " | ".join([*minutes, *empty]) + " |")
-    return "In each cell: hit rate, timing error, MSE x 1e4.\n\n" + "\n".join(lines) + "\n"
+    says = "In each cell: hit rate, timing error, MSE x 1e4" + ", detail" * has_detail
+    return f"{says}.\n\n" + "\n".join(lines) + "\n"
 
 
 def _rows(results):
     return next(iter(results.values()))["inbetween"]
 
 
-def _cell(found):
+def _cell(found, has_detail):
     timing = found.get("timing_error_degrees")
     timing = f"{found['timing_error']:.2f} frames" if timing is None else f"{timing:.2f}°"
-    return f"{found['hit_rate']:.2f}, {timing}, {1e4 * found['mse']:.2f}"
+    texts = [f"{found['hit_rate']:.2f}", timing, f"{1e4 * found['mse']:.2f}"]
+    if has_detail:
+        texts.append(f"{found['detail']:.2f}" if "detail" in found else "-")
+    return ", ".join(texts)
 
 
 def _scaled(mse):
@@ -255,6 +265,7 @@ def _check_whole(found):
         for measures in row["methods"].values():
             numbers += [measures["mse"], measures["hit_rate"], measures["timing_error"]]
             numbers.append(measures.get("timing_error_degrees") or 0.0)
+            numbers.append(measures.get("detail", 0.0))  # Older records have none.
         row["gap_label"].encode()
     if not all(math.isfinite(number) for number in numbers):
         raise ValueError("a number is not finite")

@@ -24,6 +24,7 @@ from tf_inbetween.config import InputError, lookup
 from tf_inbetween.data import outlines, prepare, read_clips
 from tf_inbetween.distributions import gaussian
 from tf_inbetween.files import read_checked_json, write_checked_json
+from tf_inbetween.fusion_vae import FusionVAE
 from tf_inbetween.matching import MATCHINGS
 from tf_inbetween.models import to_float
 
@@ -78,8 +79,8 @@ def evaluate(run_dir, split="test", pairs=PAIRS, data_dir="", methods=()):
     config = run_directory.load_config(run_dir)
     names = check_methods(methods)
     model = run_directory.load_model(run_dir)
-    if "latent_slerp" in names and not model.has_latents:
-        raise InputError(f"--methods=latent_slerp: the model of {run_dir} has no latents")
+    for name in set(names) & NEED_LATENTS if not model.has_latents else ():
+        raise InputError(f"--methods={name}: the model of {run_dir} has no latents")
     methods = {
         name: MODEL_METHODS[name](model) if name in MODEL_METHODS else baselines.METHODS[name]
         for name in names
@@ -155,16 +156,16 @@ def path_of_figures(run_dir, split):
 
 
 def reconstruction(model, clips, read):
-    """MSE, PSNR, SSIM and ELBO (nats per frame) of every n-th frame and its reconstruction.
+    """MSE, PSNR, SSIM, detail and ELBO (nats per frame) of every n-th frame's reconstruction.
 
-    What the model has not is None: all of it without latents, the ELBO without posteriors.
+    None for what the model lacks: all of it without latents, the ELBO without posteriors.
 
     Args:
         model: of a run.
         clips, read: as for `inbetween`. About 2000 to 4000 frames of all are taken, or all.
     """
     if not model.has_latents:
-        return dict.fromkeys(("mse", "psnr", "ssim", "elbo"))
+        return dict.fromkeys(("mse", "psnr", "ssim", "detail", "elbo"))
     lengths = np.array([clip.length for clip in clips])
     step = max(lengths.sum() // _RECONSTRUCTED, 1)
     if step % lengths[0] == 0:
@@ -175,7 +176,7 @@ def reconstruction(model, clips, read):
         for inside, clip in zip(places.values(), read(list(places)), strict=True)
         for frame in clip.frames[inside]
     )
-    rows = {"mse": [], "psnr": [], "ssim": [], "elbo": []}
+    rows = {"mse": [], "psnr": [], "ssim": [], "detail": [], "elbo": []}
     for i in itertools.count(0, _BATCH):
         batch = list(itertools.islice(frames, _BATCH))
         if not batch:
@@ -185,6 +186,7 @@ def reconstruction(model, clips, read):
         rows["mse"].append(metrics.mse(drawn, truth))
         rows["psnr"].append(metrics.psnr(drawn, truth))
         rows["ssim"].append(metrics.ssim(drawn, truth))
+        rows["detail"].append(metrics.detail(drawn, truth))
         if model.has_posteriors:
             rows["elbo"].append(model.elbo(truth, seed=[0, i]).numpy())
     return {
@@ -299,6 +301,7 @@ def _measured(methods, judged, gap, t):
             "mse": metrics.mse(drawn, truth),
             "psnr": metrics.psnr(drawn, truth),
             "ssim": metrics.ssim(drawn, truth),
+            "detail": metrics.detail(drawn, truth),
             "timing_error": error,
             "hit_rate": metrics.hits(error, gap),
         }
@@ -421,23 +424,49 @@ def path(method, clip, gap):
 def latent_method(model):
     """The in-betweens of `model` as a function of (first, second, t), like those of `baselines`.
 
-    Unlike there `t` may also be [N], one for each pair.
+    Unlike there `t` may also be [N], one for each pair. A `FusionVAE` draws the fused frame.
     """
     return _in_batches(model.inbetween)
+
+
+def latent_only_method(model):
+    """As `latent_method`, from the latent alone: decode(z_t), as the paper draws.
+
+    For every model but a `FusionVAE` that is its own way too.
+    """
+
+    def draw(first, second, t):
+        z0, z2 = _ends(model, first, second)
+        return model.decode(model.join(z0, z2, t))
+
+    return _in_batches(draw)
 
 
 def slerp_method(model):
     """As `latent_method`, along the great circle between the two posterior means."""
 
     def draw(first, second, t):
-        z0, z2 = tf.split(model.encode(tf.concat([first, second], axis=0)).mean(), 2)
-        return model.decode(interpolation.slerp(z0, z2, t))
+        z0, z2 = _ends(model, first, second)
+        z_t = interpolation.slerp(z0, z2, t)
+        if isinstance(model, FusionVAE):
+            return model.fuse(first, second, z0, z2, z_t, t)["frame"]
+        return model.decode(z_t)
 
     return _in_batches(draw)
 
 
+def _ends(model, first, second):
+    """The posterior means of both frames, each [N, Z]."""
+    return tf.split(model.encode(tf.concat([first, second], axis=0)).mean(), 2)
+
+
 # What a model draws with; the first is its own way. `baselines.METHODS` need no model.
-MODEL_METHODS = {"latent": latent_method, "latent_slerp": slerp_method}
+MODEL_METHODS = {
+    "latent": latent_method,
+    "latent_only": latent_only_method,
+    "latent_slerp": slerp_method,
+}
+NEED_LATENTS = {"latent_only", "latent_slerp"}
 DEFAULT_METHODS = ("latent", "crossfade", "optical_flow", "nearest_frame")
 
 
@@ -471,7 +500,9 @@ def _total_seconds(metrics_path):
 
 
 def _report(result):
-    print(f"{'gap':>10} {'t':>5}  method                  MSE x 1e4  timing error  hit rate")
+    print(
+        f"{'gap':>10} {'t':>5}  method                  MSE x 1e4  timing error  hit rate  detail"
+    )
     for row in result["inbetween"]:
         if row["t"] != 0.5:
             continue
@@ -480,12 +511,15 @@ def _report(result):
             error = f"{found['timing_error']:7.2f} frames" if error is None else f"{error:13.2f}°"
             print(
                 f"{row['gap_label']:>10} {row['t']:>5g}  {name:<23} {1e4 * found['mse']:9.2f}  "
-                f"{error} {found['hit_rate']:8.3f}"
+                f"{error} {found['hit_rate']:8.3f} {found['detail']:7.3f}"
             )
     for split, found in result["reconstruction"].items():
         if found["mse"] is None:
             continue
-        print(f"reconstruction, {split}: MSE x 1e4 {1e4 * found['mse']:.2f}")
+        print(
+            f"reconstruction, {split}: MSE x 1e4 {1e4 * found['mse']:.2f}, "
+            f"detail {found['detail']:.3f}"
+        )
 
 
 if __name__ == "__main__":

@@ -9,10 +9,12 @@ from matplotlib.figure import Figure
 from tf_inbetween import images
 from tf_inbetween.data import read_clips
 from tf_inbetween.files import written_whole
+from tf_inbetween.fusion_vae import FusionVAE
 from tf_inbetween.models import to_float
 
 LABELS = {
     "latent": "this model",
+    "latent_only": "this model, latent alone",
     "latent_slerp": "this model, slerp",
     "crossfade": "cross-fade",
     "optical_flow": "optical flow",
@@ -91,13 +93,22 @@ def latent_pca(path, clips, colours, colour_label, cyclic):
 
 
 def error_by_gap(path, rows):
-    """Draws MSE, timing error and hit rate against the gap, from metrics.json's rows at t = 1/2."""
+    """Draws MSE, timing error, hit rate and detail against the gap, from rows at t = 1/2.
+
+    `rows`: what metrics.json has as "inbetween".
+    """
     rows = [row for row in rows if row["t"] == 0.5]
     degrees = "timing_error_degrees" in next(iter(rows[0]["methods"].values()))
     timing, unit = ("timing_error_degrees", "°") if degrees else ("timing_error", "frames")
-    panels = {"mse": "MSE", timing: f"timing error, {unit}", "hit_rate": "hit rate"}
-    figure = Figure(figsize=(10, 3.2), layout="constrained")
-    for axis, (key, label) in zip(figure.subplots(1, 3), panels.items(), strict=True):
+    panels = {
+        "mse": "MSE",
+        timing: f"timing error, {unit}",
+        "hit_rate": "hit rate",
+        "detail": "detail",
+    }
+    figure = Figure(figsize=(13, 3.2), layout="constrained")
+    axes = figure.subplots(1, len(panels))
+    for axis, (key, label) in zip(axes, panels.items(), strict=True):
         for name in rows[0]["methods"]:
             values = [row["methods"][name][key] for row in rows]
             axis.plot(range(len(rows)), values, marker="o", label=LABELS.get(name, name))
@@ -114,9 +125,10 @@ def error_by_gap(path, rows):
 
 
 def draw_all(folder, model, methods, builder, clip, result):
-    """Draws the five pictures of an evaluated run into `folder`, and frames to try the model on.
+    """Draws the pictures of an evaluated run into `folder`, and frames to try the model on.
 
-    Of a model without latents there is no reconstruction and no picture of the latent means.
+    Only a model with latents has pictures of reconstructions and of latent means, and only a
+    `FusionVAE` one of its masks.
     `clip` is to be long enough for every gap in `result`, what metrics.json holds.
     """
     frames = to_float(clip.frames).numpy()
@@ -132,6 +144,8 @@ def draw_all(folder, model, methods, builder, clip, result):
         images.write_frames(folder / "samples" / f"{i:02}.png", frames[[place]])
 
     error_by_gap(folder / "error_by_gap.png", result["inbetween"])
+    if isinstance(model, FusionVAE):
+        mask_grid(folder / "mask.png", model, clip, result["inbetween"])
     if not model.has_latents:
         return
 
@@ -188,16 +202,44 @@ def inbetween_grid(path, methods, clip, rows):
     """
     frames = to_float(clip.frames).numpy()
     grid, labels = [], []
-    for row in (row for row in rows if row["t"] == 0.5):
-        gap = row["gap"]
-        begin = _begin(clip, gap)
-        places = [begin, begin + gap, begin + gap // 2]
-        first, second, truth = frames[np.array(places) % len(frames)]
+    for label, places in _middles(clip, rows):
+        first, second, truth = frames[places]
         drawn = [method(first[None], second[None], 0.5)[0] for method in methods.values()]
         grid.append([first, second, truth, *drawn])
-        labels.append(row["gap_label"])
+        labels.append(label)
     names = [in_lines(LABELS[name]) if name in LABELS else name for name in methods]
     labelled_grid(path, grid, labels, ["first", "second", "truth", *names])
+
+
+def mask_grid(path, model, clip, rows):
+    """Draws, for each gap at t = 1/2, what a `FusionVAE` draws and where each pixel comes from.
+
+    The columns: first, second, the true middle, drawn, the mask (red: copied from the first, green:
+    from the second, blue: drawn from the latent), and both ends warped to the middle. `clip` is to
+    be long enough for the gap of each of `rows`.
+    """
+    frames = to_float(clip.frames).numpy()
+    labels, places = zip(*_middles(clip, rows), strict=True)
+    first, second, truth = frames[np.transpose(places)]
+    parts = model.parts(first, second, np.full(len(first), 0.5, np.float32))
+    shown = [parts[name].numpy() for name in ("frame", "mask", "first_warped", "second_warped")]
+    grid = [list(row) for row in zip(first, second, truth, *shown, strict=True)]
+    heads = ["first", "second", "truth", "drawn", "mask", "first,\nwarped", "second,\nwarped"]
+    labelled_grid(path, grid, labels, heads)
+
+
+def _middles(clip, rows):
+    """The gaps of metrics.json's rows, and where a clip's first, second and middle frames lie.
+
+    Returns:
+        [(label of the gap, [3] indices into the clip)], one for each row at t = 1/2.
+    """
+    found = []
+    for row in (row for row in rows if row["t"] == 0.5):
+        begin, gap = _begin(clip, row["gap"]), row["gap"]
+        places = np.array([begin, begin + gap, begin + gap // 2]) % len(clip.frames)
+        found.append((row["gap_label"], places))
+    return found
 
 
 def path_picture(path, methods, clip, gap, columns=_COLUMNS, truth_below=False):

@@ -20,6 +20,7 @@ import tensorflow as tf
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from tf_inbetween import baselines, run_directory
+from tf_inbetween.callbacks import validation_error
 from tf_inbetween.checkpoints import latest, progress
 from tf_inbetween.command_line import config_of
 from tf_inbetween.config import InputError
@@ -29,6 +30,7 @@ from tf_inbetween.study_runs import Best, Run
 
 DONE, TRAINED, CUT_OFF, MISSING = "done", "to be evaluated", "cut off", "missing"
 ELSEWHERE = ("run_dir", "data_dir", "storage", "memory_limit_mb", "seed")  # Not the run's own.
+BOTH_ERRORS = "reconstruction_mse + inbetween_weight * inbetween_mse"
 _TOOK = "study: {command}: exit code {code} after {seconds:.1f} s"
 _TOOK_PATTERN = re.compile(r"^study: .*tf_inbetween\.(\w+).*: exit code (-?\d+) after ([\d.]+) s$")
 
@@ -283,7 +285,7 @@ class Job:
     def validation_curve(self):
         """The steps of its validations and the errors that the best weights were kept by.
 
-        The error is the MSE of reconstructions and, weighted as in the loss, of in-betweens.
+        The error is `judged_by`.
 
         Returns:
             Two lists, by ascending step; empty where the TensorBoard logs are gone.
@@ -292,7 +294,9 @@ class Job:
         if not folder.is_dir():
             return [], []
         events = EventAccumulator(str(folder), size_guidance={"tensors": 0}).Reload()
-        weights = {"reconstruction_mse": 1.0, "inbetween_mse": self.config.inbetween_weight}
+        weights = {self.judged_by(): 1.0}
+        if self.judged_by() == BOTH_ERRORS:
+            weights = {"reconstruction_mse": 1.0, "inbetween_mse": self.config.inbetween_weight}
         errors = {}
         for name, weight in weights.items():
             # A step that was repeated after a resume stands there twice, with the same value.
@@ -301,6 +305,17 @@ class Job:
                 errors[step] = errors.get(step, 0.0) + weight * float(tf.make_ndarray(value))
         steps = sorted(errors)
         return steps, [errors[step] for step in steps]
+
+    def judged_by(self):
+        """The validation error that its best weights were kept by.
+
+        The metric that `callbacks.validation_error` names; `BOTH_ERRORS` for a run that study.json
+        has from a version that used their sum.
+        """
+        entry, measured = self._entry(), self.measured_here()
+        if "metrics" in entry and measured in (None, entry["metrics"]):
+            return entry.get("judged_by", BOTH_ERRORS)
+        return validation_error(self.config.inbetween_weight)
 
     def judged_step(self):
         """The step whose weights were kept as the best and judged; None without the logs."""
@@ -356,6 +371,7 @@ class Job:
             "machine": f"{hardware['cores']} cores of {hardware['processor']}",
             "commands": self.commands(),
             "train_frames": train_frames(self.config),
+            "judged_by": self.judged_by(),
             "judged_step": self.judged_step(),
             "validation_error_over_the_last_quarter": self.last_quarter(),
             "metrics": metrics,

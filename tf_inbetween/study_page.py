@@ -29,6 +29,7 @@ from tf_inbetween.config import Config
 from tf_inbetween.data import outlines, prepare
 from tf_inbetween.files import write_checked_json, written_whole
 from tf_inbetween.study_jobs import (
+    BOTH_ERRORS,
     ELSEWHERE,
     jobs_known_at_first,
     jobs_of_the_chosen,
@@ -43,6 +44,7 @@ MEASURES = {
     "hit_rate": ("hit rate", 2, True),
     "timing_error": ("timing error (degrees, or frames where there is no °)", 2, False),
     "mse": ("MSE x 1e4", 2, False),
+    "detail": ("detail", 2, True),  # Older records have none.
 }
 
 # What it can say of the latents of the judged frames, see `evaluate.latent_geometry`.
@@ -298,9 +300,8 @@ def _trainings(trained):
         "",
         "An epoch of the paper is a pass over its data set. Here every step draws its frames at "
         "random, and what the code calls an epoch is no more than the steps between two "
-        "validations; the passes below are the frames drawn over the frames there are. The "
-        "validation error is the MSE of reconstructions and, weighted as in the loss, of "
-        "in-betweens; the learning rate falls along a cosine to a hundredth of its peak. "
+        "validations; the passes below are the frames drawn over the frames there are. "
+        f"{_errors(trained)}; the learning rate falls along a cosine to a hundredth of its peak. "
         f"Flat: changed by at most {_FLAT:.0%} over the last quarter of the steps, which a falling "
         "rate brings about too. The weights with the least validation error are the ones judged: "
         f"{_judged(trained)}.",
@@ -330,6 +331,19 @@ def _trainings(trained):
         ]
         lines.append(_line(cells))
     return [*lines, ""]
+
+
+def _errors(trained):
+    """What the validation error of some trainings is, in words."""
+    older = sum(entry.get("judged_by", BOTH_ERRORS) == BOTH_ERRORS for _, entry in trained)
+    both = "the MSE of reconstructions and, weighted as in the loss, of in-betweens"
+    if older == len(trained):
+        return f"The validation error is {both}"
+    words = (
+        "The validation error is the MSE of in-betweens, or of reconstructions where the loss has "
+        "no in-between likelihood"
+    )
+    return words + f" (of {older} older trainings {both})" * bool(older)
 
 
 def _kind(config):
@@ -389,6 +403,7 @@ def _shown(question, rows, pixels, pictures):
     groups = by_clips(rows)
     if not groups:
         return ["None of its runs is there yet.", ""]
+    question = _as_measured(question, rows)
     measures = ", ".join(MEASURES[name][0] for name in question.measures)
     words = [
         f"In each cell: {measures}, at t = 1/2; the mean over seeds and [smallest, largest]. The "
@@ -408,6 +423,19 @@ def _shown(question, rows, pixels, pictures):
         shown = [line for picture in pictures[clips] for line in _picture(picture, clips)]
         lines += [*tables, *shown] if question.title else [*shown, *words, *tables]
     return lines + (_lengths(rows) + _choices(rows) if question.title else [])
+
+
+def _as_measured(question, rows):
+    """The question without the measures that none of its rows has."""
+    there = {
+        name
+        for row in rows
+        for metrics in row.found
+        for at in metrics["inbetween"]
+        for name in at["methods"].get(row.method, ())
+    }
+    measures = tuple(name for name in question.measures if name in there)
+    return dataclasses.replace(question, measures=measures)
 
 
 def _picture(picture, clips):
@@ -498,7 +526,7 @@ def _line(cells):
 
 
 def _values(question, found, method, places):
-    """{gap: {measure: (a number for each of some metrics, digits, unit)}} of a method."""
+    """{gap: {measure: (a number for each of some metrics or None, digits, unit)}} of a method."""
     values = {}
     for label in dict.fromkeys(row["gap_label"] for row in found[0]["inbetween"]):
         measured = [
@@ -508,16 +536,19 @@ def _values(question, found, method, places):
         keys = {"timing_error": "timing_error_degrees"} if degrees else {}
         values[label] = {
             name: (
-                [
-                    np.mean([one[keys.get(name, name)] for one in ones]) * _FACTORS.get(name, 1)
-                    for ones in measured
-                ],
+                [_mean(ones, keys.get(name, name), _FACTORS.get(name, 1)) for ones in measured],
                 MEASURES[name][1],
                 "°" if name in keys else "",
             )
             for name in question.measures
         }
     return values
+
+
+def _mean(parts, name, factor):
+    """The mean of a number of some parts, times a factor; None unless all have it."""
+    numbers = [part.get(name) for part in parts]
+    return None if None in numbers else np.mean(numbers) * factor
 
 
 def _cells(values, labels):
@@ -527,7 +558,7 @@ def _cells(values, labels):
 def _best(question, values, label):
     """For each measure, the row with the best mean at a gap, and those whose seeds overlap its.
 
-    "none" where more would be better and all have 0.
+    "none" where more would be better and all have 0; "-" where no row was measured.
     """
     names = []
     for measure in question.measures:
@@ -536,7 +567,11 @@ def _best(question, values, label):
         shown = {
             name: np.round(sign * np.array(each[label][measure][0]), digits)
             for name, each in values.items()
+            if None not in each[label][measure][0]
         }
+        if not shown:
+            names.append("-")
+            continue
         best = min(shown.values(), key=np.mean)
         of_all = [name for name, numbers in shown.items() if min(numbers) <= max(best)]
         names.append("none" if more and not np.any(best) else ", ".join(of_all))
@@ -677,8 +712,10 @@ def _scalars(metrics):
     found = {tag: value for tag, value in named.items() if value is not None}
     for row in metrics["inbetween"]:
         if row["t"] == 0.5:
-            for name in MEASURES if "latent" in row["methods"] else ():
-                found[f"{name}/{row['gap_label']}"] = row["methods"]["latent"][name]
+            measured = row["methods"].get("latent", {})
+            for name in MEASURES:
+                if name in measured:
+                    found[f"{name}/{row['gap_label']}"] = measured[name]
     return found if split == "test" else {f"{split}/{tag}": v for tag, v in found.items()}
 
 

@@ -122,6 +122,20 @@ def test_the_middle_gap_has_rows_at_the_quarters(gaps, rows):
     assert len({line.count("|") for line in lines}) == 1
 
 
+def test_a_cell_has_the_detail_where_it_was_measured():
+    """Records of before there was a detail have none; with one that has, they say so."""
+    new = metrics(methods=("latent", "crossfade"))
+    for row in new["inbetween"]:
+        row["methods"]["latent"]["detail"] = 0.625
+        row["methods"]["crossfade"]["detail"] = 0.5
+    before = "0.75, 0.50°, 1.00"
+    table = compare.markdown_table({"new": new}, ["60°"])
+    assert table.startswith("In each cell: hit rate, timing error, MSE x 1e4, detail.\n\n")
+    assert f"| 60° | 0.5 | {before}, 0.62 | 0.75, 0.50°, 20.00, 0.50 |" in table
+    table = compare.markdown_table({"old": metrics(methods=("latent",)), "new": new}, ["60°"])
+    assert f"| 60° | 0.5 | {before}, - | {before}, 0.62 | 0.75, 0.50°, 20.00, 0.50 |" in table
+
+
 @pytest.mark.parametrize("gaps", [["7°"], []])
 def test_unknown_gaps_list_the_valid_ones(gaps):
     with pytest.raises(InputError, match=r"--gaps=.*: must be among 20°,60°,120°"):
@@ -169,7 +183,9 @@ def test_metrics_of_another_split_or_damaged_ones_are_refused(make_run, tmp_path
     )
     with pytest.raises(InputError, match=r"metrics\.heldout\.json: missing .* --split=heldout$"):
         compare.compare([validation], tmp_path / "out", [], ["60°"], split="heldout")
-    for damaged in ({}, [], {"split": "test"}, {**metrics(), "inbetween": [{}]}):
+    no_number = metrics()
+    no_number["inbetween"][0]["methods"]["latent"]["detail"] = None
+    for damaged in ({}, [], {"split": "test"}, {**metrics(), "inbetween": [{}]}, no_number):
         run = make_run("damaged", damaged)
         assert "metrics.json: missing or damaged; python -m" in refused(tmp_path, [run])
     (tmp_path / "damaged" / "metrics.json").unlink()
@@ -217,7 +233,8 @@ def test_comparing_runs_writes_the_table_into_the_page(
     output = tmp_path / "out"
     compare.compare(runs, output, [page], GAPS)
     text = page.read_text()
-    assert text.startswith("above\n<!-- comparison -->\nIn each cell: hit rate")
+    says = "In each cell: hit rate, timing error, MSE x 1e4, detail."
+    assert text.startswith(f"above\n<!-- comparison -->\n{says}\n")
     heads = "alpha 0 (plain VAE) | alpha 1 (averaged), in-between likelihood 1 | cross-fade"
     assert f"\n| gap | t | {heads} |\n" in text
     assert text.endswith("<!-- /comparison -->\nbelow\n")

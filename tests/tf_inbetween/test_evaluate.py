@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import json
+import re
 import shutil
 from types import SimpleNamespace
 
@@ -10,6 +11,7 @@ import numpy as np
 import PIL.Image
 import pytest
 import tensorflow as tf
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from tf_inbetween import baselines, compare, data, evaluate, figures, run_directory, train
 from tf_inbetween.config import InputError
@@ -58,6 +60,8 @@ def test_a_perfect_method_is_perfect_and_a_useless_one_is_not(clips):
         assert best["hit_rate"] == 1
         assert best["psnr"] == 100
         assert best["ssim"] == pytest.approx(1)
+        assert best["detail"] == pytest.approx(1)
+        assert 0 < worst["detail"] < 0.95
         assert worst["timing_error"] == pytest.approx(row["gap"] * row["t"])
         assert worst["timing_error_degrees"] == pytest.approx(5 * worst["timing_error"])
         assert worst["hit_rate"] == 0
@@ -284,7 +288,8 @@ def test_evaluation_writes_the_contract(tiny_config, tiny_data, tmp_path, capsys
     assert 0 < found["train_seconds"] < 600
     assert set(found["reconstruction"]) == {"train", "test"}
     for row in found["reconstruction"].values():
-        assert {"mse", "psnr", "ssim", "elbo"} == set(row)
+        assert {"mse", "psnr", "ssim", "detail", "elbo"} == set(row)
+        assert 0 <= row["detail"] <= 1
     assert {row["gap_label"] for row in found["inbetween"]} == {"20°", "40°", "60°", "80°", "120°"}
     for row in found["inbetween"]:
         assert row["pairs"] == 3
@@ -292,7 +297,7 @@ def test_evaluation_writes_the_contract(tiny_config, tiny_data, tmp_path, capsys
         assert set(row["latent_geometry"]) == {"sagitta", *(f"kl_{name}" for name in MATCHINGS)}
         assert all(np.isfinite(value) for value in row["latent_geometry"].values())
         for measures in row["methods"].values():
-            assert {"mse", "psnr", "ssim", "timing_error", "hit_rate"} <= set(measures)
+            assert {"mse", "psnr", "ssim", "detail", "timing_error", "hit_rate"} <= set(measures)
             assert all(np.isfinite(value) for value in measures.values())
     assert set(found["path"]) == {"mean_distance", "smoothness"}
     assert found["paths"] == {"latent": found["path"]}
@@ -323,7 +328,9 @@ def test_evaluation_writes_the_contract(tiny_config, tiny_data, tmp_path, capsys
     other = json.loads((tmp_path / "run" / "metrics.validation.json").read_text())
     assert other["split"] == "validation"
     assert set(other["reconstruction"]) == {"train", "validation"}
-    assert "hit rate" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert re.search(r"^ +gap +t  method +MSE x 1e4  timing error  hit rate  detail$", said, re.M)
+    assert re.search(r"^reconstruction, test: MSE x 1e4 \d+\.\d\d, detail 0\.\d{3}$", said, re.M)
     for row in other["inbetween"]:
         assert list(row["methods"]) == names[:2]
     assert other["paths"].keys() == {"latent", "latent_slerp"}
@@ -331,7 +338,10 @@ def test_evaluation_writes_the_contract(tiny_config, tiny_data, tmp_path, capsys
 
 
 def test_methods_that_are_unknown_or_cannot_run(monkeypatch, capsys):
-    valid = "crossfade, latent, latent_slerp, nearest_frame, optical_flow, optical_flow_farneback"
+    valid = (
+        "crossfade, latent, latent_only, latent_slerp, nearest_frame, optical_flow, "
+        "optical_flow_farneback"
+    )
     with pytest.raises(InputError, match=rf"^unknown method 'flow': must be one of {valid}$"):
         evaluate.check_methods(["latent", "flow"])
     assert tuple(evaluate.check_methods([])) == evaluate.DEFAULT_METHODS
@@ -346,15 +356,122 @@ def test_methods_that_are_unknown_or_cannot_run(monkeypatch, capsys):
 def test_a_model_draws_by_slerp_and_at_a_time_for_each_pair(tiny_config):
     model = train.build_model(tiny_config())
     first, second = np.random.default_rng(0).uniform(size=(2, 3, 64, 64, 3)).astype(np.float32)
-    latent, slerp = evaluate.latent_method(model), evaluate.slerp_method(model)
-    for method in (latent, slerp):
+    latent, alone, slerp = (method(model) for method in evaluate.MODEL_METHODS.values())
+    for method in (latent, alone, slerp):
         np.testing.assert_allclose(method(first, second, 0), model.reconstruct(first), atol=1e-5)
         np.testing.assert_allclose(method(first, second, 1), model.reconstruct(second), atol=1e-5)
     assert np.abs(latent(first, second, 0.5) - slerp(first, second, 0.5)).max() > 1e-6
+    # This model's own way is the latent alone.
+    np.testing.assert_allclose(latent(first, second, 0.5), alone(first, second, 0.5), atol=1e-6)
     times = np.array([0.25, 0.5, 0.75])
     drawn = slerp(first, second, times)
     for i, t in enumerate(times):
         np.testing.assert_allclose(drawn[[i]], slerp(first[[i]], second[[i]], t), atol=1e-5)
+
+
+FUSION = {"inbetween_decoder": "fusion", "fusion_filters": (4, 4, 4, 4)}
+
+
+def fusion_model(tiny_config, **settings):
+    """A `FusionVAE` with weights as if it had been trained, so that its mask is uneven."""
+    model = train.build_model(tiny_config(**FUSION, **settings))
+    kernel, bias = model.fusion.last.trainable_variables
+    kernel.assign(np.random.default_rng(0).normal(scale=0.3, size=kernel.shape))
+    bias.assign([0.0] * 4 + [0.0, 0.5, 2.0] + [0.0] * (bias.shape[0] - 7))
+    return model
+
+
+def test_a_fusion_model_draws_fused_frames_and_by_the_latent_alone(tiny_config):
+    """Its own way and slerp give the ends themselves; the latent alone their reconstructions."""
+    model = fusion_model(tiny_config)
+    first, second = np.random.default_rng(0).uniform(size=(2, 3, 64, 64, 3)).astype(np.float32)
+    latent, alone, slerp = (method(model) for method in evaluate.MODEL_METHODS.values())
+    for t, end in ((0, first), (1, second)):
+        np.testing.assert_allclose(latent(first, second, t), end, atol=1e-6)
+        np.testing.assert_allclose(slerp(first, second, t), end, atol=1e-6)
+        np.testing.assert_allclose(alone(first, second, t), model.reconstruct(end), atol=1e-5)
+    z0, z2 = model.encode(first).mean(), model.encode(second).mean()
+    np.testing.assert_allclose(alone(first, second, 0.5), model.decode((z0 + z2) / 2), atol=1e-5)
+    fused = latent(first, second, 0.5)
+    np.testing.assert_allclose(
+        fused, model.parts(first, second, tf.fill([3], 0.5))["frame"], atol=1e-6
+    )
+    assert np.abs(fused - alone(first, second, 0.5)).max() > 0.1
+    assert 1e-6 < np.abs(fused - slerp(first, second, 0.5)).max() < 0.1
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_the_mask_of_a_fusion_model_is_drawn(tiny_config, builder, tmp_path, channels, monkeypatch):
+    """One row for each gap at t = 1/2; the mask and the frame are what the model has there."""
+    model = fusion_model(tiny_config, channels=channels)
+    (clip,) = load_clips(builder, "test")
+    clip = dataclasses.replace(clip, frames=clip.frames[..., :channels])
+    rows = [
+        {"gap": gap, "gap_label": f"{5 * gap}°", "t": t} for gap in (4, 12) for t in (0.25, 0.5)
+    ]
+    drawn = []
+    monkeypatch.setattr(figures, "labelled_grid", lambda *given: drawn.append(given))
+    figures.mask_grid(tmp_path / "mask.png", model, clip, rows)
+    ((path, grid, labels, heads),) = drawn
+    assert (path.name, labels) == ("mask.png", ("20°", "60°"))
+    assert heads == [
+        *("first", "second", "truth", "drawn", "mask", "first,\nwarped", "second,\nwarped")
+    ]
+    frames = to_float(clip.frames).numpy()
+    for gap, (first, second, truth, frame, mask, *warped) in zip((4, 12), grid, strict=True):
+        begin = len(frames) // 8
+        np.testing.assert_array_equal(first, frames[begin])
+        np.testing.assert_array_equal(second, frames[begin + gap])
+        np.testing.assert_array_equal(truth, frames[begin + gap // 2])
+        parts = model.parts(first[None], second[None], tf.constant([0.5]))
+        np.testing.assert_allclose(frame, parts["frame"][0], atol=1e-5)
+        np.testing.assert_allclose(mask, parts["mask"][0], atol=1e-5)
+        assert mask.shape == (64, 64, 3)
+        np.testing.assert_allclose(mask.sum(axis=-1), 1, atol=1e-5)
+        for name, picture in zip(("first_warped", "second_warped"), warped, strict=True):
+            np.testing.assert_allclose(picture, parts[name][0], atol=1e-5)
+    monkeypatch.undo()
+    figures.mask_grid(tmp_path / "mask.png", model, clip, rows)
+    with PIL.Image.open(tmp_path / "mask.png") as picture:
+        red, green, blue = np.asarray(picture.convert("RGB")).reshape(-1, 3).astype(int).T
+    assert np.any(np.abs(red - green) + np.abs(green - blue) > 60)  # Of a grey model too.
+
+
+def test_a_fusion_run_is_trained_watched_and_evaluated(
+    tiny_config, tiny_data, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(baselines, "available", lambda: {"crossfade": baselines.crossfade})
+    config = tiny_config(steps=2, **FUSION)
+    train.train(config)
+    logs = tmp_path / "run" / "logs" / "validation"
+    events = EventAccumulator(str(logs), size_guidance={"tensors": 0}).Reload()
+    strips = [
+        tf.io.decode_png(events.Tensors(tag)[-1].tensor_proto.string_val[2]).numpy()
+        for tag in ("inbetween", "mask")
+    ]
+    assert strips[0].shape == strips[1].shape == (2 * 64 + 2, 8 * 64 + 7 * 2, 3)
+    np.testing.assert_array_equal(strips[0][-64:], strips[1][:64])  # What it draws.
+    np.testing.assert_array_equal(strips[1][-64:, :64], np.full((64, 64, 3), [255, 0, 0]))
+    np.testing.assert_array_equal(strips[1][-64:, -64:], np.full((64, 64, 3), [0, 255, 0]))
+
+    names = ["latent", "latent_only", "latent_slerp", "crossfade"]
+    found = evaluate.evaluate(config.run_dir, pairs=2, methods=names)
+    for row in found["inbetween"]:
+        assert list(row["methods"]) == names
+        assert row["methods"]["latent"] != row["methods"]["latent_only"]
+    assert found["paths"].keys() == set(names[:3])
+    assert (tmp_path / "run" / "figures" / "mask.png").exists()
+
+
+@pytest.mark.parametrize("method", ["latent_only", "latent_slerp"])
+def test_methods_that_need_latents(tiny_config, tiny_data, tmp_path, method):
+    config = tiny_config(network="pixel_unet")
+    folder = run_directory.start(config, "float32")
+    train.build_model(config).save(folder / "model.keras", include_optimizer=False)
+    message = rf"^--methods={method}: the model of .*/run has no latents$"
+    with pytest.raises(InputError, match=message):
+        evaluate.evaluate(config.run_dir, methods=["latent", method])
+    assert not (tmp_path / "run" / "metrics.json").exists()
 
 
 @pytest.mark.parametrize(
@@ -378,7 +495,8 @@ def test_figures_of_grey_and_open_clips(tmp_path, channels):
     rows = [{"gap": 16, "gap_label": "16 frames", "t": 0.5, "methods": {"crossfade": {}}}]
     methods = {"crossfade": baselines.crossfade}
     for row in rows:
-        row["methods"]["crossfade"] = {"mse": 0.1, "timing_error": 0.0, "hit_rate": 1.0}
+        measures = {"mse": 0.1, "timing_error": 0.0, "hit_rate": 1.0, "detail": 0.5}
+        row["methods"]["crossfade"] = measures
     figures.error_by_gap(tmp_path / "e.png", rows)
     figures.path_picture(tmp_path / "f.png", {"nearest_frame": baselines.nearest_frame}, clip, 16)
     figures.inbetween_grid(tmp_path / "a.png", methods, clip, rows)

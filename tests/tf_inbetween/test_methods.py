@@ -356,7 +356,7 @@ def test_a_run_is_resumed_evaluated_and_exported_or_says_why_not(
         assert all(np.isfinite(value) for value in row["methods"]["latent"].values())
     assert np.isfinite(found["path"]["smoothness"])
     for row in found["reconstruction"].values():
-        assert set(row) == {"mse", "psnr", "ssim", "elbo"}
+        assert set(row) == {"mse", "psnr", "ssim", "detail", "elbo"}
         assert (row["mse"] is not None) == latent
         assert (row["elbo"] is not None) == vae
     assert (found["loss"]["alpha"] is not None) == vae

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy import ndimage
 from skimage.metrics import mean_squared_error, peak_signal_noise_ratio, structural_similarity
 
 from tf_inbetween import metrics
@@ -72,6 +73,120 @@ def test_mse_psnr_and_ssim_agree_with_scikit_image_on_the_teapot(builder, apart)
     faded = (frames + np.roll(frames, apart, axis=0)) / 2
     check_against_scikit_image(faded, frames)
     check_against_scikit_image(np.roll(frames, apart, axis=0), frames)
+
+
+@pytest.fixture(scope="module")
+def teapots(builder):
+    """Six views of the teapot: [6, 64, 64, 3]."""
+    (clip,) = load_clips(builder, "test")
+    return to_float(clip.frames[::6]).numpy()
+
+
+def detail_by_scipy(frame, truth):
+    """`metrics.detail` of two frames [H, W, C], with SciPy's Laplacian and Gaussian."""
+    a, b = (
+        np.sqrt(
+            ndimage.gaussian_filter(
+                np.mean([ndimage.laplace(x, mode="nearest") ** 2 for x in picture.T], axis=0),
+                sigma=1,
+                mode="nearest",
+            )
+        )
+        for picture in (frame.astype(np.float64), truth.astype(np.float64))
+    )
+    return 2 * np.sum(a * b) / (np.sum(a**2) + np.sum(b**2))
+
+
+@pytest.mark.parametrize("shape", [(32, 32, 3), (5, 40, 3), (16, 16, 1), (2, 3, 1)])
+def test_detail_agrees_with_scipy(shape):
+    truth, frames = np.random.default_rng(0).uniform(size=(2, 3, *shape))
+    expected = [detail_by_scipy(*pair) for pair in zip(frames, truth, strict=True)]
+    np.testing.assert_allclose(metrics.detail(frames, truth), expected, rtol=1e-10)
+
+
+def test_detail_agrees_with_scipy_on_the_teapot(teapots):
+    moved = np.roll(teapots, 1, axis=0)
+    expected = [detail_by_scipy(*pair) for pair in zip(moved, teapots, strict=True)]
+    np.testing.assert_allclose(metrics.detail(moved, teapots), expected, rtol=1e-10)
+
+
+def test_detail_by_hand():
+    """Pixels far apart: around each the squared Laplacian is 16 h^2 and four times h^2.
+
+    The blur keeps the sum of squares, 20 h^2, and the amplitude is linear in the height h.
+    """
+    frames = np.zeros((5, 64, 64, 1))
+    for frame, pixels in zip(
+        frames,
+        [{16: 1.0}, {16: 0.5}, {48: 1.0}, {16: 1.0, 48: 1.0}, {16: -1.0}],
+        strict=True,
+    ):
+        for place, height in pixels.items():
+            frame[place, place] = height
+    np.testing.assert_allclose(np.sum(metrics.amplitude(frames[:2]) ** 2, axis=(1, 2)), [20, 5])
+    truth = np.broadcast_to(frames[:1], frames.shape)
+    # The truth; half of its contrast; elsewhere; it and as much again; with the other sign.
+    expected = [1, 2 * 0.5 / (1 + 0.25), 0, 2 / (2 + 1), 1]
+    np.testing.assert_allclose(metrics.detail(frames, truth), expected, atol=1e-12)
+    assert metrics.amplitude(frames[:1])[0, 16, 16] == pytest.approx(np.sqrt(around_a_pixel()))
+
+
+def around_a_pixel():
+    """The blurred squared Laplacian on a pixel of height 1, from the weights of the Gaussian."""
+    weights = np.exp([0, -0.5]) / sum(np.exp(-0.5 * i**2) for i in range(-4, 5))
+    return weights[0] ** 2 * 16 + 4 * weights[0] * weights[1]
+
+
+def test_detail_of_the_truth_of_a_blur_and_of_the_useless(teapots):
+    flat = np.broadcast_to(teapots.mean(axis=(1, 2), keepdims=True), teapots.shape)
+    blurs = [
+        metrics.detail(ndimage.gaussian_filter(teapots, (0, s, s, 0), mode="nearest"), teapots)
+        for s in (0.5, 1, 2, 4)
+    ]
+    np.testing.assert_allclose(metrics.detail(teapots, teapots), 1, rtol=1e-12)
+    np.testing.assert_array_equal(metrics.detail(flat, teapots), 0)
+    assert np.all(np.diff([np.ones(len(teapots)), *blurs], axis=0) < 0)
+    assert np.all(blurs[1] < 0.6)
+    assert np.all(blurs[2] < 0.25)
+    assert np.all(blurs[3] < 0.05)
+
+
+def test_detail_falls_with_the_shift_and_with_noise(teapots):
+    shifted = [metrics.detail(np.roll(teapots, k, axis=2), teapots) for k in range(4)]
+    assert np.all(np.diff(shifted, axis=0) < 0)
+    assert np.all(shifted[1] > 0.9)
+    noise = np.random.default_rng(0).normal(size=teapots.shape)
+    noisy = [metrics.detail(teapots + scale * noise, teapots) for scale in (0, 0.01, 0.1, 1)]
+    assert np.all(np.diff(noisy, axis=0) < 0)
+    assert np.all(noisy[3] < 0.2)
+
+
+@pytest.mark.parametrize("contrast", [0.25, 0.5, 1, 2, 4])
+def test_detail_of_another_contrast(teapots, contrast):
+    """a = c b, so it is 2 c / (c^2 + 1): too much counts as too little."""
+    found = metrics.detail(0.5 + contrast * (teapots - 0.5), teapots)
+    np.testing.assert_allclose(found, 2 * contrast / (contrast**2 + 1), rtol=1e-5)
+
+
+@pytest.mark.parametrize("grey", [0.0, 0.1, 1 / 3, 1.0])
+def test_detail_where_one_or_both_are_flat(teapots, grey):
+    flat = np.full_like(teapots, grey)
+    almost = flat + np.random.default_rng(0).normal(scale=1e-7, size=flat.shape)
+    for other in (flat, 1 - flat, almost):
+        np.testing.assert_array_equal(metrics.detail(flat, other), 1)
+        np.testing.assert_array_equal(metrics.detail(other, flat), 1)
+    np.testing.assert_array_equal(metrics.detail(flat, teapots), 0)
+    np.testing.assert_array_equal(metrics.detail(teapots, flat), 0)
+    dot = flat.copy()
+    dot[:, 0, 0, 0] += 1 / 255  # The least that an 8-bit frame can have.
+    np.testing.assert_array_equal(metrics.detail(flat, dot), 0)
+
+
+def test_detail_does_not_depend_on_the_batch(teapots):
+    drawn = np.roll(teapots, 1, axis=0)
+    alone = [metrics.detail(drawn[[i]], teapots[[i]])[0] for i in range(len(teapots))]
+    np.testing.assert_array_equal(metrics.detail(drawn, teapots), alone)
+    assert metrics.detail(teapots[:0], teapots[:0]).shape == (0,)
 
 
 def test_timing_of_true_frames_is_exact(clip):

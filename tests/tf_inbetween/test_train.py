@@ -11,7 +11,7 @@ import pytest
 import tensorflow as tf
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from tf_inbetween import run_directory, train
+from tf_inbetween import metrics, run_directory, train
 from tf_inbetween.checkpoints import latest
 from tf_inbetween.config import InputError
 from tf_inbetween.data import batches, load_clips
@@ -264,8 +264,18 @@ def test_tensorboard_gets_every_page(finished, tmp_path, builder):
     tags = set(pages["validation"].Tags()["tensors"])
     assert {"reconstruction", "inbetween", "latent_mean", "latent_stddev"} <= tags
     assert "_hparams_/session_start_info" in tags
+    assert "mask" not in tags  # It copies nothing.
     picture = pages["validation"].Tensors("inbetween")[-1].tensor_proto.string_val[2]
-    assert tf.io.decode_png(picture).shape == (2 * 64 + 2, 8 * 64 + 7 * 2, 3)
+    strip = tf.io.decode_png(picture).numpy()
+    assert strip.shape == (2 * 64 + 2, 8 * 64 + 7 * 2, 3)
+    # The detail is that of the strip's in-betweens, without its ends.
+    truth, drawn = (
+        np.stack([strip[top : top + 64, 66 * i :][:, :64] / 255 for i in range(1, 7)])
+        for top in (0, 66)
+    )
+    details = [tf.make_ndarray(e.tensor_proto) for e in pages["validation"].Tensors("detail")]
+    assert len(details) == 3
+    np.testing.assert_allclose(details[-1], metrics.detail(drawn, truth).mean(), atol=0.02)
 
     (clip,) = load_clips(builder, "validation")
     poses = (logs / "validation" / "poses.tsv").read_text().splitlines()
