@@ -25,6 +25,9 @@ class Config:
 
     run_dir: str = _setting("", "Where everything this run leaves behind goes.")
     seed: int = _setting(0, "Seed of the weights, the batches and the latent noise.")
+    init_from: str = _setting(
+        "", "Run directory (or model.keras) to take the first weights from; empty: random ones."
+    )
 
     scene: str = _setting("teapot_1dof", "Which clips to train on: a config of inbetween_clips.")
     image_size: int = _setting(64, "Height and width of a frame in pixels.", (64, 128))
@@ -84,7 +87,7 @@ class Config:
     inbetween_weight: float = _setting(1.0, "Weight of the in-between likelihood; 0: paper alone.")
     inbetween_decoder: str = _setting(
         "latent",
-        "What draws x1. latent: decode(z_t), the paper's; fusion: that and the pixels of both ends.",
+        "What draws x1. latent: decode(z_t), as in the paper; fusion: that and both ends' pixels.",
         ("latent", "fusion"),
     )
     fusion_filters: tuple[int, ...] = _setting(

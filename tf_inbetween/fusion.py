@@ -1,4 +1,4 @@
-"""The fusion decoder, p(x1 | z_t, x0, x2): copies pixels of both ends where they help, draws the rest.
+"""The fusion decoder, p(x1 | z_t, x0, x2): copies pixels of both ends, draws what neither shows.
 
     x1 = m0 warp(x0, t f0) + m2 warp(x2, (1-t) f2) + mz decode(z_t) + 4 t (1-t) r
     m0 + m2 + mz = 1 in every pixel,   m0 : m2 : mz = (1-t) e^a : t e^b : t (1-t) e^c
@@ -126,10 +126,7 @@ class FusionDecoder(keras.Model):
             "frame" [N, H, W, C], not clipped; "mask" [N, H, W, 3], the shares m0, m2, mz;
             "first_warped", "second_warped"; "flow" [N, H, W, 4], both flows times t and 1 - t.
         """
-        t, trust = (
-            t[:, tf.newaxis, tf.newaxis, tf.newaxis],
-            trust[:, tf.newaxis, tf.newaxis, tf.newaxis],
-        )
+        t, trust = (x[:, tf.newaxis, tf.newaxis, tf.newaxis] for x in (t, trust))
         time_left = tf.concat([t, t, 1 - t, 1 - t], axis=-1)
         drawn = trust * drawn
         pictures = tf.concat(

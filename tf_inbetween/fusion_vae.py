@@ -5,7 +5,7 @@ import tensorflow as tf
 
 from tf_inbetween import distributions, losses
 from tf_inbetween.fusion import fusion
-from tf_inbetween.models import TripletVAE, on_any_batch, to_float
+from tf_inbetween.models import TripletVAE, _replica, _replicas, on_any_batch, to_float
 
 
 @keras.saving.register_keras_serializable("tf_inbetween")
@@ -25,23 +25,24 @@ class FusionVAE(TripletVAE):
     Args:
         fusion: the `FusionDecoder`.
         latent_dropout: the share of the training pairs that have no latent; 1: there is never one.
+        clips_per_batch: of all replicas together, a multiple of their number.
         others: as for `TripletVAE`.
     """
 
     networks = (*TripletVAE.networks, "fusion")
     terms = (*TripletVAE.terms, "fusion_nll")
     diagnostics = (*TripletVAE.diagnostics, "latent_inbetween_mse", "drawn_share")
-    distributable = False
 
-    def __init__(self, encoder, decoder, fusion, latent_dropout=0.25, **kwargs):
+    def __init__(self, encoder, decoder, fusion, latent_dropout=0.25, clips_per_batch=1, **kwargs):
         super().__init__(encoder, decoder, **kwargs)
         self.fusion = fusion
-        self._set(latent_dropout=latent_dropout)
+        self._set(latent_dropout=latent_dropout, clips_per_batch=clips_per_batch)
         self.fusion_scale = self.add_weight(
             name="fusion_scale",
             initializer=keras.initializers.Constant(0.2),
             dtype="float32",
             trainable=False,
+            aggregation="only_first_replica",
         )
 
     @classmethod
@@ -51,6 +52,7 @@ class FusionVAE(TripletVAE):
             **arguments,
             "fusion": fusion(config),
             "latent_dropout": config.latent_dropout,
+            "clips_per_batch": config.clips_per_batch,
         }
 
     # ---- drawing --------------------------------------------------------------------------------
@@ -99,7 +101,7 @@ class FusionVAE(TripletVAE):
         t = batch["t"][: self._decoded()]
         trust = tf.ones_like(t)
         if training or self.latent_dropout == 1:
-            u = tf.random.stateless_uniform(tf.shape(t), self._seed_of_step(1))
+            u = self._uniform(1, tf.shape(t)[0], self._seed_of_step(1))[0]
             trust = tf.cast(u >= self.latent_dropout, tf.float32)
             inputs[:2] = self._turned(inputs[:2], trust)
         parts = self.fusion(*inputs, t, trust)
@@ -128,14 +130,25 @@ class FusionVAE(TripletVAE):
     def _turned(self, frames, trust):
         """Frames [N, H, W, C] of a triplet, those without a latent turned and mirrored alike."""
         seed = tf.random.experimental.stateless_fold_in(self._seed_of_step(1), 1)
-        u = tf.random.stateless_uniform([3, tf.shape(trust)[0]], seed)
-        chosen = (u < 0.5) & (trust == 0)
+        chosen = (self._uniform(3, tf.shape(trust)[0], seed) < 0.5) & (trust == 0)
         turned = []
         for picture in frames:
             for flip, turn in zip(tf.unstack(chosen[..., None, None, None]), _TURNS, strict=True):
                 picture = tf.where(flip, turn(picture), picture)
             turned.append(picture)
         return turned
+
+    def _uniform(self, count, triplets, seed):
+        """Numbers in [0, 1) for this replica's triplets: its part of what a single device draws.
+
+        Triplets go round the clips of a batch in turn, and a replica has whole clips.
+        """
+        replicas = _replicas()
+        u = tf.random.stateless_uniform([count, triplets * replicas], seed)
+        if replicas == 1:
+            return u
+        by_replica = tf.reshape(u, [count, -1, replicas, self.clips_per_batch // replicas])
+        return tf.reshape(by_replica[:, :, _replica()], [count, triplets])
 
 
 # Together: the eight ways to lay a square picture down.

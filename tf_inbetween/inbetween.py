@@ -16,6 +16,7 @@ from tqdm import tqdm
 
 from tf_inbetween import command_line, images, interpolation, run_directory
 from tf_inbetween.config import InputError, lookup
+from tf_inbetween.fusion_vae import FusionVAE
 
 FLAGS = flags.FLAGS
 
@@ -55,7 +56,8 @@ def define_flags():
     flags.DEFINE_bool(
         "redraw",
         False,
-        "Show key frames as the model draws them: then sharpness does not pulse.",
+        "Show key frames as the model draws them: then sharpness does not pulse. With "
+        "--inbetween_decoder=fusion these are the key frames as given.",
     )
     flags.DEFINE_float("fps", None, "Of --input: key frames per second. Default: all frames.")
     flags.DEFINE_float("start", 0.0, "Of --input: seconds to leave out at the beginning.")
@@ -142,14 +144,18 @@ def draw(model, first, second, count):
 def draw_through(model, keys, count, path="linear", show="given"):
     """Draws `count` evenly spaced frames in every gap between key frames.
 
+    A latent model decodes the path through the latents of all keys. A `FusionVAE` fuses each frame
+    from the two keys around it and the latent on that path.
+
     Args:
         model: of a run.
         keys: at least two frames, float [H, W, C] in [0, 1]; a list, or anything else that can be
-            gone through twice. One batch of them is held at a time.
+            iterated over twice. One batch of them is held at a time.
         count: at least 1.
         path: how the latents are joined: a row of `interpolation.PATHS`.
         show: what stands at the key frames themselves: "given", as they are; "drawn", as the model
-            reconstructs them; "none", nothing.
+            draws them at t = 0: a latent model reconstructs them, a `FusionVAE` copies them, so
+            that "drawn" is "given"; "none", nothing.
 
     Yields:
         float32 [H, W, C] in [0, 1]: the frames in order.
@@ -174,6 +180,9 @@ def draw_through(model, keys, count, path="linear", show="given"):
     latents = np.concatenate(
         [model.encode(np.stack(batch)).mean().numpy() for batch in _batches(keys, _BATCH)]
     )
+    if isinstance(model, FusionVAE):
+        yield from _fuse_through(model, keys, latents, count, join, show)
+        return
     gaps = len(latents) - 1
     steps = range(gaps * (count + 1) + 1)
     if show != "drawn":
@@ -190,6 +199,27 @@ def draw_through(model, keys, count, path="linear", show="given"):
         yield key
         if place < gaps:
             yield from itertools.islice(drawn, count)
+
+
+def _fuse_through(model, keys, latents, count, join, show):
+    """As `draw_through`, for a `FusionVAE` and the latents [M, Z] of its keys."""
+    steps = (
+        (gap * (count + 1) + step, first, second)
+        for gap, (first, second) in enumerate(itertools.pairwise(keys))
+        for step in range(1, count + 1)
+    )
+    for batch in _batches(steps, _BATCH):
+        step, first, second = (np.stack(each) for each in zip(*batch, strict=True))
+        gap, step_in_gap = np.divmod(step, count + 1)
+        z_t = join(latents, step / (count + 1))
+        t = np.float32(step_in_gap / (count + 1))
+        parts = model.fuse(first, second, latents[gap], latents[gap + 1], z_t, t)
+        for key, place, frame in zip(first, step_in_gap, parts["frame"].numpy(), strict=True):
+            if show != "none" and place == 1:
+                yield key
+            yield frame
+    if show != "none":
+        yield second[-1]
 
 
 def _draw_pairs(model, keys, count, path, show):

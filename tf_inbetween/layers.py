@@ -142,9 +142,9 @@ class LayersDecoder(keras.Model):
     """Latents [N, Z] -> the outputs [N, H, W, C] float32 that a likelihood turns into p(x|z).
 
     Each layer is a crop of colours, an opacity and a nearness in every pixel. Where layers cover
-    each other the nearer one shows: with opacity a_k and nearness n_k,
+    each other the nearer one shows: with opacity a_k, nearness n_k and b = prod(1 - a_k),
 
-        frame = prod(1 - a_k) background + (1 - prod(1 - a_k)) sum(a_k e^n_k colour_k) / sum(a_k e^n_k)
+        frame = b background + (1 - b) sum(a_k e^n_k colour_k) / sum(a_k e^n_k)
 
     Arguments as for `LayersEncoder`; image_size, channels: of the frame.
     """
@@ -218,7 +218,7 @@ class LayersDecoder(keras.Model):
 
 
 def _centre(heat):
-    """The mean place of the softmax over each heat map [N, h, w, K]: (x, y) in [-1, 1], [N, K, 2]."""
+    """The mean place, (x, y) in [-1, 1], of the softmax of heat maps [N, h, w, K]: [N, K, 2]."""
     height, width = heat.shape[1], heat.shape[2]
     flat = tf.nn.softmax(tf.reshape(heat, [-1, height * width, heat.shape[-1]]), axis=1)
     y, x = (2 * (tf.range(n, dtype=tf.float32) + 0.5) / n - 1 for n in (height, width))

@@ -1,7 +1,7 @@
 """The run directory: everything one training leaves behind, and how it is read back.
 
 flags.txt          the resolved flags; --flagfile=<run>/flags.txt repeats the run
-environment.json   versions, commit, seed, hardware
+environment.json   versions, commit, seed, hardware; of --init_from the SHA-256
 model.keras        best weights by validation
 checkpoints/       for resuming
 logs/              TensorBoard
@@ -41,6 +41,7 @@ ADDED = {
     "latent_dropout": "0.25",
     "layers": "1",
     "crop_size": "32",
+    "init_from": "",
 }
 _MAX_EXPANSION = 10  # Of model.keras.
 
@@ -75,16 +76,32 @@ def check(config):
             )
 
 
-def start(config, precision):
+def start(config, precision, init_sha256=None):
     """Writes the flags and the environment of a new run; returns the run directory.
 
-    `precision` is the Keras dtype policy in use. Where a run is there already, nothing is written.
-    Raises as `check`.
+    Where a run is there already, nothing is written.
+
+    Args:
+        config: a `Config`.
+        precision: the Keras dtype policy in use.
+        init_sha256: of the model.keras that the first weights are from; None if from none.
+
+    Raises:
+        InputError: as `check`, and if the run that is there began from another model.keras.
     """
     check(config)
     run_dir = Path(config.run_dir)
-    if not (run_dir / "flags.txt").exists():
+    if (run_dir / "flags.txt").exists():
+        began_from = read_json(run_dir / "environment.json").get("init_sha256")
+        if init_sha256 not in (None, began_from):
+            raise InputError(
+                f"--init_from={config.init_from}: its model.keras has changed since "
+                f"{run_dir} began, which has no checkpoint yet; use another --run_dir"
+            )
+    else:
         own = {"format": FORMAT, "seed": config.seed, "precision": precision}
+        if init_sha256:
+            own["init_sha256"] = init_sha256
         write_json(run_dir / "environment.json", {**own, **environment()})
         with written_whole(run_dir / "flags.txt") as beside:
             flags = flag_texts(config).items()
@@ -114,7 +131,11 @@ def load_model(run_dir):
 
     Raises `InputError` where there is none that loads.
     """
-    path = Path(run_dir) / "model.keras"
+    return load_model_file(Path(run_dir) / "model.keras")
+
+
+def load_model_file(path):
+    """The `TripletModel` of a model.keras. Raises `InputError` where there is none that loads."""
     if not path.is_file():
         raise InputError(f"{path}: missing; the training has not saved a model there")
     try:

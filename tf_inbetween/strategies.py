@@ -123,15 +123,18 @@ def check_validation(strategy, config):
         )
 
 
-def check_agreement(strategy, config, start):
-    """Raises `InputError` on every worker unless all have the same flags and the same first step.
+def check_agreement(strategy, config, start, init_sha256=None):
+    """Raises `InputError` on every worker unless all of them begin alike.
+
+    They must have the same flags, the same first step and the same first weights.
 
     Args:
         strategy: from `choose`.
         config: this worker's `Config`; folders may have other names on other workers.
         start: the step of the checkpoint that this worker found.
+        init_sha256: of the model.keras that it took the first weights from; None if from none.
     """
-    folders = {"run_dir": "", "data_dir": ""}
+    folders = {"run_dir": "", "data_dir": "", "init_from": str(bool(config.init_from))}
     flags = repr(dataclasses.replace(config, **folders))
     if len(set(_of_all_workers(strategy, zlib.crc32(flags.encode())))) > 1:
         raise InputError("the workers were started with different flags")
@@ -140,6 +143,11 @@ def check_agreement(strategy, config, start):
         raise InputError(
             f"--run_dir={config.run_dir}: the workers found checkpoints of different steps "
             f"({', '.join(map(str, sorted(set(steps))))}); it must be a folder that all of them see"
+        )
+    if len(set(_of_all_workers(strategy, zlib.crc32((init_sha256 or "").encode())))) > 1:
+        raise InputError(
+            f"--init_from={config.init_from}: the workers read different models; it must be the "
+            "same model.keras on all of them"
         )
 
 

@@ -16,7 +16,7 @@ import keras
 import tensorflow as tf
 from absl import flags
 
-from tf_inbetween import command_line, optimizers, run_directory, strategies
+from tf_inbetween import command_line, first_weights, optimizers, run_directory, strategies
 from tf_inbetween.autoencoders import ACAI, Autoencoder
 from tf_inbetween.callbacks import (
     Progress,
@@ -89,15 +89,19 @@ def train(config, judged=False, strategy=None):
 
     Raises:
         InputError: for settings that do not fit the data or the run directory, and when the loss
-            becomes NaN or infinite; where the model is `judged`, also for test clips on which
-            `evaluate` would fail. On workers of a cluster also where they do not fit together.
+            becomes NaN or infinite; for an --init_from that is missing, damaged or does not fit;
+            where the model is `judged`, also for test clips on which `evaluate` would fail. On
+            workers of a cluster also where they do not fit together.
     """
     strategy = strategy or tf.distribute.get_strategy()
     chief = strategies.is_chief(strategy)
     say = print if chief else lambda line: None
     distributed = strategies.is_distributed(strategy)
     strategies.check_validation(strategy, config)
+    first_weights.check_other(config)
     run_directory.check(config)
+    checkpoint_dir = Path(config.run_dir) / "checkpoints"
+    start, _ = progress(checkpoint_dir, say)
     keras.utils.set_random_seed(config.seed)
     if config.deterministic:
         tf.config.experimental.enable_op_determinism()
@@ -108,10 +112,13 @@ def train(config, judged=False, strategy=None):
             f"--model={config.model} --network={config.network}: trains on a single device; "
             "--strategy=single"
         )
+    init_sha256 = None
+    if config.init_from and not start:  # A checkpoint has them already.
+        other, init_sha256 = first_weights.read(config)
+        with strategy.scope():
+            say(first_weights.take_over(model, other, config))
     builder = strategies.chief_first(strategy, lambda: prepare(config))
-    checkpoint_dir = Path(config.run_dir) / "checkpoints"
-    start, _ = progress(checkpoint_dir, say)
-    strategies.check_agreement(strategy, config, start)
+    strategies.check_agreement(strategy, config, start, init_sha256)
     if strategies.describe(strategy):
         print(f"strategy: {strategies.describe(strategy)}")
 
@@ -131,7 +138,7 @@ def train(config, judged=False, strategy=None):
         fitting_gaps(outlines(builder, "test"), builder.info.metadata["gaps"])
 
     # What can be wrong with the settings has shown by now; from here on files are written.
-    with _folder(config, model, chief) as folder:
+    with _folder(config, model, init_sha256, chief) as folder:
         say(f"run directory: {folder}")
         with strategy.scope():
             checkpoints = Checkpoints(model, checkpoint_dir, save_to=folder / "checkpoints")
@@ -177,13 +184,13 @@ def train(config, judged=False, strategy=None):
 
 
 @contextlib.contextmanager
-def _folder(config, model, chief):
+def _folder(config, model, init_sha256, chief):
     """Yields where to write: the run directory, or for other workers one that is thrown away.
 
     All of them have to save and draw, because some of what is read for it is summed over replicas.
     """
     if chief:
-        yield run_directory.start(config, model.dtype_policy.name)
+        yield run_directory.start(config, model.dtype_policy.name, init_sha256)
     else:
         with tempfile.TemporaryDirectory() as folder:
             yield Path(folder)

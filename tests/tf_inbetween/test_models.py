@@ -226,7 +226,7 @@ def test_a_fixed_scale_stays(tiny_config):
     [
         ({"matching": "middle"}, "unknown matching 'middle': must be one of averaged"),
         ({"likelihood": "gauss"}, "unknown likelihood 'gauss': must be one of bernoulli"),
-        ({"network": "transformer"}, "network 'transformer': must be one of conv, pixel_unet"),
+        ({"network": "transformer"}, "network 'transformer': must be one of conv, layers, pixel"),
         ({"model": "gan"}, "unknown model 'gan': must be one of acai, autoencoder, vae"),
         ({"path": "round"}, "unknown path 'round': must be one of curved, straight"),
     ],

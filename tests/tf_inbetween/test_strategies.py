@@ -158,6 +158,55 @@ def test_two_devices_of_a_machine_end_as_one_does(builder, alone, tmp_path):
     assert_close(final_weights(config), final_weights(alone))
 
 
+@pytest.fixture
+def fused(builder, finished, tiny_config, tmp_path, monkeypatch):
+    """What a single device makes of a `FusionVAE` and four clips, from another run's weights."""
+    monkeypatch.setattr(train, "prepare", lambda *_: builder)
+    config = tiny_config(
+        run_dir=str(tmp_path / "alone"),
+        init_from=finished(steps=2, run_dir=str(tmp_path / "source")).run_dir,
+        inbetween_decoder="fusion",
+        fusion_filters=(4, 8),
+        latent_dropout=0.5,
+        clips_per_batch=4,
+        clip_norm=1e3,
+    )
+    train.train(config)
+    return config
+
+
+@pytest.mark.slow
+def test_a_fusion_vae_on_two_devices_ends_as_on_one(builder, fused, tmp_path):
+    config = like(fused, tmp_path, "mirrored", **TWO_STEPS)
+    done = subprocess.run(command(builder, config, "mirrored"), capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert f"first weights of encoder, decoder from {config.init_from}" in done.stdout
+    assert_close(final_weights(config), final_weights(fused))
+
+
+@pytest.mark.slow
+def test_a_fusion_vae_on_two_workers_ends_as_on_one(builder, fused, tmp_path):
+    config = like(fused, tmp_path, "two", **TWO_STEPS)
+    chief, other = finish(start_workers(builder, config, "--pairs=2"))
+    assert "first weights of encoder, decoder from" in chief
+    assert "first weights" not in other
+    assert_close(final_weights(config), final_weights(fused))
+
+
+@pytest.mark.slow
+def test_workers_that_do_not_find_the_first_weights_stop(builder, fused, tmp_path):
+    config = like(fused, tmp_path, "two", init_from=str(tmp_path / "nowhere"), **TWO_STEPS)
+    workers = start_workers(builder, config)
+    try:
+        outputs = [worker.communicate(timeout=300)[0] for worker in workers]
+    finally:
+        kill(workers)
+    assert [worker.returncode for worker in workers] == [1, 1]
+    for output in outputs:
+        assert output.strip().splitlines()[-1].startswith("error: --init_from=")
+    assert not Path(config.run_dir).exists()
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("killed", [0, 1])
 def test_a_worker_is_killed_and_the_same_commands_go_on(builder, tiny_config, tmp_path, killed):

@@ -1,0 +1,187 @@
+"""The fusion decoder: what it copies, what it draws, and what it leaves alone."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tf_inbetween import fusion, train
+from tf_inbetween.fusion import FusionDecoder, warp
+from tf_inbetween.fusion_vae import _TURNS
+
+FUSION = {"inbetween_decoder": "fusion", "fusion_filters": (4, 4, 8)}
+
+
+def pictures(count=2, size=16, channels=3, seed=0):
+    rng = np.random.default_rng(seed)
+    return rng.uniform(size=[count, size, size, channels]).astype(np.float32)
+
+
+@pytest.fixture
+def decoder():
+    """One with random weights in every layer, those that start at zero included."""
+    made = FusionDecoder(3, (4, 8))
+    made.build()
+    rng = np.random.default_rng(0)
+    for weight in made.trainable_variables:
+        weight.assign(rng.normal(scale=0.2, size=weight.shape))
+    return made
+
+
+def draw(decoder, t, trust=1.0, seed=0):
+    first, second, first_again, second_again, drawn = pictures(10, seed=seed).reshape(
+        5, 2, 16, 16, 3
+    )
+    inputs = [first, second, first_again, second_again, drawn]
+    return inputs, decoder(*inputs, tf.fill([2], t), tf.fill([2], trust))
+
+
+def test_a_flow_of_zero_changes_nothing():
+    frames = pictures()
+    np.testing.assert_array_equal(warp(frames, np.zeros([2, 16, 16, 2], np.float32)), frames)
+
+
+def test_a_flow_is_where_a_pixel_comes_from():
+    frames = pictures()
+    flow = np.broadcast_to(np.float32([3, -2]), [2, 16, 16, 2])  # from the right and from above
+    np.testing.assert_allclose(warp(frames, flow)[:, 2:, :-3], frames[:, :-2, 3:], rtol=1e-6)
+
+
+def test_between_pixels_a_warp_is_linear_and_outside_it_repeats_the_border():
+    ramp = np.tile(np.arange(16, dtype=np.float32)[None, :, None, None], (1, 1, 16, 1))
+    flow = np.broadcast_to(np.float32([0, 0.25]), [1, 16, 16, 2])
+    expected = np.minimum(ramp + 0.25, 15)
+    np.testing.assert_allclose(warp(ramp, flow), expected, rtol=1e-6)
+
+
+def test_a_warp_has_the_gradient_of_its_flow():
+    ramp = tf.tile(tf.range(16, dtype=tf.float32)[:, None], (1, 16))[None, :, :, None]
+    flow = tf.fill([1, 16, 16, 2], 0.25)
+    with tf.GradientTape() as tape:
+        tape.watch(flow)
+        total = tf.reduce_sum(warp(ramp, flow)[:, 1:-2])
+    gradient = tape.gradient(total, flow)[:, 1:-2]
+    np.testing.assert_allclose(gradient[..., 0], 0, atol=1e-6)
+    np.testing.assert_allclose(gradient[..., 1], 1, atol=1e-6)
+
+
+def test_at_the_ends_it_draws_the_ends_exactly(decoder):
+    for t, end in ((0.0, 0), (1.0, 1)):
+        inputs, parts = draw(decoder, t)
+        np.testing.assert_array_equal(parts["frame"], inputs[end])
+        np.testing.assert_array_equal(parts["mask"][..., end], 1)
+
+
+def test_the_shares_of_the_mask_sum_to_one(decoder):
+    _, parts = draw(decoder, 0.3)
+    np.testing.assert_allclose(np.sum(parts["mask"], axis=-1), 1, rtol=1e-5)
+    assert np.all(parts["mask"] > 0)
+
+
+def test_untrained_it_is_nearly_the_cross_fade():
+    decoder = FusionDecoder(3, (4, 8))
+    decoder.build()
+    (first, second, *_), parts = draw(decoder, 0.25)
+    np.testing.assert_array_equal(parts["flow"], 0)
+    assert np.all(parts["mask"][..., 2] < 0.05)
+    np.testing.assert_allclose(parts["frame"], 0.75 * first + 0.25 * second, atol=0.05)
+
+
+def test_without_trust_the_latent_makes_no_difference(decoder):
+    inputs, parts = draw(decoder, 0.5, trust=0.0)
+    np.testing.assert_array_equal(parts["mask"][..., 2], 0)
+    others = pictures(6, seed=1).reshape(3, 2, 16, 16, 3)
+    again = decoder(*inputs[:2], *others, tf.fill([2], 0.5), tf.zeros([2]))
+    np.testing.assert_array_equal(parts["frame"], again["frame"])
+
+
+def test_rows_are_independent(decoder):
+    inputs, parts = draw(decoder, 0.4)
+    alone = decoder(*(x[:1] for x in inputs), tf.fill([1], 0.4), tf.ones([1]))
+    np.testing.assert_allclose(alone["frame"], parts["frame"][:1], atol=1e-5)
+
+
+def test_it_learns_to_follow_a_moving_square(decoder):
+    """A square on a straight line: what a cross-fade draws twice, it draws once, in the middle."""
+    x = np.zeros([8, 16, 16, 3], np.float32)
+    ends = [x.copy(), x.copy(), x.copy()]
+    for row in range(8):
+        for frames, left in zip(ends, (2, 5, 8), strict=True):
+            frames[row, row : row + 4, left : left + 4] = 1
+    first, truth, second = ends
+    inputs = [first, second, first, second, 0 * first, tf.fill([8], 0.5), tf.zeros([8])]
+    optimizer = tf.keras.optimizers.Adam(1e-2)
+
+    @tf.function
+    def step():
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_mean((decoder(*inputs)["frame"] - truth) ** 2)
+        gradients = tape.gradient(loss, decoder.trainable_variables)
+        optimizer.apply_gradients(zip(gradients, decoder.trainable_variables, strict=True))
+        return loss
+
+    for _ in range(150):
+        loss = step()
+    assert loss < 0.2 * np.mean(((first + second) / 2 - truth) ** 2)
+
+
+@pytest.fixture
+def model(tiny_config):
+    return train.build_model(tiny_config(**FUSION))
+
+
+@pytest.fixture
+def batch():
+    return {
+        "frames": tf.constant((255 * pictures(6, 64)).astype(np.uint8)),
+        "triplets": tf.constant([[0, 1, 2], [1, 3, 5], [0, 2, 4], [3, 4, 5]], tf.int32),
+        "t": tf.constant([0.5, 0.5, 0.5, 0.5]),
+    }
+
+
+def test_the_latent_model_is_trained_as_without_it(tiny_config, model, batch):
+    """Same weights, same batch: the same gradients of the encoder and the decoder."""
+    plain = train.build_model(tiny_config())
+    found = []
+    for each in (model, plain):
+        each.encoder.set_weights(model.encoder.get_weights())
+        each.decoder.set_weights(model.decoder.get_weights())
+        weights = each.encoder.trainable_variables + each.decoder.trainable_variables
+        with tf.GradientTape() as tape:
+            loss = each.loss_and_terms(batch, each.call(batch, training=True), True)[0]
+        found.append(tape.gradient(loss, [weight.value for weight in weights]))
+    for one, other in zip(*found, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-4)
+
+
+def test_a_pair_without_a_latent_is_turned_with_its_truth(model, batch):
+    frames = tf.constant(pictures(4, 8))
+    one, other = model._turned([frames, 2 * frames], tf.zeros([4]))
+    np.testing.assert_array_equal(other, 2 * one)
+    kept, _ = model._turned([frames, frames], tf.ones([4]))
+    np.testing.assert_array_equal(kept, frames)
+
+
+def test_the_turns_are_the_eight_of_a_square():
+    picture = np.arange(4.0).reshape(1, 2, 2, 1)
+    seen = set()
+    for chosen in np.ndindex(2, 2, 2):
+        turned = picture
+        for flip, turn in zip(chosen, _TURNS, strict=True):
+            turned = turn(turned) if flip else turned
+        seen.add(tuple(np.ravel(turned)))
+    assert len(seen) == 8
+
+
+def test_a_dropout_of_one_never_uses_the_latent(tiny_config):
+    model = train.build_model(tiny_config(**FUSION, latent_dropout=1.0))
+    frames = tf.constant(pictures(2, 64))
+    before = model.parts(frames, frames[::-1], tf.fill([2], 0.5))
+    np.testing.assert_array_equal(before["mask"][..., 2], 0)
+
+
+def test_it_draws_other_sizes_than_it_was_built_for():
+    decoder = fusion.FusionDecoder(3, (4, 8))
+    decoder.build()
+    wide = pictures(1, 32)[:, :16]
+    parts = decoder(*[wide] * 5, tf.fill([1], 0.5), tf.ones([1]))
+    assert parts["frame"].shape == (1, 16, 32, 3)
