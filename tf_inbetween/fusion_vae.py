@@ -137,6 +137,14 @@ class FusionVAE(TripletVAE):
             turned.append(picture)
         return turned
 
+    @tf.function(reduce_retracing=True, autograph=False)
+    def fuse_decoded(self, first, second, first_again, second_again, drawn, t):
+        """As `fuse`, of what `decode` made of z0, z2 and z_t already: [N, H, W, C] in [0, 1]."""
+        trust = tf.zeros_like(t) if self.latent_dropout == 1 else tf.ones_like(t)
+        inputs = (first, second, first_again, second_again, drawn, t, trust)
+        parts = on_any_batch(self.fusion, *inputs)
+        return {**parts, "frame": tf.clip_by_value(parts["frame"], 0.0, 1.0)}
+
 
 # Together: the eight ways to lay a square picture down.
 _TURNS = (
