@@ -11,6 +11,7 @@ import tensorflow as tf
 from tensorflow_serving.apis import prediction_log_pb2
 
 from tf_inbetween import images
+from tf_inbetween.fusion_vae import FusionVAE
 
 _KEYS = ("first", "second", "t")
 
@@ -51,6 +52,10 @@ def cases(model, config, usual_error, batch, times=3):
     yield "decode", {"latent": latent}, {"image": model.decode(latent).numpy()}
     yield "reconstruct", {"image": first}, {"image": again[0]}
     yield "sample", {**ends, "t": t, "seed": seed}, {"frame": drawn}
+    if isinstance(model, FusionVAE):
+        mask = model.parts(first, second, t)["mask"].numpy()
+        yield "mask", {**ends, "t": t}, {"mask": mask}
+        yield "mask_png", {**files, "t": t}, {"mask_bytes": _png(mask)}
 
 
 def write(path, logged, model_name):

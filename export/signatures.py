@@ -11,6 +11,13 @@ B rows a request, K frames a row, frames [H, W, C] and latents [Z] of the model'
     decode         latent [B,Z]                         image [B,H,W,C]
     reconstruct    image                                image
     sample         first, second, t [B], seed [B,2]     frame
+    mask           first, second, t [B]                 mask [B,H,W,3]
+    mask_png       first_bytes, second_bytes, t [B]     mask_bytes [B]
+
+A `FusionVAE` alone has `mask` and `mask_png`: for each pixel of what `inbetween` draws, the shares
+that are copied from the first frame (red), copied from the second (green), and drawn from the
+latent (blue); they sum to 1. `inbetween` and `sequence` are then fused from both frames, while
+`sample`, `encode`, `decode` and `reconstruct` are those of the latent model.
 
 `inbetween_png` is `serving_default` too. Pixels are float32 in [0, 1], `*_bytes` are PNG files, or
 JPEG on the way in, of any size; t is in [0, 1], seeds are integers. A row's answer does not depend
@@ -29,6 +36,7 @@ so 1 while both ends are drawn back within twice the usual error, 1/4 at four ti
 import tensorflow as tf
 
 from export import pictures
+from tf_inbetween.fusion_vae import FusionVAE
 
 DEFAULT = "inbetween_png"
 
@@ -37,7 +45,7 @@ def signatures(model, config, usual_error):
     """The functions to export, with the specs of their inputs.
 
     Args:
-        model: a built `TripletVAE`.
+        model: a built `TripletVAE` or `FusionVAE`.
         config: the `Config` of its run; its sizes count.
         usual_error: root mean square error of a training frame's reconstruction, in [0, 1].
 
@@ -45,6 +53,7 @@ def signatures(model, config, usual_error):
         A dict: name -> (function, list of `tf.TensorSpec` named as the function's arguments).
     """
     size, channels = config.image_size, config.channels
+    fuses = isinstance(model, FusionVAE)
 
     def decode_ends(first_bytes, second_bytes):
         return (
@@ -52,14 +61,26 @@ def signatures(model, config, usual_error):
             pictures.decode(second_bytes, size, channels, "second_bytes"),
         )
 
-    def inbetween(first, second, t):
+    def draw(first, second, t):
+        """Both ends' reconstructions [2B, H, W, C] and what stands at t [B, K], [BK, …] each."""
         with tf.control_dependencies(_pair_is_valid(first, second, t)):
             z0, z2 = tf.split(model.encode(tf.concat([first, second], axis=0)).mean(), 2)
-        latents = tf.concat([model.join(z0, z2, t), z0, z2], axis=0)
-        frame, first_again, second_again = tf.split(model.decode(latents), 3)
-        error = tf.maximum(_rms(first_again - first), _rms(second_again - second))
+        z_t = model.join(z0[:, tf.newaxis], z2[:, tf.newaxis], t)
+        z_t = tf.reshape(z_t, [-1, config.latent_dim])
+        frames = model.decode(tf.concat([z0, z2, z_t], axis=0))
+        rows = 2 * tf.shape(first)[0]
+        again, drawn = frames[:rows], frames[rows:]
+        if not fuses:
+            return again, {"frame": drawn}
+        ends = (first, second, *tf.split(again, 2))
+        ends = (tf.repeat(end, tf.shape(t)[1], axis=0) for end in ends)
+        return again, model.fuse_decoded(*ends, drawn, tf.reshape(t, [-1]))
+
+    def inbetween(first, second, t):
+        again, found = draw(first, second, t[:, tf.newaxis])
+        error = tf.maximum(*tf.split(_rms(again - tf.concat([first, second], axis=0)), 2))
         return {
-            "frame": frame,
+            "frame": found["frame"],
             "confidence": (2 * usual_error / tf.maximum(error, 2 * usual_error)) ** 2,
         }
 
@@ -71,8 +92,11 @@ def signatures(model, config, usual_error):
         }
 
     def sequence(first, second, t):
-        with tf.control_dependencies(_pair_is_valid(first, second, t)):
-            return {"frames": model.inbetween(first, second, t)}
+        if not fuses:
+            with tf.control_dependencies(_pair_is_valid(first, second, t)):
+                return {"frames": model.inbetween(first, second, t)}
+        frames = draw(first, second, t)[1]["frame"]
+        return {"frames": tf.reshape(frames, [*tf.unstack(tf.shape(t)), size, size, channels])}
 
     def sequence_png(first_bytes, second_bytes, t):
         frames = sequence(*decode_ends(first_bytes, second_bytes), t)["frames"]
@@ -96,6 +120,13 @@ def signatures(model, config, usual_error):
         with tf.control_dependencies(checks):
             return {"frame": model.sample_inbetween(first, second, t, seed)}
 
+    def mask(first, second, t):
+        return {"mask": draw(first, second, t[:, tf.newaxis])[1]["mask"]}
+
+    def mask_png(first_bytes, second_bytes, t):
+        found = mask(*decode_ends(first_bytes, second_bytes), t)["mask"]
+        return {"mask_bytes": pictures.encode_png(found)}
+
     def image(name):
         return tf.TensorSpec([None, size, size, channels], tf.float32, name)
 
@@ -103,7 +134,7 @@ def signatures(model, config, usual_error):
     ends = [image("first"), image("second")]
     t = tf.TensorSpec([None], tf.float32, "t")
     times = tf.TensorSpec([None, None], tf.float32, "t")
-    return {
+    table = {
         "inbetween_png": (inbetween_png, [*files, t]),
         "inbetween": (inbetween, [*ends, t]),
         "sequence": (sequence, [*ends, times]),
@@ -113,6 +144,9 @@ def signatures(model, config, usual_error):
         "reconstruct": (reconstruct, [image("image")]),
         "sample": (sample, [*ends, t, tf.TensorSpec([None, 2], tf.int64, "seed")]),
     }
+    if fuses:
+        table |= {"mask": (mask, [*ends, t]), "mask_png": (mask_png, [*files, t])}
+    return table
 
 
 def _rms(difference):

@@ -69,6 +69,11 @@ class FusionVAE(TripletVAE):
             As `FusionDecoder.call`, "frame" clipped to [0, 1].
         """
         first_again, second_again, drawn = tf.split(self.decode(tf.concat([z0, z2, z_t], 0)), 3)
+        return self.fuse_decoded(first, second, first_again, second_again, drawn, t)
+
+    @tf.function(reduce_retracing=True, autograph=False)
+    def fuse_decoded(self, first, second, first_again, second_again, drawn, t):
+        """As `fuse`, of what `decode` made of z0, z2 and z_t already: [N, H, W, C] in [0, 1]."""
         trust = tf.zeros_like(t) if self.latent_dropout == 1 else tf.ones_like(t)
         inputs = (first, second, first_again, second_again, drawn, t, trust)
         parts = on_any_batch(self.fusion, *inputs)

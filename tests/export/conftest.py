@@ -60,6 +60,28 @@ def trained_model(trained):
     return run_directory.load_model(trained), run_directory.load_config(trained)
 
 
+@pytest.fixture(scope="session")
+def fusion_run(tiny_settings, tmp_path_factory):
+    """The run directory of a tiny fusion model whose weights are random: so no flow is zero."""
+    run_dir = tmp_path_factory.mktemp("runs") / "fusion"
+    fuses = {"inbetween_decoder": "fusion", "fusion_filters": (4, 4, 8)}
+    config = dataclasses.replace(Config(run_dir=str(run_dir)), **{**tiny_settings, **fuses})
+    model = train.build_model(config)
+    rng = np.random.default_rng(0)
+    for variable in model.trainable_variables:
+        variable.assign_add(0.1 * rng.normal(size=variable.shape))
+    model.save(run_directory.start(config, "float32") / "model.keras", include_optimizer=False)
+    return run_dir
+
+
+@pytest.fixture(scope="session")
+def fusion_exported(fusion_run, tmp_path_factory):
+    """The model folder with version 1 of the `fusion_run`."""
+    model_dir = tmp_path_factory.mktemp("models") / "fusion"
+    saved_model.export(fusion_run, model_dir)
+    return model_dir
+
+
 class Blend(tf.Module):
     """Stands in for an exported model where only its signatures matter: a cross-fade of 32x32.
 

@@ -1,0 +1,93 @@
+"""The export of a model that copies pixels of both ends, and its masks."""
+
+import io
+
+import numpy as np
+import PIL.Image
+import pytest
+import tensorflow as tf
+
+from export import pictures
+from tf_inbetween import images, run_directory
+from tf_inbetween.data import load_clips
+from tf_inbetween.models import to_float
+
+
+@pytest.fixture(scope="module")
+def model(fusion_run):
+    return run_directory.load_model(fusion_run)
+
+
+@pytest.fixture(scope="module")
+def served(fusion_exported):
+    """Calls a signature of the exported model. The export itself has proven it at batch 0, 1, 5."""
+    loaded = tf.saved_model.load(str(fusion_exported / "1"))
+
+    def call(signature, **inputs):
+        tensors = {name: tf.convert_to_tensor(value) for name, value in inputs.items()}
+        found = loaded.signatures[signature](**tensors)
+        return {name: value.numpy() for name, value in found.items()}
+
+    return call
+
+
+@pytest.fixture(scope="module")
+def pair(builder):
+    """Two rows of two frames of the test clip, [2, H, W, C] in [0, 1] each."""
+    frames = to_float(load_clips(builder, "test")[0].frames).numpy()
+    return {"first": frames[:2], "second": frames[20:22]}
+
+
+def test_inbetween_and_sequence_are_fused_and_the_ends_are_the_frames(served, model, pair):
+    t = np.float32([[0.0, 0.25, 1.0], [0.5, 0.3, 0.1]])
+    frames = served("sequence", **pair, t=t)["frames"]
+    np.testing.assert_allclose(frames, model.inbetween(*pair.values(), t), atol=1e-5)
+    np.testing.assert_array_equal(frames[0, [0, 2]], [pair["first"][0], pair["second"][0]])
+    one = served("inbetween", **pair, t=t[:, 1])
+    np.testing.assert_allclose(one["frame"], frames[:, 1], atol=1e-5)
+    latent = model.decode(model.join(*(model.encode(end).mean() for end in pair.values()), t[:, 1]))
+    assert np.abs(one["frame"] - latent).max() > 0.1
+
+
+def test_a_mask_says_what_was_copied(served, pair):
+    def mask(t):
+        return served("mask", **pair, t=np.float32([t, 0.5]))["mask"][0]
+
+    for t in (0.0, 0.5, 1.0):
+        found = mask(t)
+        assert found.min() >= 0
+        np.testing.assert_allclose(found.sum(axis=-1), 1, atol=1e-5)
+    np.testing.assert_array_equal(mask(0.0), np.broadcast_to([1, 0, 0], found.shape))
+    np.testing.assert_array_equal(mask(1.0), np.broadcast_to([0, 1, 0], found.shape))
+
+
+def test_a_mask_as_png(served, pair):
+    t = np.float32([0.25, 0.75])
+    files = {f"{end}_bytes": pictures.encode_png(tf.constant(pair[end])).numpy() for end in pair}
+    found = served("mask_png", **files, t=t)["mask_bytes"]
+    wanted = served("mask", **pair, t=t)["mask"]
+    for file, mask in zip(found, wanted, strict=True):
+        pixels = np.asarray(PIL.Image.open(io.BytesIO(file)), int)
+        assert np.abs(pixels - images.to_uint8(mask)).max() <= 1
+
+
+def test_a_row_is_the_same_alone_and_in_company(served, pair):
+    t = np.float32([0.25, 0.75])
+    alone = {name: value[1:] for name, value in pair.items()}
+    for signature, output in (("inbetween", "frame"), ("mask", "mask")):
+        many, one = served(signature, **pair, t=t), served(signature, **alone, t=t[1:])
+        np.testing.assert_allclose(one[output][0], many[output][1], atol=1e-5)
+
+
+@pytest.mark.parametrize("signature", ["mask", "mask_png"])
+def test_bad_values_are_an_invalid_argument(served, pair, signature):
+    files = {f"{end}_bytes": pictures.encode_png(tf.constant(pair[end])).numpy() for end in pair}
+    ends = files if signature == "mask_png" else pair
+    with pytest.raises(tf.errors.InvalidArgumentError, match="t must be numbers from 0 to 1"):
+        served(signature, **ends, t=np.float32([0.5, 1.5]))
+    with pytest.raises(tf.errors.InvalidArgumentError, match="first and t must have as many"):
+        served(signature, **ends, t=np.float32([0.5]))
+
+
+def test_a_model_of_latents_alone_has_no_mask(exported):
+    assert not {"mask", "mask_png"} & set(tf.saved_model.load(str(exported / "1")).signatures)
