@@ -4,8 +4,8 @@
     python -m export.saved_model --format=onnx ...     one file for each of them
 
 The converters know no PNG decoder and no stateless random numbers, so only `SIGNATURES` go along:
-frames and latents as arrays, one row or more. A file is compared with the Keras model through the
-runtime it is for.
+frames and latents as arrays, one row or more; and `mask` of a `FusionVAE`. A file is compared with
+the Keras model through the runtime it is for.
 """
 
 import subprocess
@@ -16,9 +16,9 @@ import tensorflow as tf
 
 from tf_inbetween.config import InputError
 
-SIGNATURES = ("inbetween", "sequence", "encode", "decode", "reconstruct")
+SIGNATURES = ("inbetween", "sequence", "encode", "decode", "reconstruct", "mask")
 # ONNX wants different names for what comes in and goes out: `reconstruct` is encode and decode.
-ONNX_SIGNATURES = SIGNATURES[:-1]
+ONNX_SIGNATURES = tuple(name for name in SIGNATURES if name != "reconstruct")
 TOLERANCE = 1e-4  # Of float32: another runtime sums in another order.
 _ONNX_OPSET = 18
 
@@ -40,8 +40,9 @@ def litert(saved_model, cases, folder, name):
         from ai_edge_litert.interpreter import Interpreter
     except ModuleNotFoundError as error:
         raise InputError(f"no package {error.name}: pip install 'tf_inbetween[litert]'") from error
+    signatures = tried(SIGNATURES, cases)
     converter = tf.lite.TFLiteConverter.from_saved_model(
-        str(saved_model), signature_keys=list(SIGNATURES)
+        str(saved_model), signature_keys=signatures
     )
     path = folder / f"{name}.tflite"
     path.write_bytes(converter.convert())
@@ -50,18 +51,18 @@ def litert(saved_model, cases, folder, name):
     def answer(signature, inputs):
         return interpreter.get_signature_runner(signature)(**inputs)
 
-    return max(compare(answer, cases, signature) for signature in SIGNATURES)
+    return max(compare(answer, cases, signature) for signature in signatures)
 
 
 def onnx(saved_model, cases, folder, name):
-    """Writes FOLDER/NAME.SIGNATURE.onnx for each of `ONNX_SIGNATURES`; otherwise as `litert`."""
+    """Writes FOLDER/NAME.SIGNATURE.onnx for those of `ONNX_SIGNATURES`; otherwise as `litert`."""
     try:
         import onnxruntime
         import tf2onnx  # noqa: F401
     except ModuleNotFoundError as error:
         raise InputError(f"no package {error.name}: pip install 'tf_inbetween[onnx]'") from error
     worst = 0.0
-    for signature in ONNX_SIGNATURES:
+    for signature in tried(ONNX_SIGNATURES, cases):
         path = folder / f"{name}.{signature}.onnx"
         _run_tf2onnx(saved_model, signature, path)
         session = onnxruntime.InferenceSession(path)
@@ -88,6 +89,12 @@ def _run_tf2onnx(saved_model, signature, path):
     )
     if result.returncode:
         raise RuntimeError(f"tf2onnx: {signature}: {result.stderr.strip().rpartition(chr(10))[2]}")
+
+
+def tried(signatures, cases):
+    """Those of `signatures` that the model has: a case tries every one."""
+    names = {name for name, *_ in cases}
+    return [name for name in signatures if name in names]
 
 
 def compare(answer, cases, signature):

@@ -8,6 +8,7 @@ const PLAY_STEP = 2; // Of the slider's hundredths: 51 frames from one picture t
 const PLAY_MS = 2000; // From one picture to the other.
 const TIMEOUT_MS = 30_000;
 const LOW_CONFIDENCE = 0.5;
+const MASK_ALPHA = 0.6; // Of the mask over the frame.
 const SLOW_MS = 300; // Waits that are shorter pass without a word.
 // Every request carries both pictures, so larger ones are sent in this size.
 const LARGEST_SIDE = 1024;
@@ -16,9 +17,11 @@ const query = new URLSearchParams(location.search);
 const page = new URL(".", location.href).href;
 const server = (query.get("server") ?? page).replace(/\/+$/, "");
 let model = query.get("model");
+let version = null; // The newest that is available.
 
 const $ = (id) => document.getElementById(id);
 const slider = $("t");
+const maskBox = $("mask");
 const endLabels = [$("first"), $("second")];
 const drawnCanvas = $("drawn").querySelector("canvas");
 const fadeCanvas = $("fade").querySelector("canvas");
@@ -26,6 +29,7 @@ const fadeCanvas = $("fade").querySelector("canvas");
 const ends = [null, null]; // The two pictures: {name, source, sent, bitmap, base64}.
 const awaited = [null, null]; // What is to become an end and is being read.
 const frames = new Map(); // What the model drew: hundredths of t -> ImageBitmap.
+const masks = new Map(); // What was copied: hundredths of t -> ImageBitmap.
 let fades = null; // The two pictures in the frame's size.
 // Of this tab alone, and for this server alone.
 let token = sessionStorage.getItem(`token of ${server}`);
@@ -101,14 +105,15 @@ async function ask() {
   try {
     const found = await run(job, mine.signal);
     if (request !== mine) return;
-    for (const [position, frame] of found.frames) frames.set(position, frame);
+    for (const [position, frame] of found.frames ?? []) frames.set(position, frame);
+    for (const [position, mask] of found.masks ?? []) masks.set(position, mask);
     if (found.confidence !== undefined) showConfidence(found.confidence);
     complain("");
     await fitFades();
     if (request !== mine) return;
     const position = Number(slider.value);
     if (frames.has(position)) show();
-    else if (job !== "all") paint(job); // Not the latest, but later than what stands there.
+    else if (typeof job === "number") paint(job); // Not the latest, but later than what stands there.
   } catch (error) {
     if (request !== mine) return;
     failed = job;
@@ -124,19 +129,28 @@ async function ask() {
   }
 }
 
-// A position of the slider, "all" for the frames to play, or null for nothing.
+// A position of the slider, "mask" and a position, "all" for the frames to play, or null for nothing.
 function nextJob() {
   if (!model || !ends[0] || !ends[1]) return null;
+  if (playing) return playPositions().some((each) => !frames.has(each)) ? "all" : null;
   const position = Number(slider.value);
-  if (!frames.has(position) && !playing) return position === failed ? null : position;
-  return playing && playPositions().some((each) => !frames.has(each)) ? "all" : null;
+  let job = null;
+  if (!frames.has(position)) job = position;
+  else if (showsMask() && !masks.has(position)) job = `mask ${position}`;
+  return job === failed ? null : job;
 }
 
 async function run(job, signal) {
-  if (job !== "all") {
+  if (typeof job === "number") {
     const outputs = await predict("inbetween_png", job / 100, signal);
     const frame = await decode(outputs.frame_bytes[0]);
     return { frames: [[job, frame]], confidence: outputs.confidence?.[0] };
+  }
+  if (job !== "all") {
+    const position = Number(job.slice("mask ".length));
+    const outputs = await predict("mask_png", position / 100, signal);
+    const [file] = outputs.mask_bytes ?? outputs;
+    return { masks: [[position, await decode(file)]] };
   }
   const positions = playPositions();
   const outputs = await predict("sequence_png", positions.map((each) => each / 100), signal);
@@ -163,18 +177,22 @@ function show() {
   $("value").textContent = `t = ${(position / 100).toFixed(2)}`;
   paintFade(position);
   if ($("request").open) writeCurl();
-  if (frames.has(position)) {
-    paint(position);
-  } else {
-    drawnCanvas.classList.add("stale");
-    ask();
-  }
+  if (frames.has(position)) paint(position);
+  else drawnCanvas.classList.add("stale");
+  ask();
+}
+
+// While the model plays, its frames are shown alone.
+function showsMask() {
+  return !$("copied").hidden && maskBox.checked && !playing;
 }
 
 function paint(position) {
   const frame = frames.get(position);
-  paintOn(drawnCanvas, frame, [[frame, 1]]);
-  mark(drawnCanvas, "drawn by the model", position);
+  const mask = showsMask() && masks.get(position);
+  paintOn(drawnCanvas, frame, mask ? [[frame, 1], [mask, MASK_ALPHA]] : [[frame, 1]]);
+  mark(drawnCanvas, mask ? "drawn by the model, with what was copied" : "drawn by the model", position);
+  drawnCanvas.classList.toggle("masked", Boolean(mask));
   drawnCanvas.classList.toggle("stale", position !== Number(slider.value));
 }
 
@@ -367,6 +385,7 @@ async function renew() {
   request = null;
   failed = null;
   frames.clear();
+  masks.clear();
   delete drawnCanvas.dataset.t;
   fades = null;
   stop();
@@ -486,7 +505,16 @@ slider.addEventListener("input", () => {
   failed = null;
   show();
 });
-$("play").addEventListener("click", () => (playing ? stop() : play()));
+$("play").addEventListener("click", () => {
+  if (!playing) return play();
+  stop();
+  show();
+});
+maskBox.addEventListener("change", () => {
+  $("key").hidden = !maskBox.checked;
+  failed = null;
+  if (ends[0] && ends[1]) show();
+});
 $("copy").addEventListener("click", copyCurl);
 $("request").addEventListener("toggle", writeCurl);
 
@@ -578,9 +606,22 @@ async function showModel() {
     const newest = versions.find(({ state }) => state === "AVAILABLE");
     if (!newest) throw new Error(`No version of ${model} is available yet.`);
     $("model").textContent = `${model}, version ${newest.version}${where}`;
+    if (newest.version !== version) {
+      version = newest.version;
+      await offerMask();
+    }
   } catch (error) {
     complain(error.message);
   }
+}
+
+// The checkbox stands there only if the model says what it copied.
+async function offerMask() {
+  const { metadata } = await call("/metadata").catch(() => ({}));
+  $("copied").hidden = !metadata?.signature_def?.signature_def?.mask_png;
+  if (!$("copied").hidden) return;
+  maskBox.checked = false;
+  $("key").hidden = true;
 }
 
 start();

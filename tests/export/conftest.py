@@ -127,6 +127,25 @@ class Blend(tf.Module):
             return tf.ensure_shape(tf.image.resize(pixels, [32, 32]), [32, 32, 3])
 
 
+class MaskedBlend(Blend):
+    """A `Blend` that says what it copied: everywhere 1 - t of the first picture, t of the second."""
+
+    @tf.function(
+        input_signature=[
+            tf.TensorSpec([None], tf.string, "first_bytes"),
+            tf.TensorSpec([None], tf.string, "second_bytes"),
+            tf.TensorSpec([None], tf.float32, "t"),
+        ]
+    )
+    def mask_png(self, first_bytes, second_bytes, t):
+        del first_bytes, second_bytes
+        shares = tf.cast(tf.round(255 * tf.stack([1 - t, t, 0 * t], axis=-1)), tf.uint8)
+        masks = tf.tile(shares[:, tf.newaxis, tf.newaxis], [1, 32, 32, 1])
+        return {
+            "mask_bytes": tf.map_fn(tf.io.encode_png, masks, fn_output_signature=tf.string),
+        }
+
+
 def blob(turn):
     """A coloured blob on its way round, uint8 [32, 32, 3]."""
     y, x = np.mgrid[:32, :32]
@@ -139,15 +158,27 @@ def blob(turn):
 def blend_model_dir(tmp_path_factory):
     """The model folder "blend", with version 1 and nine samples of a full turn."""
     model_dir = tmp_path_factory.mktemp("models") / "blend"
-    model = Blend()
-    signatures = {"inbetween_png": model.inbetween_png, "sequence_png": model.sequence_png}
+    write_blend(model_dir, Blend(), "inbetween_png", "sequence_png")
+    return model_dir
+
+
+@pytest.fixture(scope="session")
+def masked_model_dir(tmp_path_factory):
+    """As `blend_model_dir`, of a `MaskedBlend`."""
+    model_dir = tmp_path_factory.mktemp("models") / "masked"
+    write_blend(model_dir, MaskedBlend(), "inbetween_png", "sequence_png", "mask_png")
+    return model_dir
+
+
+def write_blend(model_dir, model, *names):
+    """Writes version 1 with the signatures `names`, and its samples."""
+    signatures = {name: getattr(model, name) for name in names}
     signatures["serving_default"] = model.inbetween_png
     tf.saved_model.save(model, str(model_dir / "1"), signatures)
     samples = model_dir / "1" / "assets.extra" / "samples"
     samples.mkdir(parents=True)
     for i in range(9):
         PIL.Image.fromarray(blob(i * np.pi / 4.5)).save(samples / f"{i}.png")
-    return model_dir
 
 
 @pytest.fixture(scope="session")

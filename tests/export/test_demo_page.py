@@ -462,6 +462,45 @@ def test_play_goes_there_and_back_on_one_request(page, samples, truth):
     assert page.text("#play") == "Play"
 
 
+def test_what_was_copied_is_laid_over_the_frame(tab, masked_model_dir, run_server):
+    masked = "document.querySelector('#drawn canvas').className === 'masked'"
+    plain = "document.querySelector('#drawn canvas').className === ''"
+    with run_server(masked_model_dir, demo=True) as server:
+        tab.open(f"http://127.0.0.1:{server.port}/")
+        frame = tab.drawn()[1].astype(int)
+        tab.until("!document.querySelector('#copied').hidden")
+        assert tab.run("document.querySelector('#key').hidden")
+        assert "mask_png" not in predictions(tab)
+        tab.click("#mask")
+        tab.until(masked)
+        assert not tab.run("document.querySelector('#key').hidden")
+        mask = [127.5, 127.5, 0]
+        np.testing.assert_allclose(
+            tab.pixels("#drawn canvas"), 0.4 * frame + 0.6 * np.array(mask), atol=2
+        )
+        tab.slide([0.5, 0.25])
+        tab.until(masked)
+        assert "with what was copied" in tab.run(
+            "document.querySelector('#drawn canvas').getAttribute('aria-label')"
+        )
+        # Played frames are shown alone.
+        tab.click("#play")
+        tab.until(plain)
+        tab.click("#play")
+        tab.until(masked)
+        assert predictions(tab).count("sequence_png") == 1
+        tab.click("#mask")
+        tab.until(plain)
+        assert tab.run("document.querySelector('#key').hidden")
+        tab.slide([0.25, 0.5])
+        np.testing.assert_array_equal(tab.drawn()[1], frame)
+        assert tab.complaints() == []
+
+
+def test_a_model_that_copies_nothing_has_no_checkbox(page):
+    assert page.run("document.querySelector('#copied').hidden")
+
+
 def test_low_confidence_is_said(page, tmp_path):
     page.pick("first", picture(tmp_path / "white.png", np.full((32, 32, 3), 255)))
     page.until("document.querySelector('#confidence').className === 'low'")

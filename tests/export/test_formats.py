@@ -31,16 +31,16 @@ def test_without_the_extra_one_line_says_how_to_get_it(name, tmp_path, monkeypat
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")
-@pytest.mark.parametrize(
-    ("name", "package", "files"),
-    [
-        ("litert", "ai_edge_litert", ["pot.tflite"]),
-        ("onnx", "tf2onnx", [f"pot.{name}.onnx" for name in sorted(formats.ONNX_SIGNATURES)]),
-    ],
-)
-def test_a_model_is_converted_and_compared(name, package, files, trained, tmp_path):
+@pytest.mark.parametrize(("name", "package"), [("litert", "ai_edge_litert"), ("onnx", "tf2onnx")])
+@pytest.mark.parametrize("run", ["trained", "fusion_run"])
+def test_a_model_is_converted_and_compared(name, package, run, request, tmp_path):
     pytest.importorskip(package, reason=f"pip install -e '.[{name}]'")
     model_dir = tmp_path / "pot"
-    paths = saved_model.convert(trained, model_dir, name)
+    paths = saved_model.convert(request.getfixturevalue(run), model_dir, name)
+    signatures = ["decode", "encode", "inbetween", "sequence"]
+    if run == "fusion_run":
+        signatures.insert(3, "mask")
+    onnx = [f"pot.{signature}.onnx" for signature in signatures]
+    files = ["pot.tflite"] if name == "litert" else onnx
     assert [path.name for path in paths] == files
     assert sorted(path.name for path in model_dir.iterdir()) == files
