@@ -128,7 +128,7 @@ class Blend(tf.Module):
 
 
 class MaskedBlend(Blend):
-    """A `Blend` that says what it copied: everywhere 1 - t of the first picture, t of the second."""
+    """A `Blend` that says what it copied: 1 - t of the first picture, t of the second."""
 
     @tf.function(
         input_signature=[
