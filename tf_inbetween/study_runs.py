@@ -72,7 +72,8 @@ class Question:
         asks: one paragraph: what is compared, and what is the same for all rows.
         rows: `Run`s and `Best`s, one row of the table each.
         gaps: labels of the gaps that the table and the pictures show; () for all.
-        measures: what a cell of the table says, see `study_page.MEASURES`.
+        measures: what a cell of the table says, see `study_page.MEASURES`; what no row has is left
+            out.
         columns: what else is said of a row, see `study_page.COLUMNS`.
         pixels: the pixel methods that stand below the rows, where they are measured.
         geometry: whether a table has the latent geometry.
@@ -85,7 +86,7 @@ class Question:
     asks: str
     rows: tuple
     gaps: tuple[str, ...] = ("20°", "60°", "120°", "8 frames", "16 frames", "32 frames")
-    measures: tuple[str, ...] = ("hit_rate", "timing_error", "mse")
+    measures: tuple[str, ...] = ("hit_rate", "timing_error", "mse", "detail")
     columns: tuple[str, ...] = ("reconstruction", "elbo")
     pixels: tuple[str, ...] = ("optical_flow", "crossfade", "nearest_frame")
     geometry: bool = False
