@@ -57,6 +57,7 @@ class FusionVAE(TripletVAE):
 
     # ---- drawing --------------------------------------------------------------------------------
 
+    @tf.function(reduce_retracing=True, autograph=False)
     def fuse(self, first, second, z0, z2, z_t, t):
         """What the fusion decoder makes of frames, their latents, and the latents between.
 
@@ -87,9 +88,13 @@ class FusionVAE(TripletVAE):
 
     @tf.function(reduce_retracing=True, autograph=False)
     def _run_inbetween(self, first, second, t):
-        times = tf.shape(t)[1]
-        ends = (tf.repeat(frames, times, axis=0) for frames in (first, second))
-        frames = self.parts(*ends, tf.reshape(t, [-1]))["frame"]
+        z0, z2 = tf.split(self.encode(tf.concat([first, second], axis=0)).mean(), 2)
+        z_t = self.join(tf.expand_dims(z0, 1), tf.expand_dims(z2, 1), t)
+        decoded = self.decode(tf.concat([z0, z2, tf.reshape(z_t, [-1, z_t.shape[-1]])], axis=0))
+        rows = tf.shape(first)[0]
+        ends = (first, second, decoded[:rows], decoded[rows : 2 * rows])
+        ends = (tf.repeat(end, tf.shape(t)[1], axis=0) for end in ends)
+        frames = self.fuse_decoded(*ends, decoded[2 * rows :], tf.reshape(t, [-1]))["frame"]
         return tf.reshape(frames, tf.concat([tf.shape(t), tf.shape(frames)[1:]], axis=0))
 
     # ---- training -------------------------------------------------------------------------------

@@ -7,8 +7,9 @@ frame. So a straight line in latent space moves each thing straight, whatever th
 is learned sees things in the middle of a small crop: a pot that flies and turns is, there, a pot
 that turns.
 
-The place is the mean of a softmax over a heat map (Jakab, Gupta, Bilen, Vedaldi, "Unsupervised
-Learning of Object Landmarks through Conditional Image Generation", NeurIPS 2018); crops and their
+The place is the mean of a heat map (Jakab, Gupta, Bilen, Vedaldi, "Unsupervised Learning of Object
+Landmarks through Conditional Image Generation", NeurIPS 2018), which starts as how far each pixel
+is from the frame's mean colour, so that the first crop already shows the thing; crops and their
 pasting are those of Jaderberg et al., "Spatial Transformer Networks", NeurIPS 2015, without turn
 and scale; one encoder and one decoder for all layers, as in Eslami et al., "Attend, Infer, Repeat",
 NeurIPS 2016, with a fixed number of them.
@@ -71,7 +72,13 @@ class LayersEncoder(keras.Model):
             keras.layers.Conv2D(n, 4, strides=2, padding="same", activation="silu")
             for n in (32, 64)
         ]
-        self.heat = keras.layers.Conv2D(layers, 3, padding="same", dtype="float32")
+        self.heat = keras.layers.Conv2D(
+            layers,
+            3,
+            padding="same",
+            kernel_initializer=keras.initializers.RandomNormal(stddev=1e-2),
+            dtype="float32",
+        )
         self.trunk = [
             *(
                 keras.layers.Conv2D(n, 4, strides=2, padding="same", activation="silu")
@@ -104,7 +111,7 @@ class LayersEncoder(keras.Model):
         hidden = frames
         for layer in self.finders:
             hidden = layer(hidden)
-        where = _centre(self.heat(hidden))
+        where = _centre(self.heat(hidden) + _log_contrast(frames))
         size = tf.cast(tf.stack([shape[2], shape[1]]), tf.float32)
         offset = (where + 1) / 2 * size - self.crop_size / 2
         crops = windows(
@@ -215,6 +222,15 @@ class LayersDecoder(keras.Model):
             "hidden": self.hidden,
         }
         return {**super().get_config(), **own}
+
+
+def _log_contrast(frames):
+    """Log of how far pixels are from the frame's mean colour, [N, H/4, W/4, 1]."""
+    frames = tf.cast(frames, tf.float32)
+    distance = (frames - tf.reduce_mean(frames, axis=[1, 2], keepdims=True)) ** 2
+    distance = tf.reduce_mean(distance, axis=-1, keepdims=True)
+    # To the fourth power, so that a wide background does not pull the mean to the middle.
+    return 2 * tf.math.log(tf.nn.avg_pool2d(distance, 4, 4, "SAME") + 1e-4)
 
 
 def _centre(heat):
