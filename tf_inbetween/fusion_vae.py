@@ -5,7 +5,7 @@ import tensorflow as tf
 
 from tf_inbetween import distributions, losses
 from tf_inbetween.fusion import fusion
-from tf_inbetween.models import TripletVAE, _replica, _replicas, on_any_batch, to_float
+from tf_inbetween.models import TripletVAE, _replica, _replicas, mean_of_all, on_any_batch, to_float
 
 
 @keras.saving.register_keras_serializable("tf_inbetween")
@@ -16,10 +16,11 @@ class FusionVAE(TripletVAE):
     reconstructions with their gradients stopped. Its own term is the in-between likelihood given
     the ends as well,
 
-        -log p(x1 | z_t, x0, x2),    a normal around the fused frame, its one scale calibrated
+        -log p(x1 | z_t, x0, x2),    a Laplace around the fused frame, its one scale calibrated
 
-    and a share of the training pairs have no latent, turned and mirrored at random, so that pixels
-    alone suffice where the latent model knows nothing. `encode`, `decode`, `reconstruct` and
+    (the absolute error: a squared one asks for the mean of all that might be there, a blur), and a
+    share of the training pairs have no latent, turned and mirrored at random, so that pixels alone
+    suffice where the latent model knows nothing. `encode`, `decode`, `reconstruct` and
     `sample_inbetween` are those of the latent model.
 
     Args:
@@ -124,8 +125,10 @@ class FusionVAE(TripletVAE):
         if training or self.latent_dropout == 1:
             (truth,) = self._turned([truth], y_pred["trust"])
         outputs = y_pred["fused_outputs"]
-        scale = self._follow(self.fusion_scale, outputs - truth, training)
-        p = distributions.normal(outputs, scale)
+        scale = tf.convert_to_tensor(self.fusion_scale)
+        if training:
+            scale = self._follow(self.fusion_scale, mean_of_all(tf.abs(outputs - truth)))
+        p = distributions.laplace(outputs, scale)
         shown["fusion_nll"] = losses.negative_log_likelihood(p, truth)
         shown["latent_inbetween_mse"] = shown["inbetween_mse"]
         shown["inbetween_mse"] = (outputs - truth) ** 2

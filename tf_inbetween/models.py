@@ -56,6 +56,12 @@ def _replicas():
     return tf.distribute.get_strategy().num_replicas_in_sync
 
 
+def mean_of_all(values):
+    """The mean over the batch of all replicas."""
+    replica = tf.distribute.get_replica_context()
+    return replica.all_reduce(tf.distribute.ReduceOp.MEAN, tf.reduce_mean(values))
+
+
 def _replica():
     """Which of them this is, counted from 0."""
     return tf.distribute.get_replica_context().replica_id_in_sync_group
@@ -165,18 +171,13 @@ class TripletModel(keras.Model):
 
     def _scale_for(self, frames, outputs, training):
         """The likelihood's scale, see `_follow`."""
-        return self._follow(self.scale, outputs - frames, training and self._calibrated)
+        if not (training and self._calibrated):
+            return tf.convert_to_tensor(self.scale)
+        return self._follow(self.scale, tf.sqrt(mean_of_all((outputs - frames) ** 2)))
 
-    def _follow(self, scale, difference, calibrate):
-        """The value of `scale`: to `calibrate` it, the batch's optimum, kept as a moving mean.
-
-        The batch is that of all replicas; `difference` is that of frames drawn from true ones.
-        """
-        if not calibrate:
-            return tf.convert_to_tensor(scale)
-        error = tf.stop_gradient(tf.reduce_mean(difference**2))
-        error = tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.MEAN, error)
-        optimum = tf.sqrt(tf.maximum(error, 1e-6))
+    def _follow(self, scale, optimum):
+        """The optimum of this batch, at least 1e-3, of which `scale` keeps a moving mean."""
+        optimum = tf.maximum(tf.stop_gradient(optimum), 1e-3)
         scale.assign(0.99 * scale + 0.01 * optimum)
         return optimum
 
