@@ -8,14 +8,16 @@ is learned sees things in the middle of a small crop: a pot that flies and turns
 that turns.
 
 The place is the mean of a heat map (Jakab, Gupta, Bilen, Vedaldi, "Unsupervised Learning of Object
-Landmarks through Conditional Image Generation", NeurIPS 2018), which starts as how far each pixel
-is from the frame's mean colour, so that the first crop already shows the thing; crops and their
-pasting are those of Jaderberg et al., "Spatial Transformer Networks", NeurIPS 2015, without turn
-and scale; one encoder and one decoder for all layers, as in Eslami et al., "Attend, Infer, Repeat",
-NeurIPS 2016, with a fixed number of them.
+Landmarks through Conditional Image Generation", NeurIPS 2018). It starts as how far each pixel is
+from the frame's mean colour; each of several layers looks for a colour of its own, learned from
+hues spread evenly. So the first crops already show one thing each, and the same one in every frame.
+Crops and their pasting are those of Jaderberg et al., "Spatial Transformer Networks", NeurIPS 2015,
+without turn and scale; one encoder and one decoder for all layers, as in Eslami et al., "Attend,
+Infer, Repeat", NeurIPS 2016, with a fixed number of them.
 """
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 _PACKAGE = "tf_inbetween"
@@ -98,6 +100,11 @@ class LayersEncoder(keras.Model):
         channels = input_shape[-1]
         shape = _build_in_order(self.finders, (None, None, None, channels))
         self.heat.build(shape)
+        self.palette = None
+        if self.count > 1 and channels == 3:  # Nothing else tells layers apart at the start.
+            self.palette = self.add_weight(
+                name="palette", shape=(3, self.count), initializer=_hues, dtype="float32"
+            )
         shape = _build_in_order(self.trunk, (None, self.crop_size, self.crop_size, channels))
         self.dense.build((None, shape[-1] + self.count))
         self.mean.build((None, self.hidden))
@@ -111,7 +118,7 @@ class LayersEncoder(keras.Model):
         hidden = frames
         for layer in self.finders:
             hidden = layer(hidden)
-        where = _centre(self.heat(hidden) + _log_contrast(frames))
+        where = _centre(self.heat(hidden) + _log_contrast(frames, self.palette))
         size = tf.cast(tf.stack([shape[2], shape[1]]), tf.float32)
         offset = (where + 1) / 2 * size - self.crop_size / 2
         crops = windows(
@@ -226,13 +233,29 @@ class LayersDecoder(keras.Model):
         return {**super().get_config(), **own}
 
 
-def _log_contrast(frames):
-    """Log of how far pixels are from the frame's mean colour, [N, H/4, W/4, 1]."""
+def _log_contrast(frames, palette):
+    """Where a layer's thing may be: log heat maps [N, H/4, W/4, layers or 1].
+
+    How far pixels are from the frame's mean colour, and how much towards the layer's own colour of
+    the `palette` [C, layers] (None: any).
+    """
     frames = tf.cast(frames, tf.float32)
-    distance = (frames - tf.reduce_mean(frames, axis=[1, 2], keepdims=True)) ** 2
-    distance = tf.reduce_mean(distance, axis=-1, keepdims=True)
-    # To the fourth power, so that a wide background does not pull the mean to the middle.
-    return 2 * tf.math.log(tf.nn.avg_pool2d(distance, 4, 4, "SAME") + 1e-4)
+    contrast = frames - tf.reduce_mean(frames, axis=[1, 2], keepdims=True)
+    heat = tf.reduce_sum(contrast**2, axis=-1, keepdims=True)
+    if palette is not None:
+        hue = contrast - tf.reduce_mean(contrast, axis=-1, keepdims=True)
+        hue = tf.math.l2_normalize(hue, axis=-1, epsilon=1e-4)
+        cosine = tf.einsum("nhwc,ck->nhwk", hue, tf.math.l2_normalize(palette, axis=0))
+        heat *= tf.exp(6 * (cosine - 1))
+    # Squared once more, so that a wide background does not pull the mean to the middle.
+    return 2 * tf.math.log(tf.nn.avg_pool2d(heat, 4, 4, "SAME") + 1e-4)
+
+
+def _hues(shape, dtype=None):
+    """Colours [3, layers] evenly round the hue circle, red first; their channels sum to 0."""
+    turn = 2 * np.pi * np.arange(shape[1]) / shape[1]
+    across = np.array([[2, -1, -1], [0, 1, -1]]) / np.sqrt([[6], [2]])
+    return tf.constant((np.stack([np.cos(turn), np.sin(turn)], axis=-1) @ across).T, dtype)
 
 
 def _centre(heat):

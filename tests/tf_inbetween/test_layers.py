@@ -73,14 +73,24 @@ def test_the_encoder_says_how_unsure_it_is_unless_it_is_never(deterministic):
 
 
 def test_what_is_seen_of_a_thing_does_not_depend_on_where_it_is():
-    """A dot that the heat map is made to follow: its crop, and so its `what`, stays the same."""
+    """Untrained, the encoder finds a dot: its crop, and so its `what`, stays the same."""
     encoder = LayersEncoder(**{**OWN, "layers": 1, "latent_dim": 6})
     encoder.build((None, 64, 64, 1))
     frames = np.zeros([2, 64, 64, 1], np.float32)
     frames[0, 20:24, 16:20] = frames[1, 36:40, 32:36] = 1.0
-    encoder.heat.kernel.assign(1e3 * np.abs(encoder.heat.kernel))
-    for layer in encoder.finders:
-        layer.kernel.assign(np.abs(layer.kernel))
     mean = encoder(frames)[0].numpy()
-    np.testing.assert_allclose(mean[1, :2] - mean[0, :2], 0.5, atol=0.05)
-    np.testing.assert_allclose(mean[0, 2:], mean[1, 2:], atol=0.05)
+    np.testing.assert_allclose(mean[0, :2], [-28 / 64, -20 / 64], atol=0.02)
+    np.testing.assert_allclose(mean[1, :2] - mean[0, :2], 0.5, atol=0.02)
+    np.testing.assert_allclose(mean[0, 2:], mean[1, 2:], atol=0.02)
+
+
+def test_each_layer_starts_with_a_thing_of_its_own_colour():
+    encoder = LayersEncoder(**{**OWN, "layers": 3, "latent_dim": 12})
+    encoder.build((None, 64, 64, 3))
+    corners = {(255, 120, 60): (12, 12), (60, 220, 80): (52, 12), (60, 130, 255): (12, 52)}
+    frames = np.full([1, 64, 64, 3], 30, np.float32)
+    for colour, (x, y) in corners.items():
+        frames[0, y - 4 : y + 4, x - 4 : x + 4] = colour
+    mean = encoder(frames / 255)[0].numpy().reshape(3, 4)
+    expected = [[2 * x / 64 - 1, 2 * y / 64 - 1] for x, y in corners.values()]
+    np.testing.assert_allclose(mean[:, :2], expected, atol=0.15)
