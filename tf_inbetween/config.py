@@ -58,8 +58,8 @@ class Config:
     )
     network: str = _setting(
         "conv",
-        "conv: encoder and decoder; pixel_unet: a U-Net from both frames and t to the frame "
-        "between, without latents.",
+        "conv: encoder and decoder; layers: things on a background, where apart from what; "
+        "pixel_unet: a U-Net from both frames and t to the frame between, without latents.",
     )
     layers: int = _setting(1, "Things that --network=layers tells apart from the background.")
     crop_size: int = _setting(32, "Sides of the crop that --network=layers draws a thing in.")
@@ -94,7 +94,9 @@ class Config:
         (24, 48, 96, 128), "Channels of the fusion decoder at 1/2, 1/4, ... of the frame's sides."
     )
     latent_dropout: float = _setting(
-        0.25, "Share of the training pairs that the fusion decoder sees without the latent."
+        0.25,
+        "Share of the training pairs that the fusion decoder sees turned, half of them without the "
+        "latent; 1: there is never a latent.",
     )
     critic_weight: float = _setting(0.5, "Weight of the critic in --model=acai, its lambda.")
 

@@ -18,14 +18,16 @@ class FusionVAE(TripletVAE):
 
         -log p(x1 | z_t, x0, x2),    a Laplace around the fused frame, its one scale calibrated
 
-    (the absolute error: a squared one asks for the mean of all that might be there, a blur), and a
-    share of the training pairs have no latent, turned and mirrored at random, so that pixels alone
-    suffice where the latent model knows nothing. `encode`, `decode`, `reconstruct` and
-    `sample_inbetween` are those of the latent model.
+    (the absolute error: a squared one asks for the mean of all that might be there, a blur).
+
+    A share of the training pairs are turned and mirrored at random, as views that the latent model
+    has not learned: half of them without a latent, so that pixels alone suffice, half with what the
+    latent model makes of them, so that the fusion decoder learns when to distrust it. `encode`,
+    `decode`, `reconstruct` and `sample_inbetween` are those of the latent model.
 
     Args:
         fusion: the `FusionDecoder`.
-        latent_dropout: the share of the training pairs that have no latent; 1: there is never one.
+        latent_dropout: the share of the training pairs that are turned; 1: there is never a latent.
         clips_per_batch: of all replicas together, a multiple of their number.
         others: as for `TripletVAE`.
     """
@@ -106,24 +108,26 @@ class FusionVAE(TripletVAE):
         first, _, second = tf.unstack(batch["triplets"][: self._decoded()], axis=1)
         frames = to_float(batch["frames"])
         again = self._means_of(found["outputs"])
-        inputs = [tf.gather(frames, first), tf.gather(frames, second)]
-        inputs += [tf.gather(again, first), tf.gather(again, second)]
-        inputs.append(self._means_of(found["inbetween_outputs"]))
+        ends = [tf.gather(frames, first), tf.gather(frames, second)]
+        latents = [tf.gather(again, first), tf.gather(again, second)]
+        latents.append(self._means_of(found["inbetween_outputs"]))
         t = batch["t"][: self._decoded()]
-        trust = tf.ones_like(t)
-        if training or self.latent_dropout == 1:
-            u = self._uniform(1, tf.shape(t)[0], self._seed_of_step(1))[0]
-            trust = tf.cast(u >= self.latent_dropout, tf.float32)
-            inputs[:2] = self._turned(inputs[:2], trust)
-        parts = self.fusion(*inputs, t, trust)
-        return {**found, "fused_outputs": parts["frame"], "mask": parts["mask"], "trust": trust}
+        turned = tf.zeros_like(t, tf.bool)
+        trust = tf.zeros_like(t) if self.latent_dropout == 1 else tf.ones_like(t)
+        if training:
+            u = self._uniform(2, tf.shape(t)[0], self._seed_of_step(1))
+            turned = u[0] < self.latent_dropout
+            trust *= tf.cast(~turned | (u[1] < 0.5), tf.float32)
+            ends = self._turned(ends, turned)
+            latents = self._strange(latents, ends, t, turned & (trust > 0))
+        parts = self.fusion(*ends, *latents, t, trust)
+        return {**found, "fused_outputs": parts["frame"], "mask": parts["mask"], "turned": turned}
 
     def loss_and_terms(self, x, y_pred, training):
         """As `TripletVAE.loss_and_terms`, with -log p(x1 | z_t, x0, x2)."""
         loss, shown = super().loss_and_terms(x, y_pred, training)
         truth = to_float(tf.gather(x["frames"], x["triplets"][: self._decoded(), 1]))
-        if training or self.latent_dropout == 1:
-            (truth,) = self._turned([truth], y_pred["trust"])
+        (truth,) = self._turned([truth], y_pred["turned"])
         outputs = y_pred["fused_outputs"]
         scale = tf.convert_to_tensor(self.fusion_scale)
         if training:
@@ -140,10 +144,26 @@ class FusionVAE(TripletVAE):
         mean = self._likelihood(outputs, self.scale).mean()
         return tf.clip_by_value(tf.stop_gradient(mean), 0.0, 1.0)
 
-    def _turned(self, frames, trust):
-        """Frames [N, H, W, C] of a triplet, those without a latent turned and mirrored alike."""
+    def _strange(self, latents, ends, t, chosen):
+        """`latents` as frames, in the `chosen` rows replaced by what the latent model makes there.
+
+        It has not learned the views that turning and mirroring make, so what it draws is often
+        wrong, as on any view that no clip shows, and the fusion decoder learns to see that.
+        """
+        rows = tf.where(chosen)
+        first, second = (tf.gather_nd(frames, rows) for frames in ends)
+        z0, z2 = tf.split(self.encode(tf.concat([first, second], axis=0)).mean(), 2)
+        z_t = self.join(z0, z2, tf.gather_nd(t, rows))
+        new = tf.split(tf.stop_gradient(self.decode(tf.concat([z0, z2, z_t], axis=0))), 3)
+        return [
+            tf.tensor_scatter_nd_update(old, rows, rows_of)
+            for old, rows_of in zip(latents, new, strict=True)
+        ]
+
+    def _turned(self, frames, rows):
+        """Frames [N, H, W, C] of a triplet, the chosen `rows` turned and mirrored alike."""
         seed = tf.random.experimental.stateless_fold_in(self._seed_of_step(1), 1)
-        chosen = (self._uniform(3, tf.shape(trust)[0], seed) < 0.5) & (trust == 0)
+        chosen = (self._uniform(3, tf.shape(rows)[0], seed) < 0.5) & rows
         turned = []
         for picture in frames:
             for flip, turn in zip(tf.unstack(chosen[..., None, None, None]), _TURNS, strict=True):

@@ -153,12 +153,25 @@ def test_the_latent_model_is_trained_as_without_it(tiny_config, model, batch):
         np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-4)
 
 
-def test_a_pair_without_a_latent_is_turned_with_its_truth(model, batch):
+def test_a_turned_pair_is_turned_with_its_truth(model):
     frames = tf.constant(pictures(4, 8))
-    one, other = model._turned([frames, 2 * frames], tf.zeros([4]))
+    one, other = model._turned([frames, 2 * frames], tf.ones([4], tf.bool))
     np.testing.assert_array_equal(other, 2 * one)
-    kept, _ = model._turned([frames, frames], tf.ones([4]))
+    kept, _ = model._turned([frames, frames], tf.zeros([4], tf.bool))
     np.testing.assert_array_equal(kept, frames)
+
+
+def test_a_turned_pair_has_what_the_latent_model_makes_of_it(model):
+    ends = [tf.constant(pictures(4, 64, seed=seed)) for seed in (0, 1)]
+    old = [tf.zeros([4, 64, 64, 3])] * 3
+    t = tf.constant([0.1, 0.2, 0.3, 0.4])
+    first, second, between = model._strange(old, ends, t, tf.constant([False, True, False, True]))
+    for found in (first, second, between):
+        np.testing.assert_array_equal(found[::2], old[0][::2])
+    np.testing.assert_allclose(first[1::2], model.reconstruct(ends[0][1::2]), atol=1e-6)
+    np.testing.assert_allclose(second[1::2], model.reconstruct(ends[1][1::2]), atol=1e-6)
+    z0, z2 = (model.encode(end[1::2]).mean() for end in ends)
+    np.testing.assert_allclose(between[1::2], model.decode(model.join(z0, z2, t[1::2])), atol=1e-6)
 
 
 def test_the_turns_are_the_eight_of_a_square():
