@@ -112,14 +112,14 @@ ADAM = "--optimizer=adam --learning_rate=0.002"
 
 # The optimizer of teapot.flags, for the scenes whose own flags still have Adam.
 MUON = "--optimizer=muon --learning_rate=0.005"
-TEAPOT_2DOF = f"--flagfile=flags/teapot_2dof.flags {MUON}"
+TEAPOT_2DOF = f"--flagfile=flags/study/teapot_2dof.flags {MUON}"
 
 # The paper's loss and nothing else. In-betweens are decoded to be watched, not to be learned from.
 WATCHED = "--inbetween_weight=0 --inbetweens_per_clip=1"
 PAPER_1DOF = "--flagfile=flags/teapot_alpha0.flags"
 PAPER_2DOF = f"{TEAPOT_2DOF} {WATCHED}"
-PAPER_6DOF = f"--flagfile=flags/teapot_6dof.flags {MUON} {WATCHED}"
-PAPER_OBJECTS = f"--flagfile=flags/objects.flags {MUON} {WATCHED}"
+PAPER_6DOF = f"--flagfile=flags/study/teapot_6dof.flags {MUON} {WATCHED}"
+PAPER_OBJECTS = f"--flagfile=flags/study/objects.flags {MUON} {WATCHED}"
 
 BETA_VAE = f"{PAPER_1DOF} --matching=averaged --alpha=0"
 ACAI = f"{PAPER_1DOF} --model=acai"
@@ -217,7 +217,7 @@ def in_scene(label, name, alpha=None):
     more = "" if alpha is None else f" --alpha={alpha}"
     return Run(
         label,
-        f"--flagfile=flags/{name}.flags {MUON} --path=curved --steps=2000{more}",
+        f"--flagfile=flags/study/{name}.flags {MUON} --path=curved --steps=2000{more}",
         methods=("latent", *PIXELS),
     )
 
