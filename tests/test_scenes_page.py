@@ -11,7 +11,7 @@ from tf_inbetween import compare
 PAGE = ROOT / "docs" / "scenes.md"
 TEXT = PAGE.read_text()
 LINES = [line.replace("--clips=100000", "--clips=2") for line in commands(TEXT)]
-MODELS = ("linked_arm", "teapot_2dof", "teapot_6dof", "objects", "objects_fusion", "fast_motion")
+MODELS = ("linked_arm", "teapot_2dof", "teapot_6dof", "objects", "fast_motion")
 GAPS = ["8 frames", "16 frames", "32 frames"]
 
 
