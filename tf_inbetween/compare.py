@@ -83,7 +83,7 @@ def compare(run_dirs, output, pages, gaps, data_dir="", section=_SECTION, split=
         _check_equal(run_dirs, f"--{name}", [getattr(config, name) for config in configs])
     found = [_metrics(run_dir, split) for run_dir in run_dirs]
     _check_same_rows(run_dirs, found)
-    names = names_of(configs)
+    names = names_of(configs) if len(configs) > 1 else ["this model"]
     results = dict(zip(names, found, strict=True))
     table = markdown_table(results, gaps)
 

@@ -263,7 +263,7 @@ def test_comparing_runs_writes_the_table_into_the_page(
     compare.compare(runs[1:], tmp_path / "one", [page], GAPS[:1], section="teapot-2")
     assert page.read_text().startswith(before)
     added = page.read_text().removeprefix(before)
-    assert "\n| gap | t | alpha 1 (averaged), in-between likelihood 1 | cross-fade |\n" in added
+    assert "\n| gap | t | this model | cross-fade |\n" in added
     assert added.count("| 20° |") == 3
     assert added.endswith("<!-- /teapot-2 -->\nend\n")
     assert (tmp_path / "one" / "path.png").exists()
