@@ -34,11 +34,11 @@ def cases(model, config, usual_error, batch, times=3):
     frame = model.inbetween(first, second, t).numpy()
     frames = model.inbetween(first, second, many_t).numpy()
     again = [model.reconstruct(end).numpy() for end in (first, second)]
-    errors = [
-        np.sqrt(np.mean((a - end) ** 2, axis=(1, 2, 3)))
-        for a, end in zip(again, ends.values(), strict=True)
-    ]
-    confidence = np.minimum(1, (2 * usual_error / np.maximum(*errors)) ** 2).astype(np.float32)
+    error = np.maximum(*(_mse(a, end) for a, end in zip(again, ends.values(), strict=True)))
+    if isinstance(model, FusionVAE):
+        parts = {name: part.numpy() for name, part in model.parts(first, second, t).items()}
+        error += 4 * t * (1 - t) * _mse(parts["first_warped"], parts["second_warped"])
+    confidence = np.minimum(1, 4 * usual_error**2 / error).astype(np.float32)
     q = model.encode(first)
     drawn = model.sample_inbetween(first, second, t, seed).numpy()
 
@@ -53,9 +53,8 @@ def cases(model, config, usual_error, batch, times=3):
     yield "reconstruct", {"image": first}, {"image": again[0]}
     yield "sample", {**ends, "t": t, "seed": seed}, {"frame": drawn}
     if isinstance(model, FusionVAE):
-        mask = model.parts(first, second, t)["mask"].numpy()
-        yield "mask", {**ends, "t": t}, {"mask": mask}
-        yield "mask_png", {**files, "t": t}, {"mask_bytes": _png(mask)}
+        yield "mask", {**ends, "t": t}, {"mask": parts["mask"]}
+        yield "mask_png", {**files, "t": t}, {"mask_bytes": _png(parts["mask"])}
 
 
 def write(path, logged, model_name):
@@ -70,6 +69,11 @@ def write(path, logged, model_name):
             for key, value in outputs.items():
                 log.predict_log.response.outputs[key].CopyFrom(tf.make_tensor_proto(value))
             writer.write(log.SerializeToString())
+
+
+def _mse(a, b):
+    """[B, H, W, C] -> [B]."""
+    return np.mean((a - b) ** 2, axis=(1, 2, 3))
 
 
 def _noise(rng, batch, config):

@@ -460,8 +460,9 @@ def main():
         files, confidence = draw(client, *ends, t)
         parts.append([_open(client, file) for file in files])
         if confidence < _LOW_CONFIDENCE:
-            line = f"warning: {', '.join(pair)}: confidence {confidence:.2g}: at least one of them"
-            print(line, "is unlike the pictures that the model was trained on", file=sys.stderr)
+            why = "at least one of them is unlike those of the training, or they are too far apart"
+            line = f"warning: {', '.join(pair)}: confidence {confidence:.2g}: {why}"
+            print(line, file=sys.stderr)
     if FLAGS.ends:
         ends = [picture_files.fit(picture, parts[0][0]) for picture in pictures]
         parts = [ends[:1], *([*part, end] for part, end in zip(parts, ends[1:], strict=True))]

@@ -30,7 +30,9 @@ rows that do not match) is an INVALID_ARGUMENT that says so.
                             u: that of the training, the calibrated likelihood's scale
 
 so 1 while both ends are drawn back within twice the usual error, 1/4 at four times that error, and
-1/100 at twenty.
+1/100 at twenty. For a `FusionVAE` e^2 has one more term, 4 t (1-t) d^2, where d is the root mean
+square difference of the two ends once they are warped to t: two copies that disagree cannot both be
+right. (The share that is drawn says little of the error: BUILD_NOTES.md, 2026-11-29.)
 """
 
 import tensorflow as tf
@@ -78,11 +80,11 @@ def signatures(model, config, usual_error):
 
     def inbetween(first, second, t):
         again, found = draw(first, second, t[:, tf.newaxis])
-        error = tf.maximum(*tf.split(_rms(again - tf.concat([first, second], axis=0)), 2))
-        return {
-            "frame": found["frame"],
-            "confidence": (2 * usual_error / tf.maximum(error, 2 * usual_error)) ** 2,
-        }
+        error = tf.maximum(*tf.split(_mse(again, tf.concat([first, second], axis=0)), 2))
+        if fuses:
+            error += 4 * t * (1 - t) * _mse(found["first_warped"], found["second_warped"])
+        bound = 4 * usual_error**2
+        return {"frame": found["frame"], "confidence": bound / tf.maximum(error, bound)}
 
     def inbetween_png(first_bytes, second_bytes, t):
         found = inbetween(*decode_ends(first_bytes, second_bytes), t)
@@ -149,9 +151,9 @@ def signatures(model, config, usual_error):
     return table
 
 
-def _rms(difference):
+def _mse(a, b):
     """[B, H, W, C] -> [B]."""
-    return tf.sqrt(tf.reduce_mean(difference**2, axis=[1, 2, 3]))
+    return tf.reduce_mean((a - b) ** 2, axis=[1, 2, 3])
 
 
 def _pair_is_valid(first, second, t):

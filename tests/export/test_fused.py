@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 
 from export import pictures
+from export.signatures import signatures
 from tf_inbetween import images, run_directory
 from tf_inbetween.data import load_clips
 from tf_inbetween.models import to_float
@@ -91,3 +92,16 @@ def test_bad_values_are_an_invalid_argument(served, pair, signature):
 
 def test_a_model_of_latents_alone_has_no_mask(exported):
     assert not {"mask", "mask_png"} & set(tf.saved_model.load(str(exported / "1")).signatures)
+
+
+def test_confidence_falls_where_the_two_copies_disagree(model, fusion_run, pair):
+    usual, t = 1e-3, np.float32([0.5, 0.25])
+    inbetween, _ = signatures(model, run_directory.load_config(fusion_run), usual)["inbetween"]
+    parts = model.parts(*pair.values(), t)
+    ends = [np.mean((model.reconstruct(x) - x) ** 2, axis=(1, 2, 3)) for x in pair.values()]
+    apart = np.mean((parts["first_warped"] - parts["second_warped"]) ** 2, axis=(1, 2, 3))
+    error = np.maximum(*ends) + 4 * t * (1 - t) * apart
+    found = inbetween(**pair, t=tf.constant(t))["confidence"]
+    np.testing.assert_allclose(found, 4 * usual**2 / error, rtol=1e-3)
+    same = inbetween(pair["first"], pair["first"], tf.constant(t))["confidence"]
+    assert np.all(found < same)
