@@ -1,8 +1,8 @@
 """What a million clips of 256 x 256 would take: measured inputs, and arithmetic on paper.
 
-The clips are those of flags/teapot_6dof.flags, more of them and larger. Nothing of that size is
-run: a few frames are rendered, encoded and drawn between, the operations of a step are counted, and
-what is neither measured nor counted is in `GIVEN`.
+The clips are those of flags/study/teapot_6dof.flags, more of them and larger. Nothing of that size
+is run: a few frames are rendered, encoded and drawn between, the operations of a step are counted,
+and what is neither measured nor counted is in `GIVEN`.
 """
 
 import atexit
@@ -16,7 +16,7 @@ from benchmarks.child import Child
 from benchmarks.turns import take_turns
 from data_gen import scenes
 
-FLAG_FILE, IMAGE_SIZE, CLIPS, PICTURES = "flags/teapot_6dof.flags", 256, 1_000_000, 64
+FLAG_FILE, IMAGE_SIZE, CLIPS, PICTURES = "flags/study/teapot_6dof.flags", 256, 1_000_000, 64
 
 # {input: (value, where it comes from)}
 GIVEN = {
