@@ -64,23 +64,16 @@ def signatures(model, config, usual_error):
         )
 
     def draw(first, second, t):
-        """Both ends' reconstructions [2B, H, W, C] and what stands at t [B, K], [BK, …] each."""
+        """The "frame" at t [B], and both ends' reconstructions; see `FusionVAE.parts`."""
         with tf.control_dependencies(_pair_is_valid(first, second, t)):
-            z0, z2 = tf.split(model.encode(tf.concat([first, second], axis=0)).mean(), 2)
-        z_t = model.join(z0[:, tf.newaxis], z2[:, tf.newaxis], t)
-        z_t = tf.reshape(z_t, [-1, config.latent_dim])
-        frames = model.decode(tf.concat([z0, z2, z_t], axis=0))
-        rows = 2 * tf.shape(first)[0]
-        again, drawn = frames[:rows], frames[rows:]
-        if not fuses:
-            return again, {"frame": drawn}
-        ends = (first, second, *tf.split(again, 2))
-        ends = (tf.repeat(end, tf.shape(t)[1], axis=0) for end in ends)
-        return again, model.fuse_decoded(*ends, drawn, tf.reshape(t, [-1]))
+            if fuses:
+                return model.parts(first, second, t)
+            names = ("first_again", "second_again", "frame")
+            return dict(zip(names, model.decode_between(first, second, t[:, None]), strict=True))
 
     def inbetween(first, second, t):
-        again, found = draw(first, second, t[:, tf.newaxis])
-        error = tf.maximum(*tf.split(_mse(again, tf.concat([first, second], axis=0)), 2))
+        found = draw(first, second, t)
+        error = tf.maximum(_mse(found["first_again"], first), _mse(found["second_again"], second))
         if fuses:
             error += 4 * t * (1 - t) * _mse(found["first_warped"], found["second_warped"])
         bound = 4 * usual_error**2
@@ -94,11 +87,8 @@ def signatures(model, config, usual_error):
         }
 
     def sequence(first, second, t):
-        if not fuses:
-            with tf.control_dependencies(_pair_is_valid(first, second, t)):
-                return {"frames": model.inbetween(first, second, t)}
-        frames = draw(first, second, t)[1]["frame"]
-        return {"frames": tf.reshape(frames, [*tf.unstack(tf.shape(t)), size, size, channels])}
+        with tf.control_dependencies(_pair_is_valid(first, second, t)):
+            return {"frames": model.inbetween(first, second, t)}
 
     def sequence_png(first_bytes, second_bytes, t):
         frames = sequence(*decode_ends(first_bytes, second_bytes), t)["frames"]
@@ -123,7 +113,7 @@ def signatures(model, config, usual_error):
             return {"frame": model.sample_inbetween(first, second, t, seed)}
 
     def mask(first, second, t):
-        return {"mask": draw(first, second, t[:, tf.newaxis])[1]["mask"]}
+        return {"mask": draw(first, second, t)["mask"]}
 
     def mask_png(first_bytes, second_bytes, t):
         found = mask(*decode_ends(first_bytes, second_bytes), t)["mask"]

@@ -83,21 +83,22 @@ class FusionVAE(TripletVAE):
         parts = on_any_batch(self.fusion, *inputs)
         return {**parts, "frame": tf.clip_by_value(parts["frame"], 0.0, 1.0)}
 
-    @tf.function(reduce_retracing=True, autograph=False)
     def parts(self, first, second, t):
-        """As `fuse`, for frames [N, H, W, C] in [0, 1] and t [N]: also the mask and the flow."""
-        z0, z2 = tf.split(self.encode(tf.concat([first, second], axis=0)).mean(), 2)
-        return self.fuse(first, second, z0, z2, self.join(z0, z2, t), t)
+        """As `fuse`, for frames [N, H, W, C] in [0, 1] and t [N], or [N, K]: N K rows then.
+
+        Besides, "first_again" and "second_again" [N, H, W, C], the ends' reconstructions.
+        """
+        t = tf.convert_to_tensor(t)
+        t = t if t.shape.rank == 2 else tf.expand_dims(t, 1)
+        first_again, second_again, drawn = self.decode_between(first, second, t)
+        ends = (first, second, first_again, second_again)
+        ends = (tf.repeat(end, tf.shape(t)[1], axis=0) for end in ends)
+        parts = self.fuse_decoded(*ends, drawn, tf.reshape(t, [-1]))
+        return {**parts, "first_again": first_again, "second_again": second_again}
 
     @tf.function(reduce_retracing=True, autograph=False)
     def _run_inbetween(self, first, second, t):
-        z0, z2 = tf.split(self.encode(tf.concat([first, second], axis=0)).mean(), 2)
-        z_t = self.join(tf.expand_dims(z0, 1), tf.expand_dims(z2, 1), t)
-        decoded = self.decode(tf.concat([z0, z2, tf.reshape(z_t, [-1, z_t.shape[-1]])], axis=0))
-        rows = tf.shape(first)[0]
-        ends = (first, second, decoded[:rows], decoded[rows : 2 * rows])
-        ends = (tf.repeat(end, tf.shape(t)[1], axis=0) for end in ends)
-        frames = self.fuse_decoded(*ends, decoded[2 * rows :], tf.reshape(t, [-1]))["frame"]
+        frames = self.parts(first, second, t)["frame"]
         return tf.reshape(frames, tf.concat([tf.shape(t), tf.shape(frames)[1:]], axis=0))
 
     # ---- training -------------------------------------------------------------------------------
@@ -127,10 +128,10 @@ class FusionVAE(TripletVAE):
         """As `TripletVAE.loss_and_terms`, with -log p(x1 | z_t, x0, x2)."""
         loss, shown = super().loss_and_terms(x, y_pred, training)
         truth = to_float(tf.gather(x["frames"], x["triplets"][: self._decoded(), 1]))
-        (truth,) = self._turned([truth], y_pred["turned"])
         outputs = y_pred["fused_outputs"]
         scale = tf.convert_to_tensor(self.fusion_scale)
         if training:
+            (truth,) = self._turned([truth], y_pred["turned"])
             scale = self._follow(self.fusion_scale, mean_of_all(tf.abs(outputs - truth)))
         p = distributions.laplace(outputs, scale)
         shown["fusion_nll"] = losses.negative_log_likelihood(p, truth)
@@ -152,12 +153,10 @@ class FusionVAE(TripletVAE):
         """
         rows = tf.where(chosen)
         first, second = (tf.gather_nd(frames, rows) for frames in ends)
-        z0, z2 = tf.split(self.encode(tf.concat([first, second], axis=0)).mean(), 2)
-        z_t = self.join(z0, z2, tf.gather_nd(t, rows))
-        new = tf.split(tf.stop_gradient(self.decode(tf.concat([z0, z2, z_t], axis=0))), 3)
+        new = self.decode_between(first, second, tf.gather(t, rows))
         return [
-            tf.tensor_scatter_nd_update(old, rows, rows_of)
-            for old, rows_of in zip(latents, new, strict=True)
+            tf.tensor_scatter_nd_update(old, rows, tf.stop_gradient(chosen_rows))
+            for old, chosen_rows in zip(latents, new, strict=True)
         ]
 
     def _turned(self, frames, rows):

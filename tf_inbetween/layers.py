@@ -136,7 +136,7 @@ class LayersEncoder(keras.Model):
         if self.deterministic:
             return mean, tf.zeros_like(mean)
         # Where starts sure to half a pixel or so: things laid down at random teach to draw nothing.
-        raw = self.raw_stddev(hidden) - [4.0, 4.0, *[0.0] * (mean.shape[-1] // self.count - 2)]
+        raw = self.raw_stddev(hidden) - [4.0, 4.0, *[0.0] * self.mean.units]
         stddev = tf.math.softplus(raw) + 1e-5
         return mean, tf.reshape(stddev, [-1, self.latent_dim])
 

@@ -358,6 +358,23 @@ class TripletVAE(TripletModel):
         frames = self.decode(tf.reshape(z_t, [-1, z_t.shape[-1]]))
         return tf.reshape(frames, tf.concat([tf.shape(t), tf.shape(frames)[1:]], axis=0))
 
+    def decode_between(self, first, second, t):
+        """What is decoded of two ends and of the way between, in one call of the decoder.
+
+        Args:
+            first, second: [N, H, W, C] in [0, 1].
+            t: [N, K] in [0, 1].
+
+        Returns:
+            The reconstructions of `first` and of `second`, each [N, H, W, C], and the frames at t,
+            [N K, H, W, C], those of a pair one after the other.
+        """
+        z0, z2 = tf.split(self.encode(tf.concat([first, second], axis=0)).mean(), 2)
+        z_t = self.join(tf.expand_dims(z0, 1), tf.expand_dims(z2, 1), t)
+        frames = self.decode(tf.concat([z0, z2, tf.reshape(z_t, [-1, z_t.shape[-1]])], axis=0))
+        rows = tf.shape(first)[0]
+        return frames[:rows], frames[rows : 2 * rows], frames[2 * rows :]
+
     def sample_inbetween(self, first, second, t, seed):
         """One draw for each row from the posterior between two, decoded: [N, H, W, C] in [0, 1].
 
