@@ -55,6 +55,23 @@ def exported(trained, tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
+def load_signatures():
+    """A function from a model folder to one that calls a signature with NumPy arrays by name."""
+
+    def load(model_dir):
+        loaded = tf.saved_model.load(str(model_dir / "1"))
+
+        def call(signature, **inputs):
+            tensors = {name: tf.convert_to_tensor(value) for name, value in inputs.items()}
+            found = loaded.signatures[signature](**tensors)
+            return {name: value.numpy() for name, value in found.items()}
+
+        return call
+
+    return load
+
+
+@pytest.fixture(scope="session")
 def trained_model(trained):
     """The Keras model of the `trained` run and its `Config`."""
     return run_directory.load_model(trained), run_directory.load_config(trained)

@@ -20,16 +20,9 @@ def model(fusion_run):
 
 
 @pytest.fixture(scope="module")
-def served(fusion_exported):
-    """Calls a signature of the exported model. The export itself has proven it at batch 0, 1, 5."""
-    loaded = tf.saved_model.load(str(fusion_exported / "1"))
-
-    def call(signature, **inputs):
-        tensors = {name: tf.convert_to_tensor(value) for name, value in inputs.items()}
-        found = loaded.signatures[signature](**tensors)
-        return {name: value.numpy() for name, value in found.items()}
-
-    return call
+def served(fusion_exported, load_signatures):
+    """The exported model. The export itself has proven it at batch 0, 1, 5."""
+    return load_signatures(fusion_exported)
 
 
 @pytest.fixture(scope="module")

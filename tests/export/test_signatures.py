@@ -16,16 +16,8 @@ from tf_inbetween.models import to_float
 
 
 @pytest.fixture(scope="module")
-def served(exported):
-    """Calls a signature of the exported model with NumPy arrays by name."""
-    loaded = tf.saved_model.load(str(exported / "1"))
-
-    def call(signature, **inputs):
-        tensors = {name: tf.convert_to_tensor(value) for name, value in inputs.items()}
-        found = loaded.signatures[signature](**tensors)
-        return {name: value.numpy() for name, value in found.items()}
-
-    return call
+def served(exported, load_signatures):
+    return load_signatures(exported)
 
 
 @pytest.fixture(scope="module")
