@@ -460,7 +460,7 @@ def main():
         files, confidence = draw(client, *ends, t)
         parts.append([_open(client, file) for file in files])
         if confidence < _LOW_CONFIDENCE:
-            why = "at least one of them is unlike those of the training, or they are too far apart"
+            why = "at least one of them is unlike the training pictures, or they are too far apart"
             line = f"warning: {', '.join(pair)}: confidence {confidence:.2g}: {why}"
             print(line, file=sys.stderr)
     if FLAGS.ends:

@@ -258,7 +258,7 @@ function showConfidence(confidence) {
   const number = confidence < 0.01 ? "below 0.01" : confidence.toFixed(2);
   $("confidence").classList.toggle("low", low);
   $("confidence").textContent = low
-    ? `Confidence ${number}: a picture is unlike those of the training, or the two are too far apart. Do not trust what it draws.`
+    ? `Confidence ${number}: a picture is unlike the training pictures, or the two are too far apart. Do not trust what it draws.`
     : `Confidence ${number}: the pictures are like those that the model was trained on.`;
 }
 

@@ -449,8 +449,8 @@ def test_the_command_over_grpc_and_its_warning(pictures, blend_server):
     assert done.stdout == "wrote x.png: 3 frames\n"
     said = done.stderr.splitlines()[-1]  # After what TensorFlow says at its start.
     assert said == (
-        "warning: white.webp, b.png: confidence 0.062: at least one of them is unlike those of the"
-        " training, or they are too far apart"
+        "warning: white.webp, b.png: confidence 0.062: at least one of them is unlike the training"
+        " pictures, or they are too far apart"
     )
     strip = pixels_of((pictures / "x.png").read_bytes())
     assert strip.shape == (32, 96, 3)

@@ -505,7 +505,7 @@ def test_low_confidence_is_said(page, tmp_path):
     page.pick("first", picture(tmp_path / "white.png", np.full((32, 32, 3), 255)))
     page.until("document.querySelector('#confidence').className === 'low'")
     assert page.text("#confidence") == (
-        "Confidence 0.06: a picture is unlike those of the training, or the two are too far apart."
+        "Confidence 0.06: a picture is unlike the training pictures, or the two are too far apart."
         " Do not trust what it draws."
     )
     page.click("#strip button:nth-child(1)")  # The second picture's turn.
