@@ -45,6 +45,7 @@ class FusionVAE(TripletVAE):
             initializer=keras.initializers.Constant(0.2),
             dtype="float32",
             trainable=False,
+            autocast=False,
             aggregation="only_first_replica",
         )
 

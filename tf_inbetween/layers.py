@@ -68,6 +68,7 @@ class LayersEncoder(keras.Model):
         self, layers, latent_dim, crop_size, filters, hidden, deterministic=False, **kwargs
     ):
         super().__init__(**kwargs)
+        self.autocast = False  # Places are to stay float32.
         self.count, self.latent_dim, self.crop_size = layers, latent_dim, crop_size
         self.filters, self.hidden, self.deterministic = tuple(filters), hidden, deterministic
         self.finders = [
@@ -103,7 +104,11 @@ class LayersEncoder(keras.Model):
         self.palette = None
         if self.count > 1 and channels == 3:  # Nothing else tells layers apart at the start.
             self.palette = self.add_weight(
-                name="palette", shape=(3, self.count), initializer=_hues, dtype="float32"
+                name="palette",
+                shape=(3, self.count),
+                initializer=_hues,
+                dtype="float32",
+                autocast=False,
             )
         shape = _build_in_order(self.trunk, (None, self.crop_size, self.crop_size, channels))
         self.dense.build((None, shape[-1] + self.count))
@@ -169,6 +174,7 @@ class LayersDecoder(keras.Model):
         self, image_size, channels, layers, latent_dim, crop_size, filters, hidden, **kwargs
     ):
         super().__init__(**kwargs)
+        self.autocast = False
         self.image_size, self.channels, self.count = image_size, channels, layers
         self.latent_dim, self.crop_size = latent_dim, crop_size
         self.filters, self.hidden = tuple(filters), hidden
@@ -195,6 +201,7 @@ class LayersDecoder(keras.Model):
             shape=(self.image_size, self.image_size, self.channels),
             initializer=keras.initializers.Constant(0.1),
             dtype="float32",
+            autocast=False,
         )
         self.built = True
 
@@ -208,15 +215,15 @@ class LayersDecoder(keras.Model):
         for layer in self.trunk:
             hidden = layer(hidden)
         offset = self.crop_size / 2 - (where + 1) / 2 * self.image_size
-        nearness = tf.minimum(hidden[..., -1:], 8.0)
-        opacity = tf.sigmoid(hidden[..., -2:-1])
-        weight = opacity * tf.exp(nearness)
-        patch = tf.concat([weight * hidden[..., :-2], weight, tf.math.log1p(-0.999 * opacity)], -1)
+        colour, opacity, nearness = tf.split(hidden, [self.channels, 1, 1], axis=-1)
+        opacity = tf.sigmoid(opacity)
+        weight = opacity * tf.exp(tf.minimum(nearness, 8.0))
+        patch = tf.concat([weight * colour, weight, tf.math.log1p(-0.999 * opacity)], -1)
         laid = windows(patch, offset, self.image_size, self.image_size)
         size = [count, self.count, self.image_size, self.image_size, self.channels + 2]
         laid = tf.reduce_sum(tf.reshape(laid, size), axis=1)
-        through = tf.exp(laid[..., -1:])
-        colour = laid[..., :-2] / (laid[..., -2:-1] + 1e-6)
+        colour, weight, log_through = tf.split(laid, [self.channels, 1, 1], axis=-1)
+        through, colour = tf.exp(log_through), colour / (weight + 1e-6)
         return through * tf.convert_to_tensor(self.background) + (1 - through) * colour
 
     def get_config(self):

@@ -113,6 +113,7 @@ class TripletModel(keras.Model):
             initializer=keras.initializers.Constant(0.2 if self._calibrated else normal_scale),
             dtype="float32",
             trainable=False,
+            autocast=False,
             aggregation="only_first_replica",
         )
         self._means = {name: keras.metrics.Mean(name) for name in self.terms + self.diagnostics}

@@ -1,5 +1,6 @@
 """The fusion decoder: what it copies, what it draws, and what it leaves alone."""
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -16,10 +17,14 @@ def pictures(count=2, size=16, channels=3, seed=0):
     return rng.uniform(size=[count, size, size, channels]).astype(np.float32)
 
 
-@pytest.fixture
-def decoder():
+@pytest.fixture(params=["float32", "mixed_bfloat16"])
+def decoder(request):
     """One with random weights in every layer, those that start at zero included."""
-    made = FusionDecoder(3, (4, 8))
+    keras.config.set_dtype_policy(request.param)
+    try:
+        made = FusionDecoder(3, (4, 8))
+    finally:
+        keras.config.set_dtype_policy("float32")
     made.build()
     rng = np.random.default_rng(0)
     for weight in made.trainable_variables:

@@ -11,6 +11,7 @@ from tf_inbetween import models, networks, train
 from tf_inbetween.config import InputError
 from tf_inbetween.models import TripletVAE
 
+LAYERS = {"network": "layers", "layers": 2, "crop_size": 16, "latent_dim": 8}
 FUSION = {"inbetween_decoder": "fusion", "fusion_filters": (4, 4, 4, 4)}
 MODELS = {
     "default": {},
@@ -33,7 +34,8 @@ MODELS = {
     "acai_bfloat16": {"model": "acai", "precision": "mixed_bfloat16"},
     "fusion": FUSION,
     "fusion_bfloat16": {**FUSION, "precision": "mixed_bfloat16"},
-    "layers": {"network": "layers", "layers": 2, "crop_size": 16, "latent_dim": 8},
+    "layers": LAYERS,
+    "layers_fusion_bfloat16": {**LAYERS, **FUSION, "precision": "mixed_bfloat16"},
     "pixel_unet": {"network": "pixel_unet"},
     "pixel_unet_grey": {"network": "pixel_unet", "channels": 1, "likelihood": "bernoulli"},
     "pixel_unet_bfloat16": {"network": "pixel_unet", "precision": "mixed_bfloat16"},
@@ -47,6 +49,7 @@ SLOW = (
     "acai_bernoulli",
     "acai_bfloat16",
     "fusion_bfloat16",
+    "layers",
     "pixel_unet_grey",
     "pixel_unet_bfloat16",
 )
