@@ -16,7 +16,7 @@ _OF_CODERS = (*_OF_LAYERS, "image_size", "channels", "latent_dim", "widths", "hi
 _SHAPED_BY = {
     "encoder": ("model", *_OF_CODERS),
     "decoder": _OF_CODERS,
-    "curve": ("latent_dim", "hidden"),
+    "curve": ("latent_dim", "hidden", "layers"),
     "critic": ("image_size", "channels", "widths", "hidden"),
     "fusion": ("channels", "fusion_filters"),
     "unet": ("channels", "widths"),

@@ -171,7 +171,7 @@ class FusionDecoder(keras.Model):
             warp(tf.concat([first, second], axis=0), _stack(flow)), 2
         )
         # Bounded, so that the one share that counts at t = 0 or 1 never vanishes beside the others.
-        logits = _bounded(logits + [0.0, 0.0, _DRAWN_LOGIT])
+        logits = _bounded(logits + tf.constant([0.0, 0.0, _DRAWN_LOGIT]))
         shares = tf.concat([1 - t, t, t * (1 - t) * trust], axis=-1) * tf.exp(logits)
         mask = shares / tf.reduce_sum(shares, axis=-1, keepdims=True)
         m0, m2, mz = tf.split(mask, 3, axis=-1)

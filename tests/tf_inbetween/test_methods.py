@@ -59,9 +59,11 @@ def test_times_are_not_rounded_to_bfloat16(tiny_config, network):
 # ---- the curve ----------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def curve(tiny_config):
-    return bent(networks.curved(tiny_config()))
+@pytest.fixture(params=[1, 3])
+def curve(request):
+    curve = networks.Curve(3, 8, layers=request.param)
+    curve.build()
+    return bent(curve)
 
 
 def latents(count=3):
@@ -96,6 +98,18 @@ def test_the_ends_of_a_curve_are_exact_and_between_them_it_is_off_the_chord(curv
 def test_the_way_back_is_the_way_there(curve):
     z0, z2 = latents()
     np.testing.assert_allclose(curve(z0, z2, T), curve(z2, z0, 1 - T), rtol=1e-5)
+
+
+def test_each_layer_has_a_way_of_its_own():
+    curve = networks.Curve(6, 8, layers=2)
+    curve.build()
+    bent(curve)
+    z0, z2 = (tf.ones([1, 6]) * x for x in (0.2, 0.7))
+    moved = z2 + tf.constant([[0, 0, 0, 0, 0, 0.1]])
+    t = tf.fill([1], 0.5)
+    np.testing.assert_array_equal(curve(z0, z2, t)[:, :3], curve(z0, moved, t)[:, :3])
+    assert np.all(curve(z0, z2, t)[:, 3:] != curve(z0, moved, t)[:, 3:])
+    assert np.all(curve(z0, z2, t)[:, :3] != curve(z0, z2, t)[:, 3:])  # It sees which one it is.
 
 
 def test_many_times_of_a_pair_are_as_one_after_another(curve):
