@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
+from tf_inbetween.clips import prepare
 from tf_inbetween.config import Config
-from tf_inbetween.data import batches, load_clips, prepare
+from tf_inbetween.data import batches
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -40,10 +41,10 @@ def save_batches(path, config, count=8):
     The file is an .npz: "frames" [count, N, H, W, C] uint8, "triplets" [count, T, 3] int32, "t"
     [count, T] float32, "clip" [K, H, W, C] uint8.
     """
-    builder = prepare(config)
-    drawn = list(batches(builder, "train", config).take(count).as_numpy_iterator())
+    clips = prepare(config)
+    drawn = list(batches(clips, "train", config).take(count).as_numpy_iterator())
     columns = {name: np.stack([batch[name] for batch in drawn]) for name in drawn[0]}
-    np.savez(path, clip=load_clips(builder, "train")[0].frames, **columns)
+    np.savez(path, clip=clips.load("train")[0].frames, **columns)
 
 
 def synthetic_batch(config, image_size):

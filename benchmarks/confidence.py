@@ -19,8 +19,8 @@ from data_gen import render, scenes
 from export.saved_model import usual_error
 from export.signatures import signatures
 from tf_inbetween import command_line, images, run_directory
+from tf_inbetween.clips import prepare
 from tf_inbetween.config import InputError
-from tf_inbetween.data import load_clips, prepare
 from tf_inbetween.files import check_section, write_json, write_section
 from tf_inbetween.models import to_float
 
@@ -49,7 +49,7 @@ def main():
     model = run_directory.load_model(FLAGS.run_dir)
     usual = usual_error(FLAGS.run_dir, model)
     inbetween, _ = signatures(model, config, usual)["inbetween"]
-    frames = to_float(load_clips(prepare(config, FLAGS.data_dir), "test")[0].frames).numpy()
+    frames = to_float(prepare(config, FLAGS.data_dir).load("test")[0].frames).numpy()
     found = {}
     for name, pictures in tqdm(pictures_to_judge(frames).items(), unit=" sets"):
         error = np.sqrt(np.mean((model.reconstruct(pictures) - pictures) ** 2, axis=(1, 2, 3)))

@@ -24,7 +24,8 @@ from benchmarks import keras_ours
 from benchmarks.canonical import canonical_config, synthetic_batch
 from benchmarks.child import Child
 from benchmarks.turns import take_turns
-from tf_inbetween.data import batches, load_clips, prepare
+from tf_inbetween.clips import StoredClips, prepare
+from tf_inbetween.data import batches
 from tf_inbetween.models import TripletVAE
 from tf_inbetween.networks import ConvDecoder, ConvEncoder
 from tf_inbetween.train import build_model
@@ -81,8 +82,8 @@ def rivals(folder=None, storage=None, image_size=None):
     if image_size:
         return {"step": steps_of_size(config, image_size)}
     config = dataclasses.replace(config, storage=storage)
-    builder = tfds.builder_from_directory(folder)
-    return {"step": keras_ours.fit(config, batches(builder, "train", config))}
+    clips = StoredClips(tfds.builder_from_directory(folder))
+    return {"step": keras_ours.fit(config, batches(clips, "train", config))}
 
 
 def steps_of_size(config, image_size):
@@ -141,7 +142,7 @@ class Turned(tfds.core.GeneratorBasedBuilder):
         return {"train": self._generate_examples()}
 
     def _generate_examples(self):
-        frames = load_clips(prepare(canonical_config()), "train")[0].frames
+        frames = prepare(canonical_config()).load("train")[0].frames
         files = [_png(frame) for frame in frames]
         stride = len(files) // _FRAMES
         for number in range(self._count):

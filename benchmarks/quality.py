@@ -16,7 +16,7 @@ from benchmarks.canonical import canonical_config, save_batches
 from benchmarks.child import Child
 from benchmarks.training import network_of, paper_settings
 from benchmarks.turns import stolen_seconds
-from tf_inbetween.data import load_clips, prepare
+from tf_inbetween.clips import prepare
 
 BAR = 1e-4  # teapot.flags ends at 0.8e-4 on test frames.
 _GAP, _PAIRS, _BATCH, _LIMIT = 60, 60, 32, 5
@@ -135,7 +135,7 @@ def _out_of_time(found, name, first, most_steps):
 
 def save_pairs(path, config):
     """Writes pairs of validation frames 60° apart, and the middle ones: uint8 [60, H, W, C]."""
-    (clip,) = load_clips(prepare(config), "validation")
+    (clip,) = prepare(config).load("validation")
     gap = round(_GAP / clip.pace)
     first = np.arange(_PAIRS) * clip.length // _PAIRS
     places = {"first": first, "middle": first + gap // 2, "second": first + gap}

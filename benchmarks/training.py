@@ -15,7 +15,7 @@ from benchmarks.canonical import (
 from benchmarks.child import Child
 from benchmarks.keras_ours import PRECISIONS
 from benchmarks.turns import take_turns
-from tf_inbetween.data import frame_shape
+from tf_inbetween.clips import frame_shape
 from tf_inbetween.train import choose_precision
 
 BATCHES = (32, 128)

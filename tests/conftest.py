@@ -11,6 +11,7 @@ import tensorflow_datasets as tfds
 
 from data_gen.builder import ClipsConfig, InbetweenClips
 from tf_inbetween import train
+from tf_inbetween.clips import StoredClips
 from tf_inbetween.config import Config
 
 TINY = {
@@ -44,6 +45,12 @@ def builder(tmp_path_factory):
     builder = InbetweenClips(config=config, data_dir=tmp_path_factory.mktemp("data"))
     builder.download_and_prepare()
     return builder
+
+
+@pytest.fixture(scope="session")
+def stored(builder):
+    """The clips of `builder`."""
+    return StoredClips(builder)
 
 
 class Several(tfds.core.GeneratorBasedBuilder):
@@ -97,7 +104,7 @@ def make_clips(tmp_path_factory):
     def make(**splits):
         builder = Several(splits, data_dir=tmp_path_factory.mktemp("several"))
         builder.download_and_prepare()
-        return builder
+        return StoredClips(builder)
 
     return make
 
@@ -119,23 +126,21 @@ def tiny_config(tmp_path):
 
 
 @pytest.fixture
-def tiny_data(builder, monkeypatch):
+def tiny_data(stored, monkeypatch):
     """Lets everything that prepares a data set take the tiny one."""
     for module in ("tf_inbetween.train", "tf_inbetween.evaluate"):
-        monkeypatch.setattr(f"{module}.prepare", lambda *_: builder)
-    return builder
+        monkeypatch.setattr(f"{module}.prepare", lambda *_: stored)
+    return stored
 
 
 @pytest.fixture(scope="session")
-def _finished_runs(builder, tmp_path_factory):
+def _finished_runs(stored, tmp_path_factory):
     """Trains a tiny model for some steps, once for all tests; returns the run directory."""
 
     @functools.cache
     def run_dir(steps):
         folder = tmp_path_factory.mktemp("finished") / "run"
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("tf_inbetween.train.prepare", lambda *_: builder)
-            train.train(Config(run_dir=str(folder), **{**TINY, "steps": steps}))
+        train.train(Config(run_dir=str(folder), **{**TINY, "steps": steps}), stored)
         return folder
 
     return run_dir

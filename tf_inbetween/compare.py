@@ -17,8 +17,8 @@ from pathlib import Path
 from absl import flags
 
 from tf_inbetween import baselines, command_line, evaluate, figures, run_directory
+from tf_inbetween.clips import prepare
 from tf_inbetween.config import Config, InputError
-from tf_inbetween.data import outlines, prepare, read_clips
 from tf_inbetween.files import check_section, read_checked_json, write_json, write_section
 from tf_inbetween.networks import PIXEL_NETWORKS
 
@@ -87,7 +87,7 @@ def compare(run_dirs, output, pages, gaps, data_dir="", section=_SECTION, split=
     results = dict(zip(names, found, strict=True))
     table = markdown_table(results, gaps)
 
-    builder = prepare(configs[-1], data_dir)
+    clips = prepare(configs[-1], data_dir)
     methods = {
         figures.in_lines(name, width=20): evaluate.latent_method(run_directory.load_model(run_dir))
         for name, run_dir in zip(names, run_dirs, strict=True)
@@ -97,8 +97,8 @@ def compare(run_dirs, output, pages, gaps, data_dir="", section=_SECTION, split=
         methods["optical_flow"] = baselines.optical_flow
     rows = [row for row in found[0]["inbetween"] if row["gap_label"] in gaps]
     longest = max(row["gap"] for row in rows)
-    number = evaluate.first_clip(outlines(builder, split), longest)
-    (clip,) = read_clips(builder, split, [number])
+    number = evaluate.first_clip(clips.outlines(split), longest)
+    (clip,) = clips.read(split, [number])
     figures.inbetween_grid(output / "inbetween.png", methods, clip, rows)
     figures.path_picture(output / "path.png", hero, clip, rows[-1]["gap"])
     write_json(output / "comparison.json", results)

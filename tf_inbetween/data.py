@@ -11,17 +11,11 @@ What batch number i holds follows from the seed, i and the storage (clips in mem
 streamed come in different orders) alone, so a resumed run sees the batches that it would have seen.
 """
 
-import contextlib
-import dataclasses
-import re
-
 import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
-from data_gen.builder import build
-from data_gen.imported import open_clips
-from data_gen.scenes import is_variant
+from tf_inbetween.clips import frame_shape
 from tf_inbetween.config import InputError
 
 _MIN_FRAMES = 3
@@ -29,182 +23,15 @@ _SHUFFLE_BUFFER = 256  # clips, still PNG-encoded
 _LOOKED_AT = 16  # streamed clips that are checked before the training starts
 
 
-@dataclasses.dataclass(frozen=True)
-class Clip:
-    """A sequence of frames at an even pace along one motion.
-
-    Attributes:
-        name: the clip's own.
-        frames: [K, H, W, C] uint8.
-        pose: [K, P] float32, the scene's degrees of freedom.
-        closed: whether the last frame leads back to the first.
-        pace: what one frame is worth in the scene's unit (degrees); 1 where it has none.
-    """
-
-    name: str
-    frames: np.ndarray
-    pose: np.ndarray
-    closed: bool
-    pace: float
-
-    @property
-    def length(self):
-        """How many frames there are: K."""
-        return len(self.frames)
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Outline:
-    """What is known of a clip without its frames: `length`, how many there are; else as `Clip`."""
-
-    length: int
-    closed: bool
-    pace: float
-
-
-def prepare(config, data_dir=""):
-    """The TFDS builder of the clips that `config` names; a scene's are rendered if need be.
-
-    `data_dir`, if not empty, takes the place of the config's. Raises `InputError` for an unknown
-    scene.
-    """
-    find = build if is_variant(config.scene) else open_clips
-    try:
-        return find(
-            config.scene, config.image_size, config.channels, data_dir or config.data_dir or None
-        )
-    except (ValueError, RuntimeError) as error:
-        raise InputError(str(error)) from error
-
-
-def load_clips(builder, split):
-    """All clips of a split, decoded: a list of `Clip`.
-
-    Raises `InputError` for an unknown split, or one whose files are damaged.
-    """
-    with named_damage(builder, split):
-        return [_clip(example) for example in tfds.as_numpy(_from_disk(builder, split))]
-
-
-def outlines(builder, split):
-    """The `Outline` of every clip of a split, in the order of `load_clips`; no frame is decoded.
-
-    Raises as `load_clips`.
-    """
-    with named_damage(builder, split):
-        return [
-            Outline(
-                length=len(example["pose"]),
-                closed=bool(example["closed"]),
-                pace=float(example["pace"]) or 1.0,
-            )
-            for example in tfds.as_numpy(_from_disk(builder, split, _WITHOUT_FRAMES))
-        ]
-
-
-def read_clips(builder, split, numbers):
-    """Some clips of a split, each read and decoded when it is asked for; the others never are.
-
-    Args:
-        builder: from `prepare`.
-        split: of the builder.
-        numbers: which clips, ascending, counted from 0 in the order of `load_clips`.
-
-    Returns:
-        An iterator over as many `Clip`s, which raises as `load_clips` where the data are damaged.
-
-    Raises:
-        InputError: for a split that is not there.
-    """
-    shape = builder.info.features["frames"].shape[1:]
-    examples = (
-        _from_disk(builder, split, _ENCODED)
-        .enumerate()
-        .filter(lambda number, _: tf.reduce_any(number == tf.constant(numbers, tf.int64)))
-        .map(lambda _, example: {**example, "frames": _decode(example["frames"], shape)})
-        .take(len(numbers))
-    )
-    return _read(builder, split, examples)
-
-
-def _read(builder, split, examples):
-    with named_damage(builder, split):
-        yield from map(_clip, tfds.as_numpy(examples))
-
-
-@contextlib.contextmanager
-def named_damage(builder, *splits):
-    """Names the damaged file, in an `InputError`, where reading some splits fails below.
-
-    TensorFlow finds the damage (every record has a CRC32C, and TFDS counts the records) and says
-    where in a file it is, but not in which.
-    """
-    try:
-        yield
-    except tf.errors.OpError as error:
-        found = next(filter(None, (_damage(builder, split) for split in splits)), None)
-        if found is None:
-            raise
-        raise InputError(found) from error
-
-
-def _damage(builder, split):
-    """Which file of a split is damaged, and how, in one line; None if all can be read."""
-    info = builder.info.splits[split]
-    for path, written in zip(info.filepaths, info.shard_lengths, strict=True):
-        try:
-            found = sum(1 for _ in tf.data.TFRecordDataset(str(path)))
-        except tf.errors.OpError as error:
-            reason = " ".join(re.sub(r"\{\{.*?\}\}|\[Op:.*", "", error.message).split())
-        else:
-            reason = f"holds {found} clips, {written} were written" if found != written else ""
-        if reason:
-            return (
-                f"{path}: {reason}; the data set is damaged: remove {builder.data_dir} and build "
-                "or import it again"
-            )
-    return None
-
-
-def _from_disk(builder, split, decoders=None):
-    """The examples of a split, always in one order; TFDS keeps none, as it would of small ones."""
-    if split not in builder.info.splits:
-        raise InputError(
-            f"unknown split {split!r}: must be one of {', '.join(builder.info.splits)}"
-        )
-    return builder.as_dataset(
-        split=split, decoders=decoders, read_config=tfds.ReadConfig(try_autocache=False)
-    )
-
-
-def _clip(example):
-    return Clip(
-        name=example["clip"].decode(),
-        frames=example["frames"],
-        pose=example["pose"],
-        closed=bool(example["closed"]),
-        pace=float(example["pace"]) or 1.0,
-    )
-
-
-def _decode(pngs, shape):
-    """PNG files [K] to frames uint8 [K, *shape]."""
-    return tf.map_fn(
-        lambda png: tf.io.decode_png(png, channels=shape[-1]),
-        pngs,
-        fn_output_signature=tf.TensorSpec(shape, tf.uint8),
-    )
-
-
-def batches(builder, split, config, start_step=0, widen_gaps=True, replicas=1, own=range(1)):
+def batches(clips, split, config, start_step=0, widen_gaps=True, replicas=1, own=range(1)):
     """Endless batches of a split.
 
     Where `replicas` share every batch, each gets whole clips of it as a smaller batch: its frames
     are its rows of the whole batch's, and its triplets index them from 0.
 
     Args:
-        builder: from `prepare`.
-        split: of the builder.
+        clips: a `clips.StoredClips` or `clips.ClipsInMemory`.
+        split: one of its splits.
         config: a `Config`; its batch, gap, t, storage and seed fields count.
         start_step: the number of the first batch.
         widen_gaps: whether the largest gap grows over `gap_warmup_steps`.
@@ -218,20 +45,20 @@ def batches(builder, split, config, start_step=0, widen_gaps=True, replicas=1, o
         InputError: where a clip is too short, or no triplet in it has a gap in the range, or a
             file is damaged. Of streamed clips the first few are looked at; a later one that does
             not fit raises `tf.errors.InvalidArgumentError` when its turn comes, and a damaged file
-            `tf.errors.DataLossError`, which `named_damage` names.
+            `tf.errors.DataLossError`, which `clips.named_damage` names.
     """
     per_batch = config.clips_per_batch
     per_replica = per_batch // replicas
-    with named_damage(builder, split):
-        source = _in_memory if _fits_in_memory(builder, split, config) else _streamed
+    with clips.named_damage(split):
+        source = _in_memory if clips.fit_in_memory(split, config) else _streamed
 
     def is_own(draw, *_):
         replica = draw % per_batch // per_replica
         return tf.logical_and(replica >= own.start, replica < own.stop)
 
-    with named_damage(builder, split):
+    with clips.named_damage(split):
         draws = source(
-            builder,
+            clips,
             split,
             config,
             start_draw=start_step * per_batch,
@@ -257,11 +84,6 @@ def batches(builder, split, config, start_step=0, widen_gaps=True, replicas=1, o
         }
 
     return draws(sample).batch(per_replica, drop_remainder=True).map(flatten).prefetch(2)
-
-
-def frame_shape(config):
-    """[H, W, C] of the frames that `config` asks for."""
-    return (config.image_size, config.image_size, config.channels)
 
 
 def sample_triplets(seed, step, length, closed, pace, config):
@@ -352,25 +174,12 @@ def _uniform_int(u, n):
     return tf.minimum(tf.cast(u * tf.cast(n, tf.float32), tf.int64), n - 1)
 
 
-def _fits_in_memory(builder, split, config):
-    if config.storage != "auto":
-        return config.storage == "memory"
-    clips = builder.info.splits[split].num_examples
-    first = next(iter(builder.as_dataset(split=f"{split}[:1]", decoders=_ENCODED)))
-    frames = clips * first["frames"].shape[0]
-    return frames * np.prod(frame_shape(config)) <= config.memory_limit_mb * 2**20
-
-
-_ENCODED = {"frames": tfds.decode.SkipDecoding()}
-_WITHOUT_FRAMES = tfds.decode.PartialDecoding({"pose": True, "closed": True, "pace": True})
-
-
-def _in_memory(builder, split, config, start_draw, keep):
+def _in_memory(source, split, config, start_draw, keep):
     """Draws from decoded clips; each epoch goes through them in a new order.
 
     `keep`, if not None, is asked of the number of every draw.
     """
-    clips = load_clips(builder, split)
+    clips = source.load(split)
     for clip in clips:
         _check(clip.name, len(clip.frames), clip.closed, clip.pace, config)
     count = len(clips)
@@ -398,13 +207,13 @@ def _in_memory(builder, split, config, start_draw, keep):
     )
 
 
-def _streamed(builder, split, config, start_draw, keep):
+def _streamed(clips, split, config, start_draw, keep):
     """Draws from clips read from disk, of which only the frames in use are decoded.
 
     `keep`, if not None, is asked of the number of every draw. Clips of other draws are read all
     the same, so that the order of the clips does not depend on who reads them.
     """
-    examples = builder.as_dataset(split=split, decoders=_ENCODED, shuffle_files=False)
+    examples = clips.encoded(split)
     for example in tfds.as_numpy(examples.take(_LOOKED_AT)):
         pace = float(example["pace"]) or 1.0
         name, closed = example["clip"].decode(), bool(example["closed"])
@@ -416,9 +225,7 @@ def _streamed(builder, split, config, start_draw, keep):
             "length": tf.shape(example["frames"], tf.int64)[0],
             "closed": example["closed"],
             "pace": tf.where(example["pace"] == 0, 1.0, example["pace"]),
-            "frames_at": lambda index: _decode(
-                tf.gather(example["frames"], index), frame_shape(config)
-            ),
+            "frames_at": lambda index: clips.decode(tf.gather(example["frames"], index)),
         }
 
     numbered = tf.data.Dataset.zip(tf.data.Dataset.counter(start_draw), examples)

@@ -20,8 +20,8 @@ from tqdm import tqdm
 
 from tf_inbetween import baselines, command_line, figures, interpolation, metrics, run_directory
 from tf_inbetween.checkpoints import progress
+from tf_inbetween.clips import prepare
 from tf_inbetween.config import InputError, lookup
-from tf_inbetween.data import outlines, prepare, read_clips
 from tf_inbetween.distributions import gaussian
 from tf_inbetween.files import read_checked_json, write_checked_json
 from tf_inbetween.fusion_vae import FusionVAE
@@ -58,7 +58,7 @@ def main():
     evaluate(FLAGS.run_dir, FLAGS.split, FLAGS.pairs, FLAGS.data_dir, FLAGS.methods)
 
 
-def evaluate(run_dir, split="test", pairs=PAIRS, data_dir="", methods=()):
+def evaluate(run_dir, split="test", pairs=PAIRS, data_dir="", methods=(), data=None):
     """Writes metrics.json and figures/ of a run; returns what metrics.json holds.
 
     For another split than test they are metrics.SPLIT.json and figures/SPLIT/.
@@ -70,6 +70,8 @@ def evaluate(run_dir, split="test", pairs=PAIRS, data_dir="", methods=()):
         data_dir: where data sets live, if not where the training had them.
         methods: names of what is to draw in-betweens, of `MODEL_METHODS` and `baselines.METHODS`;
             empty for `DEFAULT_METHODS`, as far as they can run here.
+        data: the clips, a `clips.StoredClips` or `clips.ClipsInMemory`; None: those that the run
+            was trained on, prepared anew.
 
     Raises:
         InputError: if the run, its model or its data set cannot be read, the clips of the split
@@ -85,12 +87,11 @@ def evaluate(run_dir, split="test", pairs=PAIRS, data_dir="", methods=()):
         name: MODEL_METHODS[name](model) if name in MODEL_METHODS else baselines.METHODS[name]
         for name in names
     }
-    builder = prepare(config, data_dir)
-    clips = {name: outlines(builder, name) for name in ("train", split)}
-    read = {name: functools.partial(read_clips, builder, name) for name in clips}
-    gaps, unit = builder.info.metadata["gaps"], builder.info.metadata["gap_unit"]
+    data = data or prepare(config, data_dir)
+    clips = {name: data.outlines(name) for name in ("train", split)}
+    read = {name: functools.partial(data.read, name) for name in clips}
     encode = model.encode if model.has_posteriors else None
-    rows = inbetween(methods, clips[split], read[split], gaps, pairs, unit, encode)
+    rows = inbetween(methods, clips[split], read[split], data.gaps, pairs, data.gap_unit, encode)
     (clip,) = read[split]([first_clip(clips[split], max(row["gap"] for row in rows))])
     paths = {
         name: path(method, clip, rows[-1]["gap"])
@@ -118,7 +119,7 @@ def evaluate(run_dir, split="test", pairs=PAIRS, data_dir="", methods=()):
         "path": paths["latent"],
         "paths": paths,
     }
-    figures.draw_all(figures_path, model, methods, builder, clip, result)
+    figures.draw_all(figures_path, model, methods, data, clip, result)
     run_directory.load_config(run_dir)  # It may be gone by now, and metrics alone are no run.
     # Last: where it is, all of the evaluation is.
     write_checked_json(metrics_path, result)

@@ -7,7 +7,6 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from tf_inbetween import images
-from tf_inbetween.data import read_clips
 from tf_inbetween.files import written_whole
 from tf_inbetween.fusion_vae import FusionVAE
 from tf_inbetween.models import to_float
@@ -124,7 +123,7 @@ def error_by_gap(path, rows):
     save(figure, path)
 
 
-def draw_all(folder, model, methods, builder, clip, result):
+def draw_all(folder, model, methods, clips, clip, result):
     """Draws the pictures of an evaluated run into `folder`, and frames to try the model on.
 
     Only a model with latents has pictures of reconstructions and of latent means, and only a
@@ -151,23 +150,23 @@ def draw_all(folder, model, methods, builder, clip, result):
 
     reconstruction_rows, labels = [], []
     for split in result["reconstruction"]:
-        (first,) = read_clips(builder, split, [0])
+        (first,) = clips.read(split, [0])
         places = np.linspace(0, first.length - 1, _COLUMNS).astype(int)
         truth = to_float(first.frames[places]).numpy()
         reconstruction_rows += [truth, model.reconstruct(truth).numpy()]
         labels += [f"{split}\ntruth", f"{split}\nreconstructed"]
     labelled_grid(folder / "reconstruction.png", reconstruction_rows, labels)
-    _draw_latents(folder / "latent_pca.png", model, builder, result["split"])
+    _draw_latents(folder / "latent_pca.png", model, clips, result["split"])
 
 
-def _draw_latents(path, model, builder, split):
+def _draw_latents(path, model, clips, split):
     """The latent means of the first clips of a split, coloured by a degree of freedom."""
-    names, unit = builder.info.metadata["pose_names"], builder.info.metadata["gap_unit"]
+    names, unit = clips.pose_names, clips.gap_unit
     column = telling(names)
     name = names[column]
-    count = min(builder.info.splits[split].num_examples, _PCA_CLIPS)
+    count = min(clips.splits[split], _PCA_CLIPS)
     means, poses = [], []
-    for clip in read_clips(builder, split, list(range(count))):
+    for clip in clips.read(split, list(range(count))):
         starts = range(0, len(clip.frames), 100)
         means.append(
             np.concatenate(

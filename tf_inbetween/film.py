@@ -8,8 +8,8 @@ import itertools
 from absl import flags
 
 from tf_inbetween import command_line, images
+from tf_inbetween.clips import prepare
 from tf_inbetween.config import Config, InputError
-from tf_inbetween.data import outlines, prepare, read_clips
 
 FLAGS = flags.FLAGS
 
@@ -39,11 +39,11 @@ def main():
         channels=FLAGS.channels,
         data_dir=FLAGS.data_dir,
     )
-    builder = prepare(config)
-    count = len(outlines(builder, FLAGS.split))
+    clips = prepare(config)
+    count = len(clips.outlines(FLAGS.split))
     if FLAGS.clip >= count:
         raise InputError(f"--clip={FLAGS.clip}: split {FLAGS.split!r} has {count}")
-    (clip,) = read_clips(builder, FLAGS.split, [FLAGS.clip])
+    (clip,) = clips.read(FLAGS.split, [FLAGS.clip])
     shown = itertools.chain.from_iterable(itertools.repeat(clip.frames / 255.0, FLAGS.times))
     images.write_frames(FLAGS.output, shown, 1 / FLAGS.fps, FLAGS.scale)
     print(f"wrote {FLAGS.output}: {FLAGS.times * clip.length} frames")

@@ -25,8 +25,8 @@ import tensorflow as tf
 from tensorboard.plugins.hparams import api as hparams
 
 from tf_inbetween import baselines, evaluate, figures, study_pictures
+from tf_inbetween.clips import prepare
 from tf_inbetween.config import Config
-from tf_inbetween.data import outlines, prepare
 from tf_inbetween.files import write_checked_json, written_whole
 from tf_inbetween.study_jobs import (
     BOTH_ERRORS,
@@ -192,7 +192,7 @@ def _entries(questions, settings):
 
     def train_frames(config):
         if config.scene not in frames:
-            clips = outlines(prepare(config), "train")
+            clips = prepare(config).outlines("train")
             frames[config.scene] = sum(clip.length for clip in clips)
         return frames[config.scene]
 

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 
 from tf_inbetween import baselines, evaluate, figures, run_directory
-from tf_inbetween.data import outlines, prepare, read_clips
+from tf_inbetween.clips import prepare
 from tf_inbetween.files import written_whole
 from tf_inbetween.models import to_float
 from tf_inbetween.study_rows import at_gap, by_clips, gaps_of, parts_of
@@ -118,9 +118,9 @@ def _methods(rows):
 def _clip(rows, gap):
     """The first clip that rows are judged on and that is long enough for a gap."""
     job = rows[0].jobs[0]
-    builder = prepare(job.config)
-    number = evaluate.first_clip(outlines(builder, job.split), gap)
-    (clip,) = read_clips(builder, job.split, [number])
+    clips = prepare(job.config)
+    number = evaluate.first_clip(clips.outlines(job.split), gap)
+    (clip,) = clips.read(job.split, [number])
     return clip
 
 
@@ -161,11 +161,11 @@ def _reconstruction(question, rows, stem):
     job = rows[0].jobs[0]
 
     def draw(path):
-        builder = prepare(job.config)
+        clips = prepare(job.config)
         models = _models(rows)
         grid, labels = [], []
         for split in ("train", job.split):
-            (clip,) = read_clips(builder, split, [0])
+            (clip,) = clips.read(split, [0])
             places = np.linspace(0, clip.length - 1, _COLUMNS).astype(int)
             truth = to_float(clip.frames[places]).numpy()
             grid += [truth, *(model.reconstruct(truth).numpy() for model in models.values())]

@@ -27,8 +27,9 @@ from tf_inbetween.callbacks import (
     stop_for_bad_numbers,
 )
 from tf_inbetween.checkpoints import Checkpoints, progress
+from tf_inbetween.clips import prepare
 from tf_inbetween.config import InputError, lookup
-from tf_inbetween.data import batches, named_damage, outlines, prepare, read_clips
+from tf_inbetween.data import batches
 from tf_inbetween.evaluate import PAIRS, evaluate, fitting_gaps
 from tf_inbetween.files import write_checked_json
 from tf_inbetween.fusion_vae import FusionVAE
@@ -76,11 +77,13 @@ def main():
     strategies.wait_for_all(strategy)
 
 
-def train(config, judged=False, strategy=None):
+def train(config, clips=None, judged=False, strategy=None):
     """Trains the model of `config` into its run directory, from its last checkpoint if it has one.
 
     Args:
         config: a `Config`.
+        clips: to train on, a `clips.StoredClips` or `clips.ClipsInMemory` with splits train and
+            validation; None: those that `config` names.
         judged: whether `evaluate` follows.
         strategy: from `strategies.choose`; None for a single device.
 
@@ -117,25 +120,25 @@ def train(config, judged=False, strategy=None):
         other, init_sha256 = first_weights.read(config)
         with strategy.scope():
             say(first_weights.take_over(model, other, config))
-    builder = strategies.chief_first(strategy, lambda: prepare(config))
+    clips = clips or strategies.chief_first(strategy, lambda: prepare(config))
     strategies.check_agreement(strategy, config, start, init_sha256)
     if strategies.describe(strategy):
         print(f"strategy: {strategies.describe(strategy)}")
 
     def validation_of(replicas, own):
-        found = batches(builder, "validation", config, widen_gaps=False, replicas=replicas, own=own)
+        found = batches(clips, "validation", config, widen_gaps=False, replicas=replicas, own=own)
         found = found.take(config.validation_steps * len(own)).cache()
         # Replicas that reach an end count steps without data.
         return found.repeat() if distributed else found
 
     training = strategies.inputs(
-        strategy, functools.partial(batches, builder, "train", config, start_step=start)
+        strategy, functools.partial(batches, clips, "train", config, start_step=start)
     )
     validation = strategies.inputs(strategy, validation_of)
     batch = strategies.first_of(strategy, next(iter(validation)))
 
     if judged:
-        fitting_gaps(outlines(builder, "test"), builder.info.metadata["gaps"])
+        fitting_gaps(clips.outlines("test"), clips.gaps)
 
     # What can be wrong with the settings has shown by now; from here on files are written.
     with _folder(config, model, init_sha256, chief) as folder:
@@ -152,11 +155,10 @@ def train(config, judged=False, strategy=None):
         else:
             shutil.rmtree(folder / "logs", ignore_errors=True)
 
-        (clip,) = read_clips(builder, "validation", [0])
-        pose_names = builder.info.metadata["pose_names"]
+        (clip,) = clips.read("validation", [0])
         bar = Progress(config.steps, start, shown=chief)
         try:
-            with named_damage(builder, "train", "validation"):
+            with clips.named_damage("train", "validation"):
                 model.fit(
                     training,
                     initial_epoch=start // config.steps_per_epoch,
@@ -168,7 +170,7 @@ def train(config, judged=False, strategy=None):
                         StopWithoutFolder(folder, chief),
                         StopOnBadNumbers(),
                         bar,
-                        Summaries(folder / "logs", config, clip, pose_names, batch),
+                        Summaries(folder / "logs", config, clip, clips.pose_names, batch),
                         SaveProgress(checkpoints, folder),
                     ],
                     shuffle=False,

@@ -5,6 +5,7 @@ import pytest
 
 from benchmarks import growth, quality, run
 from benchmarks.turns import take_turns
+from tf_inbetween.clips import StoredClips
 from tf_inbetween.config import InputError
 from tf_inbetween.data import batches
 
@@ -121,13 +122,13 @@ def test_a_race_times_steps_alone_and_ends(needed, reached):
     assert share == pytest.approx(0.5, abs=0.05) if reached else share.startswith("less than 0.2 ")
 
 
-def test_one_file_stands_for_many(builder, tmp_path, tiny_config, monkeypatch):
+def test_one_file_stands_for_many(stored, tmp_path, tiny_config, monkeypatch):
     import tensorflow_datasets as tfds
 
-    monkeypatch.setattr(growth, "prepare", lambda _: builder)
+    monkeypatch.setattr(growth, "prepare", lambda _: stored)
     growth.write_clips(tmp_path / "few", 3)
     growth.repeat_file(tmp_path / "few", tmp_path / "many", 4)
-    many = tfds.builder_from_directory(tmp_path / "many")
+    many = StoredClips(tfds.builder_from_directory(tmp_path / "many"))
     assert many.info.splits["train"].num_examples == 12
     config = tiny_config(storage="stream")
     batch = next(iter(batches(many, "train", config)))

@@ -125,7 +125,7 @@ def test_a_seed_counts_where_looks_vary():
 def test_the_pipeline_reads_them(tmp_path):
     """Clips without a unit have gaps in frames."""
     clips = prepared(tmp_path, "linked_arm_2links_9frames_4clips", image_size=64)
-    (first, *_) = data.load_clips(clips, "train")
+    (first, *_) = clips.load("train")
     assert first.pace == 1.0
     config = Config(
         clips_per_batch=2,

@@ -20,12 +20,11 @@ import tensorflow as tf
 from export import saved_model, serve
 from tf_inbetween import images, run_directory, train
 from tf_inbetween.config import Config
-from tf_inbetween.data import load_clips
 from tf_inbetween.models import to_float
 
 
 @pytest.fixture(scope="session")
-def trained(builder, tiny_settings, tmp_path_factory):
+def trained(stored, tiny_settings, tmp_path_factory):
     """The run directory of a tiny model that has learnt the teapot's blurred turn."""
     run_dir = tmp_path_factory.mktemp("runs") / "tiny"
     learns = {
@@ -37,10 +36,8 @@ def trained(builder, tiny_settings, tmp_path_factory):
         "steps_per_execution": 10,
     }
     config = dataclasses.replace(Config(run_dir=str(run_dir)), **{**tiny_settings, **learns})
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("tf_inbetween.train.prepare", lambda *_: builder)
-        train.train(config)
-    frames = to_float(load_clips(builder, "test")[0].frames[:30:10]).numpy()
+    train.train(config, stored)
+    frames = to_float(stored.load("test")[0].frames[:30:10]).numpy()
     for i, frame in enumerate(frames):
         images.write_frames(run_dir / "figures" / "samples" / f"{i:02}.png", frame[None])
     return run_dir

@@ -10,7 +10,6 @@ import tensorflow as tf
 from export import pictures
 from export.signatures import signatures
 from tf_inbetween import images, run_directory
-from tf_inbetween.data import load_clips
 from tf_inbetween.models import to_float
 
 
@@ -26,9 +25,9 @@ def served(fusion_exported, load_signatures):
 
 
 @pytest.fixture(scope="module")
-def pair(builder):
+def pair(stored):
     """Two rows of two frames of the test clip, [2, H, W, C] in [0, 1] each."""
-    frames = to_float(load_clips(builder, "test")[0].frames).numpy()
+    frames = to_float(stored.load("test")[0].frames).numpy()
     return {"first": frames[:2], "second": frames[20:22]}
 
 

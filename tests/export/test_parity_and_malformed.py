@@ -23,7 +23,6 @@ from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
 from export.cases import cases
 from tf_inbetween import images
-from tf_inbetween.data import load_clips
 
 REQUESTS = 1000
 PREDICT = "/v1/models/tiny:predict"
@@ -130,9 +129,9 @@ def test_arrays_and_files_over_grpc(stub, expected):
 
 
 @pytest.fixture(scope="module")
-def picture(builder):
+def picture(stored):
     """A frame of the scene as a PNG file."""
-    frame = load_clips(builder, "test")[0].frames[0]
+    frame = stored.load("test")[0].frames[0]
     with io.BytesIO() as file:
         PIL.Image.fromarray(frame).save(file, "PNG")
         return file.getvalue()

@@ -11,7 +11,6 @@ import tensorflow as tf
 from data_gen import render, scenes
 from export import pictures
 from tf_inbetween import images
-from tf_inbetween.data import load_clips
 from tf_inbetween.models import to_float
 
 
@@ -21,9 +20,9 @@ def served(exported, load_signatures):
 
 
 @pytest.fixture(scope="module")
-def frames(builder):
+def frames(stored):
     """Frames of the test clip, [K, H, W, C] in [0, 1]."""
-    return to_float(load_clips(builder, "test")[0].frames).numpy()
+    return to_float(stored.load("test")[0].frames).numpy()
 
 
 def png(frame):

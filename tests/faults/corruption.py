@@ -17,8 +17,8 @@ from export import manifest
 from tests.faults.kills import FLAGS, SCENE
 from tf_inbetween import run_directory
 from tf_inbetween.checkpoints import newest_whole
+from tf_inbetween.clips import prepare
 from tf_inbetween.config import Config, InputError
-from tf_inbetween.data import load_clips, prepare
 from tf_inbetween.files import read_checked_json
 
 
@@ -42,7 +42,7 @@ class Kind:
 def _read_clips(folder):
     config = Config(scene=SCENE, data_dir=str(folder))
     found = prepare(config)
-    clips = [clip for split in ("train", "validation", "test") for clip in load_clips(found, split)]
+    clips = [clip for split in ("train", "validation", "test") for clip in found.load(split)]
     metadata = found.info.metadata
     return [[clip.frames, clip.pose, clip.closed, clip.pace] for clip in clips], dict(metadata)
 

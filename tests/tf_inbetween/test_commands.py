@@ -55,9 +55,10 @@ TRAIN = """
 import sys
 import tensorflow_datasets as tfds
 from tf_inbetween import command_line, train
+from tf_inbetween.clips import StoredClips
 
 data = sys.argv.pop(1)
-train.prepare = lambda *_: tfds.builder_from_directory(data)
+train.prepare = lambda *_: StoredClips(tfds.builder_from_directory(data))
 train.define_flags()
 command_line.run(train.main)
 """
@@ -262,14 +263,11 @@ def test_what_a_command_raises_is_one_line(tmp_path):
 
 
 @pytest.fixture(scope="module")
-def trained(builder, tiny_settings, tmp_path_factory):
+def trained(stored, tiny_settings, tmp_path_factory):
     """A tiny trained run."""
     run_dir = tmp_path_factory.mktemp("trained") / "run"
     config = Config(run_dir=str(run_dir), **{**tiny_settings, "steps": 2})
-    patch = pytest.MonkeyPatch()
-    patch.setattr(train, "prepare", lambda *_: builder)
-    train.train(config)
-    patch.undo()
+    train.train(config, stored)
     return run_dir
 
 
@@ -441,14 +439,11 @@ def check_stopped_and_resumed(command, run_dir, sent, whole):
         np.testing.assert_array_equal(found[name], value, err_msg=name)
 
 
-def test_a_killed_training_ends_as_an_undisturbed_one(
-    builder, tiny_settings, tmp_path, monkeypatch
-):
+def test_a_killed_training_ends_as_an_undisturbed_one(stored, tiny_settings, tmp_path):
     # Ten epochs and checkpoints, so that the signal arrives long before the end.
     settings = {**tiny_settings, "steps": 20}
-    monkeypatch.setattr(train, "prepare", lambda *_: builder)
-    train.train(Config(run_dir=str(tmp_path / "whole"), **settings))
-    command = [sys.executable, "-c", TRAIN, str(builder.data_dir), "--noevaluate"]
+    train.train(Config(run_dir=str(tmp_path / "whole"), **settings), stored)
+    command = [sys.executable, "-c", TRAIN, str(stored.builder.data_dir), "--noevaluate"]
     for name, value in settings.items():
         text = ",".join(map(str, value)) if isinstance(value, tuple) else value
         command.append(f"--{name}={text}")

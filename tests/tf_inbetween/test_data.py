@@ -9,6 +9,7 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from tf_inbetween import data
+from tf_inbetween.clips import Outline, StoredClips, prepare
 from tf_inbetween.config import Config, InputError
 
 
@@ -25,10 +26,10 @@ def pose_of(frames, clip):
 
 
 @pytest.mark.parametrize("t", ["half", "any"])
-def test_a_batch_holds_true_triplets_of_the_clip(builder, tiny_config, t):
+def test_a_batch_holds_true_triplets_of_the_clip(stored, tiny_config, t):
     config = tiny_config(t=t, triplets_per_clip=64)
-    (clip,) = data.load_clips(builder, "train")
-    for batch in take(data.batches(builder, "train", config), 3):
+    (clip,) = stored.load("train")
+    for batch in take(data.batches(stored, "train", config), 3):
         assert batch["frames"].shape == (12, 64, 64, 3)
         assert batch["frames"].dtype == np.uint8
         assert batch["triplets"].shape == (64, 3)
@@ -45,22 +46,22 @@ def test_a_batch_holds_true_triplets_of_the_clip(builder, tiny_config, t):
             assert len(set(batch["t"].round(3))) > 2
 
 
-def test_the_seed_and_the_step_alone_decide_a_batch(builder, tiny_config):
-    batches = [take(data.batches(builder, "train", tiny_config(seed=s)), 4) for s in (0, 0, 1)]
+def test_the_seed_and_the_step_alone_decide_a_batch(stored, tiny_config):
+    batches = [take(data.batches(stored, "train", tiny_config(seed=s)), 4) for s in (0, 0, 1)]
     for key in ("frames", "triplets", "t"):
         for one, same in zip(batches[0], batches[1], strict=True):
             np.testing.assert_array_equal(one[key], same[key])
     assert not np.array_equal(batches[0][0]["triplets"], batches[2][0]["triplets"])
     assert not np.array_equal(batches[0][0]["frames"], batches[0][1]["frames"])
-    (late,) = take(data.batches(builder, "train", tiny_config(), start_step=3), 1)
+    (late,) = take(data.batches(stored, "train", tiny_config(), start_step=3), 1)
     np.testing.assert_array_equal(late["frames"], batches[0][3]["frames"])
     np.testing.assert_array_equal(late["triplets"], batches[0][3]["triplets"])
 
 
-def test_streamed_and_in_memory_batches_are_the_same(builder, tiny_config):
+def test_streamed_and_in_memory_batches_are_the_same(stored, tiny_config):
     # One clip, so the order of clips is no matter.
     held, streamed = (
-        take(data.batches(builder, "train", tiny_config(storage=storage), start_step=1), 3)
+        take(data.batches(stored, "train", tiny_config(storage=storage), start_step=1), 3)
         for storage in ("memory", "stream")
     )
     for one, other in zip(held, streamed, strict=True):
@@ -68,15 +69,15 @@ def test_streamed_and_in_memory_batches_are_the_same(builder, tiny_config):
             np.testing.assert_array_equal(one[key], other[key])
 
 
-def test_auto_streams_what_does_not_fit(builder, tiny_config):
-    assert data._fits_in_memory(builder, "train", tiny_config())
-    assert not data._fits_in_memory(builder, "train", tiny_config(memory_limit_mb=0))
-    assert data._fits_in_memory(builder, "train", tiny_config(memory_limit_mb=0, storage="memory"))
+def test_auto_streams_what_does_not_fit(stored, tiny_config):
+    assert stored.fit_in_memory("train", tiny_config())
+    assert not stored.fit_in_memory("train", tiny_config(memory_limit_mb=0))
+    assert stored.fit_in_memory("train", tiny_config(memory_limit_mb=0, storage="memory"))
 
 
-def test_two_clips_a_batch_keep_their_triplets_apart(builder, tiny_config):
+def test_two_clips_a_batch_keep_their_triplets_apart(stored, tiny_config):
     config = tiny_config(clips_per_batch=2)
-    (batch,) = take(data.batches(builder, "train", config), 1)
+    (batch,) = take(data.batches(stored, "train", config), 1)
     assert batch["frames"].shape[0] == 24
     clip_of = batch["triplets"] // 12
     assert np.all(clip_of == clip_of[:, :1])
@@ -242,9 +243,9 @@ def test_a_streamed_clip_that_shows_later_to_be_too_short_is_named(
         ({"min_gap": 350.0, "max_gap": 355.0}, "--max_gap=355 and --t=half allow"),
     ],
 )
-def test_clips_that_do_not_fit_the_settings(builder, tiny_config, settings, message):
+def test_clips_that_do_not_fit_the_settings(stored, tiny_config, settings, message):
     with pytest.raises(InputError, match=message):
-        data.batches(builder, "train", tiny_config(**settings))
+        data.batches(stored, "train", tiny_config(**settings))
 
 
 def test_a_clip_of_two_frames_is_refused(tiny_config):
@@ -252,18 +253,18 @@ def test_a_clip_of_two_frames_is_refused(tiny_config):
         data._check("short", 2, False, 1.0, tiny_config())
 
 
-def test_the_outlines_are_those_of_the_clips(several, builder):
-    for made, split in ((several, "train"), (builder, "test")):
-        clips = data.load_clips(made, split)
-        assert data.outlines(made, split) == [
-            data.Outline(len(clip.frames), clip.closed, clip.pace) for clip in clips
+def test_the_outlines_are_those_of_the_clips(several, stored):
+    for made, split in ((several, "train"), (stored, "test")):
+        clips = made.load(split)
+        assert made.outlines(split) == [
+            Outline(len(clip.frames), clip.closed, clip.pace) for clip in clips
         ]
 
 
 @pytest.mark.parametrize("numbers", [[0], [2, 5], range(6), []])
 def test_some_clips_are_read_as_all_are_loaded(several, numbers):
-    clips = data.load_clips(several, "train")
-    found = list(data.read_clips(several, "train", list(numbers)))
+    clips = several.load("train")
+    found = list(several.read("train", list(numbers)))
     assert [clip.name for clip in found] == [clips[number].name for number in numbers]
     for clip, number in zip(found, numbers, strict=True):
         np.testing.assert_array_equal(clip.frames, clips[number].frames)
@@ -281,31 +282,31 @@ def test_some_clips_are_read_as_all_are_loaded(several, numbers):
     ],
 )
 def test_a_damaged_file_of_a_data_set_is_named(
-    builder, tiny_config, tmp_path, damage, message, storage
+    stored, tiny_config, tmp_path, damage, message, storage
 ):
     folder = tmp_path / "data"
-    shutil.copytree(builder.data_dir, folder)
+    shutil.copytree(stored.builder.data_dir, folder)
     (path,) = folder.glob("*-train.tfrecord*")
     path.write_bytes(damage(path.read_bytes()))
-    copy = tfds.builder_from_directory(folder)
+    copy = StoredClips(tfds.builder_from_directory(folder))
     named = rf"^{path}: {message}.*; the data set is damaged: remove {folder} and build or"
     for read in (
-        lambda: data.load_clips(copy, "train"),
-        lambda: data.outlines(copy, "train"),
-        lambda: list(data.read_clips(copy, "train", [0])),
+        lambda: copy.load("train"),
+        lambda: copy.outlines("train"),
+        lambda: list(copy.read("train", [0])),
         lambda: data.batches(copy, "train", tiny_config(storage=storage)),
     ):
         with pytest.raises(InputError, match=named):
             read()
-    assert len(data.load_clips(copy, "test")) == 1
+    assert len(copy.load("test")) == 1
 
 
-def test_an_unknown_scene_and_an_unknown_split_list_the_valid_ones(builder, tiny_config):
+def test_an_unknown_scene_and_an_unknown_split_list_the_valid_ones(stored, tiny_config):
     with pytest.raises(InputError, match="teapot_1dof"):
-        data.prepare(tiny_config(scene="kettle"))
+        prepare(tiny_config(scene="kettle"))
     with pytest.raises(InputError, match=r"must be one of .*validation"):
-        data.load_clips(builder, "training")
+        stored.load("training")
     with pytest.raises(InputError, match=r"must be one of .*validation"):
-        data.outlines(builder, "training")
+        stored.outlines("training")
     with pytest.raises(InputError, match=r"must be one of .*validation"):
-        data.read_clips(builder, "training", [0])
+        stored.read("training", [0])

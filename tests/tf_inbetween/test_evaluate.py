@@ -13,9 +13,9 @@ import pytest
 import tensorflow as tf
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from tf_inbetween import baselines, compare, data, evaluate, figures, run_directory, train
+from tf_inbetween import baselines, compare, evaluate, figures, run_directory, train
+from tf_inbetween.clips import Clip, Outline
 from tf_inbetween.config import InputError
-from tf_inbetween.data import Clip, Outline, load_clips
 from tf_inbetween.distributions import gaussian
 from tf_inbetween.files import read_checked_json, write_checked_json
 from tf_inbetween.matching import MATCHINGS
@@ -23,8 +23,8 @@ from tf_inbetween.models import to_float
 
 
 @pytest.fixture
-def clips(builder):
-    return load_clips(builder, "test")
+def clips(stored):
+    return stored.load("test")
 
 
 def reader(clips):
@@ -202,7 +202,7 @@ def decoded(monkeypatch):
         def __del__(self):
             seen.alive -= 1
 
-    monkeypatch.setattr(data, "Clip", Watched)
+    monkeypatch.setattr("tf_inbetween.clips.Clip", Watched)
     return seen
 
 
@@ -211,9 +211,9 @@ def test_of_many_clips_few_are_decoded_and_fewer_held(make_clips, decoded, monke
     several = make_clips(test=[(int(length), False, 0.0) for length in lengths])
     monkeypatch.setattr(evaluate, "_RECONSTRUCTED", 20)
     monkeypatch.setattr(evaluate, "_BATCH", 7)
-    outlines = data.outlines(several, "test")
+    outlines = several.outlines("test")
     assert not decoded.names
-    read = functools.partial(data.read_clips, several, "test")
+    read = functools.partial(several.read, "test")
 
     rows = evaluate.inbetween(
         {"first": lambda first, second, t: first}, outlines, read, [4, 8], pairs=10, unit=""
@@ -230,7 +230,7 @@ def test_of_many_clips_few_are_decoded_and_fewer_held(make_clips, decoded, monke
     assert 20 <= len(decoded.names) <= 40
     assert decoded.most <= 2
     # The frames are those of the whole split, held as one.
-    frames = np.concatenate([clip.frames for clip in load_clips(several, "test")])
+    frames = np.concatenate([clip.frames for clip in several.load("test")])
     frames = frames[:: len(frames) // 20]
     np.testing.assert_array_equal(np.concatenate(model.seen), to_float(frames))
     assert max(map(len, model.seen)) == 7
@@ -240,8 +240,8 @@ def test_frames_of_a_great_many_clips_are_not_all_the_first(make_clips, monkeypa
     several = make_clips(test=[(5, False, 0.0)] * 40)
     monkeypatch.setattr(evaluate, "_RECONSTRUCTED", 20)  # 200 frames: every tenth, if not for this.
     model = Reconstructing()
-    read = functools.partial(data.read_clips, several, "test")
-    evaluate.reconstruction(model, data.outlines(several, "test"), read)
+    read = functools.partial(several.read, "test")
+    evaluate.reconstruction(model, several.outlines("test"), read)
     shown = np.rint(255 * np.concatenate(model.seen)[:, 0, 0, 1])
     assert list(np.bincount(shown.astype(int))) == [4, 4, 4, 4, 3]
 
@@ -262,9 +262,7 @@ class Reconstructing:
         return tf.zeros(len(frames))
 
 
-def test_clips_that_cannot_be_judged_are_told_before_a_training(
-    make_clips, tiny_config, tmp_path, monkeypatch
-):
+def test_clips_that_cannot_be_judged_are_told_before_a_training(make_clips, tiny_config, tmp_path):
     long, short, other_pace = (13, False, 0.0), (4, False, 0.0), (13, False, 2.0)
     config = tiny_config(steps=2, frames_per_clip=13, min_gap=2.0, max_gap=12.0)
     for test, message in (
@@ -272,9 +270,8 @@ def test_clips_that_cannot_be_judged_are_told_before_a_training(
         ([long, other_pace], "the clips differ in pace"),
     ):
         several = make_clips(train=[long], validation=[long], test=test)
-        monkeypatch.setattr("tf_inbetween.train.prepare", lambda *_, several=several: several)
         with pytest.raises(InputError, match=message):
-            train.train(config, judged=True)
+            train.train(config, several, judged=True)
         assert not (tmp_path / "run").exists()
 
 
@@ -401,10 +398,10 @@ def test_a_fusion_model_draws_fused_frames_and_by_the_latent_alone(tiny_config):
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_the_mask_of_a_fusion_model_is_drawn(tiny_config, builder, tmp_path, channels, monkeypatch):
+def test_the_mask_of_a_fusion_model_is_drawn(tiny_config, stored, tmp_path, channels, monkeypatch):
     """One row for each gap at t = 1/2; the mask and the frame are what the model has there."""
     model = fusion_model(tiny_config, channels=channels)
-    (clip,) = load_clips(builder, "test")
+    (clip,) = stored.load("test")
     clip = dataclasses.replace(clip, frames=clip.frames[..., :channels])
     rows = [
         {"gap": gap, "gap_label": f"{5 * gap}°", "t": t} for gap in (4, 12) for t in (0.25, 0.5)

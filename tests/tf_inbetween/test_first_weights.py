@@ -55,10 +55,10 @@ def taken(config):
     return model, other, first_weights.take_over(model, other, config)
 
 
-def validated(model, builder, config):
+def validated(model, stored, config):
     """What `fit` would validate with the first weights."""
     model.compile()
-    found = batches(builder, "validation", config, widen_gaps=False).take(2)
+    found = batches(stored, "validation", config, widen_gaps=False).take(2)
     return model.evaluate(found, verbose=0, return_dict=True)
 
 
@@ -86,12 +86,12 @@ def refused(config):
     return line
 
 
-def test_a_model_begins_with_the_validation_of_the_other(beginning, builder):
+def test_a_model_begins_with_the_validation_of_the_other(beginning, stored):
     model, other, said = taken(beginning())
     assert said == f"first weights of encoder, decoder from {beginning().init_from}"
     fresh = train.build_model(beginning())
     found, expected, others = (
-        validated(each, builder, beginning()) for each in (model, other, fresh)
+        validated(each, stored, beginning()) for each in (model, other, fresh)
     )
     assert_close(found, expected)
     assert found["reconstruction_mse"] != others["reconstruction_mse"]
@@ -121,10 +121,10 @@ def test_a_model_keras_may_be_named_itself(beginning, source, tmp_path):
     assert said == f"first weights of encoder, decoder from {path}"
 
 
-def test_a_fusion_vae_begins_from_the_latent_model(beginning, builder):
+def test_a_fusion_vae_begins_from_the_latent_model(beginning, stored):
     model, other, said = taken(beginning(**FUSION))
     assert said.endswith("; new weights for fusion")
-    found, expected = (validated(each, builder, beginning(**FUSION)) for each in (model, other))
+    found, expected = (validated(each, stored, beginning(**FUSION)) for each in (model, other))
     for name in ("reconstruction_nll", "prior_kl", "matching_kl", "inbetween_nll"):
         np.testing.assert_allclose(found[name], expected[name], rtol=1e-6, err_msg=name)
     np.testing.assert_allclose(found["latent_inbetween_mse"], expected["inbetween_mse"], rtol=1e-6)
@@ -133,14 +133,14 @@ def test_a_fusion_vae_begins_from_the_latent_model(beginning, builder):
 
 
 @pytest.mark.slow
-def test_the_fusion_decoder_and_its_scale_are_taken_over_too(beginning, unsaved, builder):
+def test_the_fusion_decoder_and_its_scale_are_taken_over_too(beginning, unsaved, stored):
     other = unsaved(**FUSION)
     other.fusion_scale.assign(0.125)
     other.save(Path(beginning().init_from) / "model.keras")
     model, other, said = taken(beginning(**FUSION))
     assert said.startswith("first weights of encoder, decoder, fusion from")
     assert float(model.fusion_scale) == 0.125
-    assert_close(*(validated(each, builder, beginning()) for each in (model, other)))
+    assert_close(*(validated(each, stored, beginning()) for each in (model, other)))
     model, _, said = taken(beginning())
     assert said.startswith("first weights of encoder, decoder from")
     assert type(model).__name__ == "TripletVAE"
@@ -153,12 +153,12 @@ def test_a_curve_starts_fresh_where_the_other_has_none(beginning):
 
 
 @pytest.mark.slow
-def test_a_network_from_pixels_to_pixels_begins_from_another(beginning, unsaved, builder):
+def test_a_network_from_pixels_to_pixels_begins_from_another(beginning, unsaved, stored):
     unsaved(network="pixel_unet")
     config = beginning(network="pixel_unet")
     model, other, said = taken(config)
     assert "first weights of unet from" in said
-    assert_close(*(validated(each, builder, config) for each in (model, other)))
+    assert_close(*(validated(each, stored, config) for each in (model, other)))
 
 
 def test_a_scale_that_a_flag_sets_is_not_taken_over(beginning):

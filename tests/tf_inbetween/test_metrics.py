@@ -6,7 +6,6 @@ from scipy import ndimage
 from skimage.metrics import mean_squared_error, peak_signal_noise_ratio, structural_similarity
 
 from tf_inbetween import metrics
-from tf_inbetween.data import load_clips
 from tf_inbetween.models import to_float
 
 
@@ -67,8 +66,8 @@ def test_mse_psnr_and_ssim_agree_with_scikit_image_on_noise(channels):
 
 
 @pytest.mark.parametrize("apart", [1, 4, 18])
-def test_mse_psnr_and_ssim_agree_with_scikit_image_on_the_teapot(builder, apart):
-    (clip,) = load_clips(builder, "test")
+def test_mse_psnr_and_ssim_agree_with_scikit_image_on_the_teapot(stored, apart):
+    (clip,) = stored.load("test")
     frames = to_float(clip.frames).numpy().astype(np.float64)[::6]
     faded = (frames + np.roll(frames, apart, axis=0)) / 2
     check_against_scikit_image(faded, frames)
@@ -76,9 +75,9 @@ def test_mse_psnr_and_ssim_agree_with_scikit_image_on_the_teapot(builder, apart)
 
 
 @pytest.fixture(scope="module")
-def teapots(builder):
+def teapots(stored):
     """Six views of the teapot: [6, 64, 64, 3]."""
-    (clip,) = load_clips(builder, "test")
+    (clip,) = stored.load("test")
     return to_float(clip.frames[::6]).numpy()
 
 

@@ -14,6 +14,7 @@ import pytest
 
 from data_gen.builder import ClipsConfig, InbetweenClips
 from tf_inbetween import baselines, evaluate, run_directory, train
+from tf_inbetween.clips import StoredClips
 from tf_inbetween.config import Config
 from tf_inbetween.matching import MATCHINGS
 from tf_inbetween.models import TripletVAE
@@ -69,10 +70,11 @@ import hashlib, json, sys
 import tensorflow as tf
 import tensorflow_datasets as tfds
 from tf_inbetween import train
+from tf_inbetween.clips import StoredClips
 from tf_inbetween.config import Config
 
 data, settings = sys.argv[1], json.loads(sys.argv[2])
-train.prepare = lambda *_: tfds.builder_from_directory(data)
+train.prepare = lambda *_: StoredClips(tfds.builder_from_directory(data))
 train.train(Config(**{**settings, "widths": tuple(settings["widths"])}))
 reader = tf.train.load_checkpoint(settings["run_dir"] + "/checkpoints")
 found = hashlib.sha256()
@@ -89,18 +91,16 @@ def teapots(tmp_path_factory):
     config = ClipsConfig(name="small", scene="teapot_1dof", samples=2, frame_stride=4)
     builder = InbetweenClips(config=config, data_dir=tmp_path_factory.mktemp("data"))
     builder.download_and_prepare()
-    return builder
+    return StoredClips(builder)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("precision", POLICIES)
-def test_one_seed_gives_the_same_bytes_in_two_processes(
-    builder, tiny_settings, tmp_path, precision
-):
+def test_one_seed_gives_the_same_bytes_in_two_processes(stored, tiny_settings, tmp_path, precision):
     def trained(name, seed):
         settings = {**tiny_settings, "precision": precision, "seed": seed}
         settings["run_dir"] = str(tmp_path / name)
-        command = [sys.executable, "-c", TRAIN, str(builder.data_dir), json.dumps(settings)]
+        command = [sys.executable, "-c", TRAIN, str(stored.builder.data_dir), json.dumps(settings)]
         done = subprocess.run(command, capture_output=True, text=True, check=True)
         return done.stdout.split()[-1]
 
@@ -110,13 +110,12 @@ def test_one_seed_gives_the_same_bytes_in_two_processes(
     assert first != other
 
 
-def evaluated(config, builder, monkeypatch, model=None):
+def evaluated(config, clips, monkeypatch, model=None):
     """metrics.json of a run, or of another model in its place, as one dict of numbers."""
-    monkeypatch.setattr(evaluate, "prepare", lambda *_: builder)
     with monkeypatch.context() as patch:
         if model is not None:
             patch.setattr(run_directory, "load_model", lambda _: model)
-        result = evaluate.evaluate(config.run_dir, pairs=40)
+        result = evaluate.evaluate(config.run_dir, pairs=40, data=clips)
     return dict(numbers({key: result[key] for key in ("reconstruction", "inbetween", "path")}))
 
 
@@ -158,12 +157,11 @@ def in_policy(model, config, policy):
 def runs(teapots, tmp_path_factory):
     """A short training in each type: {policy: (config, model, its numbers)}."""
     patch, found = pytest.MonkeyPatch(), {}
-    patch.setattr(train, "prepare", lambda *_: teapots)
     patch.setattr(baselines, "available", dict)  # The pixel methods have no part in it.
     for policy in POLICIES:
         folder = tmp_path_factory.mktemp(policy) / "run"
         config = Config(run_dir=str(folder), precision=policy, **SMALL)
-        train.train(config)
+        train.train(config, teapots)
         model = run_directory.load_model(folder)
         assert model.encoder.dtype_policy.name == policy
         found[policy] = config, model, evaluated(config, teapots, patch)

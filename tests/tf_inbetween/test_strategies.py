@@ -25,13 +25,14 @@ import sys
 import tensorflow as tf
 import tensorflow_datasets as tfds
 from tf_inbetween import command_line, evaluate, train
+from tf_inbetween.clips import StoredClips
 
 data = sys.argv.pop(1)
 if "--strategy=mirrored" in sys.argv:
     (cpu,) = tf.config.list_physical_devices("CPU")
     two = [tf.config.LogicalDeviceConfiguration()] * 2
     tf.config.set_logical_device_configuration(cpu, two)
-train.prepare = evaluate.prepare = lambda *_: tfds.builder_from_directory(data)
+train.prepare = evaluate.prepare = lambda *_: StoredClips(tfds.builder_from_directory(data))
 train.define_flags()
 command_line.run(train.main)
 """
@@ -39,12 +40,12 @@ command_line.run(train.main)
 CHECKPOINTS = "checkpoints"
 
 
-def command(builder, config, strategy, *more):
+def command(stored, config, strategy, *more):
     flags = list(more or ["--noevaluate"])
     for name, value in vars(config).items():
         text = ",".join(map(str, value)) if isinstance(value, tuple) else value
         flags.append(f"--{name}={text}")
-    script = [sys.executable, "-c", TRAIN, str(builder.data_dir)]
+    script = [sys.executable, "-c", TRAIN, str(stored.builder.data_dir)]
     return [*script, f"--strategy={strategy}", *flags]
 
 
@@ -56,7 +57,7 @@ def free_ports(count):
     return ports
 
 
-def start_workers(builder, config, *more, count=2):
+def start_workers(stored, config, *more, count=2):
     addresses = [f"localhost:{port}" for port in free_ports(count)]
     workers = []
     for index in range(count):
@@ -67,7 +68,7 @@ def start_workers(builder, config, *more, count=2):
         environment = {**os.environ, "TF_CONFIG": json.dumps(content), "CUDA_VISIBLE_DEVICES": ""}
         workers.append(
             subprocess.Popen(
-                command(builder, config, "auto", *more),
+                command(stored, config, "auto", *more),
                 env=environment,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
@@ -113,12 +114,11 @@ def assert_close(found, expected, tolerance=1e-4):
 
 
 @pytest.fixture
-def alone(builder, tiny_config, tmp_path, monkeypatch):
+def alone(stored, tiny_config, tmp_path):
     """What a single device makes of a batch of two clips; clipping is at work in every step."""
-    monkeypatch.setattr(train, "prepare", lambda *_: builder)
     # So few steps that rounding has not yet grown.
     config = tiny_config(run_dir=str(tmp_path / "alone"), clips_per_batch=2, clip_norm=1e3)
-    train.train(config)
+    train.train(config, stored)
     return config
 
 
@@ -130,9 +130,9 @@ def like(config, tmp_path, name, **changes):
 TWO_STEPS = {"steps_per_execution": 2, "validation_steps": 2}
 
 
-def test_two_workers_end_as_one_device_does(builder, alone, tmp_path):
+def test_two_workers_end_as_one_device_does(stored, alone, tmp_path):
     config = like(alone, tmp_path, "two", **TWO_STEPS)
-    chief, other = finish(start_workers(builder, config, "--pairs=2"))
+    chief, other = finish(start_workers(stored, config, "--pairs=2"))
     assert "waiting until all 2 workers are there" in other
     assert "strategy: worker 0 of 2, 2 replicas" in chief
     assert "run directory:" not in other
@@ -144,24 +144,23 @@ def test_two_workers_end_as_one_device_does(builder, alone, tmp_path):
 
 
 @pytest.mark.slow
-def test_two_workers_train_in_bfloat16(builder, tiny_config):
+def test_two_workers_train_in_bfloat16(stored, tiny_config):
     config = tiny_config(clips_per_batch=2, precision="mixed_bfloat16")
-    finish(start_workers(builder, config))
+    finish(start_workers(stored, config))
     for name, value in final_weights(config).items():
         assert np.all(np.isfinite(value)), name
 
 
 @pytest.mark.slow
-def test_two_devices_of_a_machine_end_as_one_does(builder, alone, tmp_path):
+def test_two_devices_of_a_machine_end_as_one_does(stored, alone, tmp_path):
     config = like(alone, tmp_path, "mirrored", **TWO_STEPS)
-    subprocess.run(command(builder, config, "mirrored"), check=True, capture_output=True)
+    subprocess.run(command(stored, config, "mirrored"), check=True, capture_output=True)
     assert_close(final_weights(config), final_weights(alone))
 
 
 @pytest.fixture
-def fused(builder, finished, tiny_config, tmp_path, monkeypatch):
+def fused(stored, finished, tiny_config, tmp_path):
     """What a single device makes of a `FusionVAE` and four clips, from another run's weights."""
-    monkeypatch.setattr(train, "prepare", lambda *_: builder)
     config = tiny_config(
         run_dir=str(tmp_path / "alone"),
         init_from=finished(steps=2, run_dir=str(tmp_path / "source")).run_dir,
@@ -176,27 +175,27 @@ def fused(builder, finished, tiny_config, tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
-def test_a_fusion_vae_on_two_devices_ends_as_on_one(builder, fused, tmp_path):
+def test_a_fusion_vae_on_two_devices_ends_as_on_one(stored, fused, tmp_path):
     config = like(fused, tmp_path, "mirrored", **TWO_STEPS)
-    done = subprocess.run(command(builder, config, "mirrored"), capture_output=True, text=True)
+    done = subprocess.run(command(stored, config, "mirrored"), capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert f"first weights of encoder, decoder from {config.init_from}" in done.stdout
     assert_close(final_weights(config), final_weights(fused))
 
 
 @pytest.mark.slow
-def test_a_fusion_vae_on_two_workers_ends_as_on_one(builder, fused, tmp_path):
+def test_a_fusion_vae_on_two_workers_ends_as_on_one(stored, fused, tmp_path):
     config = like(fused, tmp_path, "two", **TWO_STEPS)
-    chief, other = finish(start_workers(builder, config, "--pairs=2"))
+    chief, other = finish(start_workers(stored, config, "--pairs=2"))
     assert "first weights of encoder, decoder from" in chief
     assert "first weights" not in other
     assert_close(final_weights(config), final_weights(fused))
 
 
 @pytest.mark.slow
-def test_workers_that_do_not_find_the_first_weights_stop(builder, fused, tmp_path):
+def test_workers_that_do_not_find_the_first_weights_stop(stored, fused, tmp_path):
     config = like(fused, tmp_path, "two", init_from=str(tmp_path / "nowhere"), **TWO_STEPS)
-    workers = start_workers(builder, config)
+    workers = start_workers(stored, config)
     try:
         outputs = [worker.communicate(timeout=300)[0] for worker in workers]
     finally:
@@ -209,11 +208,11 @@ def test_workers_that_do_not_find_the_first_weights_stop(builder, fused, tmp_pat
 
 @pytest.mark.slow
 @pytest.mark.parametrize("killed", [0, 1])
-def test_a_worker_is_killed_and_the_same_commands_go_on(builder, tiny_config, tmp_path, killed):
+def test_a_worker_is_killed_and_the_same_commands_go_on(stored, tiny_config, tmp_path, killed):
     config = tiny_config(clips_per_batch=2, steps=20, **TWO_STEPS)
     whole = like(config, tmp_path, "whole")
-    finish(start_workers(builder, whole))
-    workers = start_workers(builder, config)
+    finish(start_workers(stored, whole))
+    workers = start_workers(stored, config)
     folder = Path(config.run_dir) / CHECKPOINTS
     deadline = time.monotonic() + 300
     try:
@@ -232,7 +231,7 @@ def test_a_worker_is_killed_and_the_same_commands_go_on(builder, tiny_config, tm
     assert last_line.startswith("error: ")
     saved = int(tf.train.latest_checkpoint(folder).rpartition("-")[2])
     assert 0 < saved < 20
-    chief, _ = finish(start_workers(builder, config))
+    chief, _ = finish(start_workers(stored, config))
     assert f"resuming at step {saved} of 20" in chief
     assert_close(final_weights(config), final_weights(whole), tolerance=1e-3)
 

@@ -51,14 +51,11 @@ SHORT = {"steps": 2, "alpha_warmup_steps": 0}
 
 
 @pytest.fixture(scope="module")
-def whole_run(builder, tiny_settings, tmp_path_factory):
+def whole_run(stored, tiny_settings, tmp_path_factory):
     """A run directory, trained and evaluated, and what was measured."""
     folder = tmp_path_factory.mktemp("whole") / "run"
-    with pytest.MonkeyPatch.context() as patch:
-        for module in (train, evaluate):
-            patch.setattr(module, "prepare", lambda *_: builder)
-        train.train(Config(run_dir=str(folder), **{**tiny_settings, **SHORT}))
-        return folder, evaluate.evaluate(folder, pairs=2)
+    train.train(Config(run_dir=str(folder), **{**tiny_settings, **SHORT}), stored)
+    return folder, evaluate.evaluate(folder, pairs=2, data=stored)
 
 
 @pytest.fixture
@@ -109,13 +106,13 @@ def questions(tiny_flags):
 
 
 @pytest.fixture
-def in_process(whole_run, builder, monkeypatch):
+def in_process(whole_run, stored, monkeypatch):
     """In place of the study's commands: each copies its part of one run that is trained here.
 
     Returns the list of what was run, and a list of functions of the same that may raise.
     """
     for module in (study_page, study_pictures):
-        monkeypatch.setattr(module, "prepare", lambda *_: builder)
+        monkeypatch.setattr(module, "prepare", lambda *_: stored)
     trained, found = whole_run
     ran, spoils = [], []
 

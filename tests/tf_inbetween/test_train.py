@@ -14,7 +14,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tf_inbetween import metrics, run_directory, train
 from tf_inbetween.checkpoints import latest
 from tf_inbetween.config import InputError
-from tf_inbetween.data import batches, load_clips
+from tf_inbetween.data import batches
 
 pytestmark = pytest.mark.usefixtures("tiny_data")
 
@@ -108,12 +108,12 @@ def test_a_loss_that_breaks_stops_at_once_with_the_term_and_keeps_the_last_model
 ):
     config = tiny_config(steps=40, steps_per_epoch=10)
 
-    def poisoned(builder, split, config, **kwargs):
+    def poisoned(stored, split, config, **kwargs):
         def poison(step, batch):
             t = tf.where(step == 13, float("nan"), batch["t"])
             return {**batch, "t": t}
 
-        found = batches(builder, split, config, **kwargs)
+        found = batches(stored, split, config, **kwargs)
         return found if split != "train" else found.enumerate().map(poison)
 
     monkeypatch.setattr(train, "batches", poisoned)
@@ -131,8 +131,8 @@ def test_a_bad_name_leaves_no_run_directory(tiny_config, tmp_path):
 
 
 def test_a_validation_that_breaks_stops_too(tiny_config, monkeypatch):
-    def poisoned(builder, split, config, **kwargs):
-        found = batches(builder, split, config, **kwargs)
+    def poisoned(stored, split, config, **kwargs):
+        found = batches(stored, split, config, **kwargs)
         if split == "train":
             return found
         return found.map(lambda batch: {**batch, "t": batch["t"] * float("nan")})
@@ -251,7 +251,7 @@ def test_the_flags_and_the_environment_are_written_first(tiny_config, tmp_path, 
     assert environment["packages"]["keras"] == keras.__version__
 
 
-def test_tensorboard_gets_every_page(finished, tmp_path, builder):
+def test_tensorboard_gets_every_page(finished, tmp_path, stored):
     finished()
     logs = tmp_path / "run" / "logs"
     pages = {}
@@ -277,7 +277,7 @@ def test_tensorboard_gets_every_page(finished, tmp_path, builder):
     assert len(details) == 3
     np.testing.assert_allclose(details[-1], metrics.detail(drawn, truth).mean(), atol=0.02)
 
-    (clip,) = load_clips(builder, "validation")
+    (clip,) = stored.load("validation")
     poses = (logs / "validation" / "poses.tsv").read_text().splitlines()
     assert poses[0] == "azimuth\tframe"
     assert len(poses) == 1 + len(clip.frames)
