@@ -13,7 +13,7 @@ from benchmarks.canonical import canonical_config
 from benchmarks.gate import Gate
 from tf_inbetween.clips import prepare
 from tf_inbetween.data import batches
-from tf_inbetween.train import build_model, choose_precision
+from tf_inbetween.training import build_model, choose_precision
 
 PRECISIONS = ("float32", "mixed_bfloat16")
 

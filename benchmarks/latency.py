@@ -56,7 +56,7 @@ def measure(turns, seconds, sizes=SIZES):
 def untrained(size):
     """A model of teapot.flags for frames of `size` pixels, and its config."""
     from benchmarks.canonical import canonical_config
-    from tf_inbetween.train import build_model
+    from tf_inbetween.training import build_model
 
     config = canonical_config(image_size=size)
     return build_model(config), config
@@ -108,7 +108,7 @@ def _tensorflow(size, folder):
 
     model, _ = untrained(size)
     first, second = (np.float32(frame / 255) for frame in pair(size))
-    compiled = tf.function(model.path)
+    compiled = tf.function(lambda *pair_and_t: model.inbetween(*(x[None] for x in pair_and_t))[0])
     # Of its own file, as a user loads it; the loaded object must live as long as its signatures.
     loaded = tf.saved_model.load(str(Path(folder) / "teapot" / "1"))
     sequence = loaded.signatures["sequence"]
@@ -118,7 +118,7 @@ def _tensorflow(size, folder):
         return sequence(**{k: tf.constant(v) for k, v in inputs.items()})["frames"].numpy()
 
     return {
-        _BASE: lambda t: model.path(first, second, t).numpy(),
+        _BASE: lambda t: model.path(first, second, t),
         "Keras model in a tf.function": lambda t: compiled(
             *map(tf.constant, (first, second, t))
         ).numpy(),

@@ -148,7 +148,7 @@ def rivals(judged):
     import tensorflow as tf
 
     from tf_inbetween.models import to_float
-    from tf_inbetween.train import build_model
+    from tf_inbetween.training import build_model
 
     config = canonical_config()
     keras.utils.set_random_seed(config.seed)

@@ -9,7 +9,7 @@ from benchmarks import flops, keras_ours
 from benchmarks.canonical import canonical_config, save_batches
 from benchmarks.child import Child
 from benchmarks.turns import take_turns
-from tf_inbetween.train import build_model, choose_precision
+from tf_inbetween.training import build_model, choose_precision
 
 SIZES = (1024, 2048, 4096)
 _PARTS = ("forward", "forward and backward", "step, one a call", "fit, prepared batches", "fit")

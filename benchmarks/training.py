@@ -16,7 +16,7 @@ from benchmarks.child import Child
 from benchmarks.keras_ours import PRECISIONS
 from benchmarks.turns import take_turns
 from tf_inbetween.clips import frame_shape
-from tf_inbetween.train import choose_precision
+from tf_inbetween.training import choose_precision
 
 BATCHES = (32, 128)
 

@@ -15,6 +15,7 @@ import time
 from absl import flags
 
 from data_gen import command_line
+from data_gen.fitting import fitting_settings
 
 FLAGS = flags.FLAGS
 
@@ -93,24 +94,9 @@ def main() -> None:
 
 
 def training_flags(length: int, closed: bool = False, pace: float = 0.0) -> list[str]:
-    """Returns the flags of a training that fit clips.
-
-    Args:
-      length: frames of a clip.
-      closed, pace: see `data_gen.builder`.
-    """
-    unit = pace or 1.0
-    if closed:  # All round. At half a turn the middle could be on either side.
-        slots = min(length, 36)
-        smallest, largest = 2 * length // slots, (length - 1) // 2 // 4 * 4
-    else:  # A few of each of several clips, so that a batch shows all of the motion.
-        slots = min(length, 9)
-        smallest, largest = 4, (slots - 1) * ((length - 1) // (slots - 1))
-    return [
-        *("--clips_per_batch=4", f"--frames_per_clip={slots}", f"--inbetweens_per_clip={slots}"),
-        "--triplets_per_clip=64",
-        *(f"--min_gap={smallest * unit:g}", f"--max_gap={largest * unit:g}"),
-    ]
+    """Returns the flags of a training that fit clips; arguments as of `fitting_settings`."""
+    settings = fitting_settings(length, closed, pace)
+    return [f"--{name}={value:g}" for name, value in settings.items()]
 
 
 def _is_public():

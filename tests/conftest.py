@@ -10,7 +10,7 @@ import pytest
 import tensorflow_datasets as tfds
 
 from data_gen.builder import ClipsConfig, InbetweenClips
-from tf_inbetween import train
+from tf_inbetween import training
 from tf_inbetween.clips import StoredClips
 from tf_inbetween.config import Config
 
@@ -140,7 +140,7 @@ def _finished_runs(stored, tmp_path_factory):
     @functools.cache
     def run_dir(steps):
         folder = tmp_path_factory.mktemp("finished") / "run"
-        train.train(Config(run_dir=str(folder), **{**TINY, "steps": steps}), stored)
+        training.train(Config(run_dir=str(folder), **{**TINY, "steps": steps}), stored)
         return folder
 
     return run_dir

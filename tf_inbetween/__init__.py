@@ -16,6 +16,7 @@ if keras.backend.backend() != "tensorflow":
         "unset KERAS_BACKEND or set it to 'tensorflow'"
     )
 
+from tf_inbetween.api import build, config_for, load, train, triplets, write
 from tf_inbetween.autoencoders import ACAI, Autoencoder
 from tf_inbetween.config import Config, InputError
 from tf_inbetween.fusion_vae import FusionVAE
@@ -32,5 +33,11 @@ __all__ = [
     "Muon",
     "PixelModel",
     "TripletVAE",
+    "build",
+    "config_for",
+    "load",
+    "train",
+    "triplets",
+    "write",
 ]
 __version__ = "0.1.0"

@@ -256,7 +256,7 @@ class Summaries(keras.callbacks.Callback):
     def _inbetweens(self):
         """Truth and in-betweens, both ends included, over the largest gap of the training."""
         truth, t = self._strip()
-        return truth, self.model.path(truth[0], truth[-1], t).numpy()
+        return truth, self.model.path(truth[0], truth[-1], t)
 
     def _masks(self):
         """What the model draws above where each pixel comes from, at the times of `_inbetweens`."""

@@ -18,11 +18,10 @@ import tensorflow_datasets as tfds
 from data_gen.builder import build
 from data_gen.imported import open_clips
 from data_gen.scenes import is_variant
-from tf_inbetween.config import InputError
+from tf_inbetween.config import InputError, checked_floats
 
 _ENCODED = {"frames": tfds.decode.SkipDecoding()}
 _WITHOUT_FRAMES = tfds.decode.PartialDecoding({"pose": True, "closed": True, "pace": True})
-_MIN_FRAMES = 3
 
 
 @dataclasses.dataclass(frozen=True)
@@ -210,8 +209,8 @@ class ClipsInMemory:
     Args:
         clips: arrays [K, H, W, C], uint8 in 0..255 or floats in [0, 1], all of one H, W, C, each
             the frames of one motion at an even pace.
-        validation: the same, to choose the best weights by. None: every tenth of `clips` instead,
-            or where there are fewer than ten the last fifth of each one's frames.
+        validation: the same, to choose the best weights by. None: every tenth of `clips` instead;
+            of fewer than ten, all: they are trained on too.
         closed: whether the last frame of each clip leads back to its first.
 
     Raises:
@@ -229,16 +228,7 @@ class ClipsInMemory:
         elif len(clips) >= 10:
             clips, held_out = [c for i, c in enumerate(clips) if i % 10 != 9], clips[9::10]
         else:
-            cuts = [len(frames) - max(len(frames) // 5, _MIN_FRAMES) for frames in clips]
-            for i, cut in enumerate(cuts):
-                if cut < _MIN_FRAMES:
-                    raise InputError(
-                        f"clips[{i}]: has {len(clips[i])} frames; must be at least "
-                        f"{2 * _MIN_FRAMES}, of which the last {_MIN_FRAMES} are for validation"
-                    )
-            held_out = [frames[cut:] for frames, cut in zip(clips, cuts, strict=True)]
-            clips = [frames[:cut] for frames, cut in zip(clips, cuts, strict=True)]
-            closed = False  # They are parts of what was closed.
+            held_out = clips
         self._clips = {
             "train": [_clip_of(i, frames, closed) for i, frames in enumerate(clips)],
             "validation": [_clip_of(i, frames, closed) for i, frames in enumerate(held_out)],
@@ -324,22 +314,6 @@ def _as_uint8(name, clip):
     frames = np.asarray(clip)
     if frames.ndim != 4 or frames.shape[-1] not in (1, 3):
         raise InputError(f"{name}: has shape {frames.shape}; must be [K, H, W, C], C 3 or 1")
-    return pixels_of(name, frames)
-
-
-def pixels_of(name, values):
-    """An array of uint8 in 0..255, as it is, or of floats in [0, 1], rounded -> uint8.
-
-    Raises `InputError` for other types and ranges, under `name`.
-    """
-    if values.dtype == np.uint8:
-        return values
-    if not np.issubdtype(values.dtype, np.floating):
-        raise InputError(f"{name}: is {values.dtype}; must be uint8 in 0..255 or floats in [0, 1]")
-    low, high = values.min(initial=0.0), values.max(initial=0.0)
-    if not (low >= 0 and high <= 1):  # True for NaN too.
-        raise InputError(
-            f"{name}: has floats from {low:g} to {high:g}; floats must be in [0, 1] (whole numbers "
-            "in 0..255 as uint8)"
-        )
-    return np.rint(255 * values).astype(np.uint8)
+    if frames.dtype == np.uint8:
+        return frames
+    return np.rint(255 * checked_floats(name, frames)).astype(np.uint8)

@@ -7,6 +7,8 @@ below), build a `Config` once, and hand it down. Nothing below them reads a flag
 import dataclasses
 import math
 
+import numpy as np
+
 
 class InputError(ValueError):
     """Something the user gave is wrong. The message is one line: what, where, what is right."""
@@ -228,6 +230,19 @@ def _is_one_line(text):
 
 def _join(values):
     return ",".join(str(value) for value in values)
+
+
+def checked_floats(name, values):
+    """`values`, an array. Raises `InputError`, under `name`, unless all are floats in [0, 1]."""
+    if not np.issubdtype(values.dtype, np.floating):
+        raise InputError(f"{name}: is {values.dtype}; must be uint8 in 0..255 or floats in [0, 1]")
+    low, high = values.min(initial=0.0), values.max(initial=0.0)
+    if not (low >= 0 and high <= 1):  # True for NaN too.
+        raise InputError(
+            f"{name}: has values from {low:g} to {high:g}; floats must be in [0, 1] (0..255 as "
+            "uint8)"
+        )
+    return values
 
 
 def lookup(table, name, what):

@@ -11,7 +11,7 @@ import numpy as np
 import PIL.Image
 
 from data_gen import footage, pictures
-from tf_inbetween.config import InputError
+from tf_inbetween.config import InputError, checked_floats
 from tf_inbetween.files import written_whole
 
 _ANIMATED = {".gif", ".webp", ".apng"}
@@ -51,6 +51,72 @@ def read_frame(path, image_size, channels, notify=print):
             picture, image_size, channels, notify=lambda text: notify(f"{path}: {text}")
         )
     return pixels.astype(np.float32) / 255.0
+
+
+def as_frame(name, value, shape=None, notify=print):
+    """A frame of whatever a person has: a path, a PIL picture, an array of uint8 or of floats.
+
+    Args:
+        name: for messages.
+        value: a path or a PIL picture, converted and resized as by `read_frame`; or an array
+            [H, W, C] (or [H, W], grey) of uint8 in 0..255 or floats in [0, 1].
+        shape: [H, W, C] that it must have; None: any, of arrays alone.
+        notify: as for `read_frame`.
+
+    Returns:
+        float32 [H, W, C] in [0, 1].
+
+    Raises:
+        InputError: for a picture that cannot be read, and for arrays of another shape, type or
+            range.
+    """
+    if shape is None and isinstance(value, str | Path | PIL.Image.Image):
+        raise InputError(f"{name}: this model draws any size; give an array [H, W, C]")
+    if isinstance(value, str | Path):
+        return read_frame(value, shape[0], shape[-1], notify)
+    if isinstance(value, PIL.Image.Image):
+        with _input_errors(name):
+            pixels = pictures.convert(
+                value, shape[0], shape[-1], notify=lambda text: notify(f"{name}: {text}")
+            )
+        return pixels.astype(np.float32) / 255.0
+    pixels = np.asarray(value)
+    if pixels.ndim == 2:
+        pixels = pixels[..., np.newaxis]
+    if pixels.ndim != 3 or pixels.shape[-1] not in (1, 3) or (shape and pixels.shape != shape):
+        wanted = "x".join(map(str, shape)) if shape else "H x W x 3 or 1"
+        raise InputError(
+            f"{name}: has shape {'x'.join(map(str, pixels.shape))}; must be {wanted}"
+            + (", or a path or PIL picture, which are resized" if shape else "")
+        )
+    if pixels.dtype == np.uint8:
+        return pixels.astype(np.float32) / 255.0
+    return checked_floats(name, pixels).astype(np.float32)
+
+
+def path(model, first, second, t, notify=print):
+    """The frames that a model draws between two frames.
+
+    Args:
+        model: with `frame_shape` and `inbetween`.
+        first, second: as for `as_frame`.
+        t: [K] numbers from 0 to 1, or one.
+        notify: as for `read_frame`.
+
+    Returns:
+        float32 [K, H, W, C] in [0, 1].
+
+    Raises:
+        InputError: for frames or times that do not fit; one line says what would be right.
+    """
+    ends = (
+        as_frame(name, frame, model.frame_shape, notify)[np.newaxis]
+        for name, frame in (("first", first), ("second", second))
+    )
+    times = np.atleast_1d(np.asarray(t, np.float32))
+    if times.ndim != 1 or not (np.all(times >= 0) and np.all(times <= 1)):
+        raise InputError(f"t: must be numbers from 0 to 1, got {t}")
+    return model.inbetween(*ends, times[np.newaxis])[0].numpy()
 
 
 class Footage:

@@ -138,7 +138,7 @@ def draw(model, first, second, count):
     """
     if count < 1:
         raise InputError(f"{count} in-betweens: must be at least 1")
-    return model.path(first, second, np.linspace(0, 1, count + 2)[1:-1]).numpy()
+    return model.path(first, second, np.linspace(0, 1, count + 2)[1:-1])
 
 
 def draw_through(model, keys, count, path="linear", show="given"):

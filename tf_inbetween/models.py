@@ -9,7 +9,7 @@ import keras
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from tf_inbetween import distributions, interpolation, losses
+from tf_inbetween import distributions, images, interpolation, losses
 from tf_inbetween.config import InputError, lookup
 from tf_inbetween.matching import MATCHINGS
 from tf_inbetween.networks import NETWORKS, PATHS
@@ -124,10 +124,46 @@ class TripletModel(keras.Model):
         for name, value in settings.items():
             setattr(self, name, value)
 
+    @property
+    def frame_shape(self):
+        """(H, W, C) of the frames; None where the networks take any size."""
+        return None
+
     def path(self, first, second, t):
-        """The frames at `t` [K] between two frames, each [H, W, C] in [0, 1]: [K, H, W, C]."""
-        ends_and_t = (tf.convert_to_tensor(x)[tf.newaxis] for x in (first, second, t))
-        return self.inbetween(*ends_and_t)[0]
+        """The frames between two frames, of whatever you have.
+
+        Args:
+            first, second: each a path, a PIL picture, or an array [H, W, C] of uint8 in 0..255 or
+                floats in [0, 1]. Pictures are cut to a square and resized, arrays are not.
+            t: [K] numbers from 0 (the first) to 1 (the second), or one.
+
+        Returns:
+            float32 array [K, H, W, C] in [0, 1].
+
+        Raises:
+            InputError: for frames or times that do not fit; one line says what would be right.
+        """
+        return images.path(self, first, second, t)
+
+    def __call__(self, batch, *args, **kwargs):
+        """As `call`. Raises `InputError` for frames: it names the methods that draw."""
+        if not isinstance(batch, dict):
+            raise InputError(
+                "model(...): takes a batch of triplets, a dict; to draw use path, inbetween, "
+                "reconstruct, encode or decode"
+            )
+        return super().__call__(batch, *args, **kwargs)
+
+    def export(self, filepath, *args, **kwargs):
+        """Raises `InputError`: `export.saved_model` exports what this cannot, and proves it."""
+        raise InputError(
+            f"export({str(filepath)!r}): use python -m export.saved_model --run_dir=... "
+            "--model_dir=..., or export.saved_model.export(run_dir, model_dir)"
+        )
+
+    def predict(self, x, *args, **kwargs):
+        """Raises `InputError`: it names the methods that draw."""
+        raise InputError("predict: use path, inbetween, reconstruct, encode or decode")
 
     # ---- training -------------------------------------------------------------------------------
 
@@ -263,6 +299,11 @@ class TripletVAE(TripletModel):
             seed=seed,
         )
         self._matching = lookup(MATCHINGS, matching, "matching")
+
+    @property
+    def frame_shape(self):
+        """(H, W, C) of the frames."""
+        return (self.decoder.image_size, self.decoder.image_size, self.decoder.channels)
 
     @classmethod
     def build_from(cls, config):

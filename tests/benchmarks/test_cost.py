@@ -7,7 +7,7 @@ import tensorflow as tf
 from benchmarks import cost, flops, growth, run
 from benchmarks.canonical import ROOT, canonical_config
 from data_gen.render import Renderer
-from tf_inbetween.train import build_model
+from tf_inbetween.training import build_model
 
 KNOWN = {
     "clips": 1000,

@@ -13,7 +13,7 @@ from benchmarks.training import network_of, paper_settings, ratios
 from data_gen.render import Renderer
 from tf_inbetween import distributions
 from tf_inbetween.models import TripletVAE, to_float
-from tf_inbetween.train import build_model
+from tf_inbetween.training import build_model
 
 SMALL = {"widths": (4, 4, 8, 8), "hidden": 16, "latent_dim": 3, "frames_per_clip": 12}
 SMALL |= {"triplets_per_clip": 20, "inbetweens_per_clip": 5, "precision": "float32"}

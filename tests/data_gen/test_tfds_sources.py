@@ -19,7 +19,7 @@ from footage_files import everything
 
 from data_gen import import_clips, imported, tfds_sources
 from data_gen.tfds_sources import SOURCES
-from tf_inbetween import data, evaluate, train
+from tf_inbetween import data, evaluate, training
 from tf_inbetween.config import Config
 
 ROOT = Path(tfds_sources.__file__).parent.parent
@@ -423,6 +423,6 @@ def test_a_training(made, prepared, tiny_config, monkeypatch):
     monkeypatch.setattr(evaluate.figures, "draw_all", lambda *_: None)
     of_clips = {"frames_per_clip": 6, "min_gap": 120.0, "max_gap": 120.0, "steps": 2}
     config = tiny_config(scene="my_smallnorb", data_dir=str(prepared), **of_clips)
-    assert train.train(config).restored_step == 0
+    assert training.train(config).restored_step == 0
     measured = evaluate.evaluate(config.run_dir, pairs=2)
     assert {row["gap_label"] for row in measured["inbetween"]} == {"80°", "160°"}

@@ -18,7 +18,7 @@ import pytest
 import tensorflow as tf
 
 from export import saved_model, serve
-from tf_inbetween import images, run_directory, train
+from tf_inbetween import images, run_directory, training
 from tf_inbetween.config import Config
 from tf_inbetween.models import to_float
 
@@ -36,7 +36,7 @@ def trained(stored, tiny_settings, tmp_path_factory):
         "steps_per_execution": 10,
     }
     config = dataclasses.replace(Config(run_dir=str(run_dir)), **{**tiny_settings, **learns})
-    train.train(config, stored)
+    training.train(config, stored)
     frames = to_float(stored.load("test")[0].frames[:30:10]).numpy()
     for i, frame in enumerate(frames):
         images.write_frames(run_dir / "figures" / "samples" / f"{i:02}.png", frame[None])
@@ -80,7 +80,7 @@ def fusion_run(tiny_settings, tmp_path_factory):
     run_dir = tmp_path_factory.mktemp("runs") / "fusion"
     fuses = {"inbetween_decoder": "fusion", "fusion_filters": (4, 4, 8)}
     config = dataclasses.replace(Config(run_dir=str(run_dir)), **{**tiny_settings, **fuses})
-    model = train.build_model(config)
+    model = training.build_model(config)
     rng = np.random.default_rng(0)
     for variable in model.trainable_variables:
         variable.assign_add(0.1 * rng.normal(size=variable.shape))

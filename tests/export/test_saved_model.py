@@ -16,7 +16,7 @@ from tensorflow_serving.apis import prediction_log_pb2
 from tensorflow_serving.config import model_server_config_pb2
 
 from export import cases, check, deployment, pictures, saved_model
-from tf_inbetween import run_directory, train
+from tf_inbetween import run_directory, training
 from tf_inbetween.config import InputError
 from tf_inbetween.files import write_json
 
@@ -148,7 +148,7 @@ def test_without_the_extra_one_line_says_how_to_get_it(trained, tmp_path, monkey
 
 
 def test_the_usual_error_of_other_likelihoods_is_what_evaluate_measured(tiny_config, tmp_path):
-    model = train.build_model(tiny_config(likelihood="bernoulli"))
+    model = training.build_model(tiny_config(likelihood="bernoulli"))
     with pytest.raises(InputError, match=r"metrics.json: missing.*tf_inbetween.evaluate"):
         saved_model.usual_error(tmp_path, model)
     write_json(tmp_path / "metrics.json", {"reconstruction": {"train": {"mse": 0.0004}}})
@@ -160,7 +160,7 @@ def test_the_usual_error_of_other_likelihoods_is_what_evaluate_measured(tiny_con
 )
 def test_grey_bfloat16_and_logits_export_as_well(settings, tiny_config, tmp_path, capsys):
     config = tiny_config(**settings)
-    model = train.build_model(config)
+    model = training.build_model(config)
     run_directory.start(config, "mixed_bfloat16")
     model.save(Path(config.run_dir) / "model.keras", include_optimizer=False)
     write_json(Path(config.run_dir) / "metrics.json", {"reconstruction": {"train": {"mse": 0.01}}})

@@ -8,6 +8,7 @@ import PIL.Image
 import pytest
 import tensorflow as tf
 
+import tf_inbetween
 from data_gen import render, scenes
 from export import pictures
 from tf_inbetween import images
@@ -211,3 +212,21 @@ def test_bad_values_are_an_invalid_argument_that_says_why(served, frames, signat
     served(signature, **valid(signature, frames))
     with pytest.raises(tf.errors.InvalidArgumentError, match=said):
         served(signature, **{**valid(signature, frames), **bad})
+
+
+def test_a_notebook_draws_with_it_as_with_the_keras_model(exported, trained_model, frames):
+    model, _ = trained_model
+    loaded = tf_inbetween.load(exported)
+    t = [0.25, 0.5]
+    np.testing.assert_allclose(
+        loaded.path(frames[0], np.uint8(255 * frames[8]), t),
+        model.path(frames[0], np.uint8(255 * frames[8]), t),
+        atol=1e-5,
+    )
+    np.testing.assert_allclose(
+        loaded.inbetween(frames[:2], frames[2:4], t),
+        model.inbetween(frames[:2], frames[2:4], t),
+        atol=1e-5,
+    )
+    version = tf_inbetween.load(exported / "1")
+    assert version.frame_shape == model.frame_shape == (64, 64, 3)

@@ -14,7 +14,7 @@ import PIL.Image
 import pytest
 import tensorflow as tf
 
-from tf_inbetween import inbetween, interpolation, run_directory, train
+from tf_inbetween import inbetween, interpolation, run_directory, training
 from tf_inbetween.config import Config, InputError
 
 ROOT = Path(__file__).parents[2]
@@ -54,13 +54,14 @@ for line in sys.stdin:
 TRAIN = """
 import sys
 import tensorflow_datasets as tfds
-from tf_inbetween import command_line, train
+import tf_inbetween.train as command
+from tf_inbetween import command_line, training
 from tf_inbetween.clips import StoredClips
 
 data = sys.argv.pop(1)
-train.prepare = lambda *_: StoredClips(tfds.builder_from_directory(data))
-train.define_flags()
-command_line.run(train.main)
+training.prepare = lambda *_: StoredClips(tfds.builder_from_directory(data))
+command.define_flags()
+command_line.run(command.main)
 """
 
 # What `run` makes of what a command raises.
@@ -267,7 +268,7 @@ def trained(stored, tiny_settings, tmp_path_factory):
     """A tiny trained run."""
     run_dir = tmp_path_factory.mktemp("trained") / "run"
     config = Config(run_dir=str(run_dir), **{**tiny_settings, "steps": 2})
-    train.train(config, stored)
+    training.train(config, stored)
     return run_dir
 
 
@@ -442,7 +443,7 @@ def check_stopped_and_resumed(command, run_dir, sent, whole):
 def test_a_killed_training_ends_as_an_undisturbed_one(stored, tiny_settings, tmp_path):
     # Ten epochs and checkpoints, so that the signal arrives long before the end.
     settings = {**tiny_settings, "steps": 20}
-    train.train(Config(run_dir=str(tmp_path / "whole"), **settings), stored)
+    training.train(Config(run_dir=str(tmp_path / "whole"), **settings), stored)
     command = [sys.executable, "-c", TRAIN, str(stored.builder.data_dir), "--noevaluate"]
     for name, value in settings.items():
         text = ",".join(map(str, value)) if isinstance(value, tuple) else value

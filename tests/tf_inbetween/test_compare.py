@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 
-from tf_inbetween import baselines, compare, evaluate, run_directory, train
+from tf_inbetween import baselines, compare, evaluate, run_directory, training
 from tf_inbetween.config import Config, InputError
 
 GAPS = ("20°", "60°", "120°")
@@ -221,7 +221,7 @@ def test_comparing_runs_writes_the_table_into_the_page(
     without = {name: baselines.METHODS[name] for name in ("crossfade", "nearest_frame")}
     monkeypatch.setattr(baselines, "available", lambda: without)
     config = tiny_config(run_dir=str(tmp_path / "ours"), steps=2)
-    train.train(config)
+    training.train(config)
     evaluate.evaluate(config.run_dir, pairs=2)
     shutil.copytree(tmp_path / "ours", tmp_path / "vae")
     flags = tmp_path / "vae" / "flags.txt"

@@ -13,7 +13,7 @@ import pytest
 import tensorflow as tf
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from tf_inbetween import baselines, compare, evaluate, figures, run_directory, train
+from tf_inbetween import baselines, compare, evaluate, figures, run_directory, training
 from tf_inbetween.clips import Clip, Outline
 from tf_inbetween.config import InputError
 from tf_inbetween.distributions import gaussian
@@ -178,7 +178,7 @@ def test_clips_of_many_lengths_are_evaluated(make_clips, tiny_config, tmp_path, 
     # Without OpenCV, to be quick.
     monkeypatch.setattr(baselines, "available", lambda: {"crossfade": baselines.crossfade})
     config = tiny_config(steps=2, frames_per_clip=13, min_gap=2.0, max_gap=12.0)
-    train.train(config, judged=True)
+    training.train(config, judged=True)
     found = evaluate.evaluate(config.run_dir, pairs=100)
     pairs = {row["gap_label"]: row["pairs"] for row in found["inbetween"]}
     assert pairs == {"4 frames": 2 + 13 + 5, "8 frames": 13 + 1}
@@ -271,13 +271,13 @@ def test_clips_that_cannot_be_judged_are_told_before_a_training(make_clips, tiny
     ):
         several = make_clips(train=[long], validation=[long], test=test)
         with pytest.raises(InputError, match=message):
-            train.train(config, several, judged=True)
+            training.train(config, several, judged=True)
         assert not (tmp_path / "run").exists()
 
 
 def test_evaluation_writes_the_contract(tiny_config, tiny_data, tmp_path, capsys):
     config = tiny_config()
-    train.train(config)
+    training.train(config)
     evaluate.evaluate(config.run_dir, pairs=3)
     found = read_checked_json(tmp_path / "run" / "metrics.json")
     assert (found["scene"], found["split"], found["seed"]) == ("teapot_1dof", "test", 0)
@@ -351,7 +351,7 @@ def test_methods_that_are_unknown_or_cannot_run(monkeypatch, capsys):
 
 
 def test_a_model_draws_by_slerp_and_at_a_time_for_each_pair(tiny_config):
-    model = train.build_model(tiny_config())
+    model = training.build_model(tiny_config())
     first, second = np.random.default_rng(0).uniform(size=(2, 3, 64, 64, 3)).astype(np.float32)
     latent, alone, slerp = (method(model) for method in evaluate.MODEL_METHODS.values())
     for method in (latent, alone, slerp):
@@ -371,7 +371,7 @@ FUSION = {"inbetween_decoder": "fusion", "fusion_filters": (4, 4, 4, 4)}
 
 def fusion_model(tiny_config, **settings):
     """A `FusionVAE` with weights as if it had been trained, so that its mask is uneven."""
-    model = train.build_model(tiny_config(**FUSION, **settings))
+    model = training.build_model(tiny_config(**FUSION, **settings))
     kernel, bias = model.fusion.last.trainable_variables
     kernel.assign(np.random.default_rng(0).normal(scale=0.3, size=kernel.shape))
     bias.assign([0.0] * 4 + [0.0, 0.5, 2.0] + [0.0] * (bias.shape[0] - 7))
@@ -439,7 +439,7 @@ def test_a_fusion_run_is_trained_watched_and_evaluated(
 ):
     monkeypatch.setattr(baselines, "available", lambda: {"crossfade": baselines.crossfade})
     config = tiny_config(steps=2, **FUSION)
-    train.train(config)
+    training.train(config)
     logs = tmp_path / "run" / "logs" / "validation"
     events = EventAccumulator(str(logs), size_guidance={"tensors": 0}).Reload()
     strips = [
@@ -464,7 +464,7 @@ def test_a_fusion_run_is_trained_watched_and_evaluated(
 def test_methods_that_need_latents(tiny_config, tiny_data, tmp_path, method):
     config = tiny_config(network="pixel_unet")
     folder = run_directory.start(config, "float32")
-    train.build_model(config).save(folder / "model.keras", include_optimizer=False)
+    training.build_model(config).save(folder / "model.keras", include_optimizer=False)
     message = rf"^--methods={method}: the model of .*/run has no latents$"
     with pytest.raises(InputError, match=message):
         evaluate.evaluate(config.run_dir, methods=["latent", method])

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from test_train import final_weights, interrupt_at
 
-from tf_inbetween import first_weights, run_directory, strategies, train
+from tf_inbetween import first_weights, run_directory, strategies, training
 from tf_inbetween.config import InputError
 from tf_inbetween.data import batches
 from tf_inbetween.files import read_json
@@ -41,7 +41,7 @@ def unsaved(source, tiny_config):
         config = tiny_config(**{**settings, "run_dir": source.run_dir})
         shutil.rmtree(source.run_dir)
         run_directory.start(config, "float32")
-        model = train.build_model(config)
+        model = training.build_model(config)
         model.save(Path(source.run_dir) / "model.keras", include_optimizer=False)
         return model
 
@@ -50,7 +50,7 @@ def unsaved(source, tiny_config):
 
 def taken(config):
     """The new model of a config with its first weights, the other model, and what was said."""
-    model = train.build_model(config)
+    model = training.build_model(config)
     other, _ = first_weights.read(config)
     return model, other, first_weights.take_over(model, other, config)
 
@@ -78,7 +78,7 @@ def assert_equal(found, expected):
 def refused(config):
     """The one line of a training that is refused before it writes anything."""
     with pytest.raises(InputError) as caught:
-        train.train(config)
+        training.train(config)
     line = str(caught.value)
     assert len(line.splitlines()) == 1
     assert line.startswith(f"--init_from={config.init_from}: ")
@@ -89,7 +89,7 @@ def refused(config):
 def test_a_model_begins_with_the_validation_of_the_other(beginning, stored):
     model, other, said = taken(beginning())
     assert said == f"first weights of encoder, decoder from {beginning().init_from}"
-    fresh = train.build_model(beginning())
+    fresh = training.build_model(beginning())
     found, expected, others = (
         validated(each, stored, beginning()) for each in (model, other, fresh)
     )
@@ -100,7 +100,7 @@ def test_a_model_begins_with_the_validation_of_the_other(beginning, stored):
 
 def test_a_run_begins_with_the_best_weights_and_a_new_optimizer(beginning, source, capsys):
     config = beginning(steps=2, learning_rate=0.0)
-    assert train.train(config).step == 2
+    assert training.train(config).step == 2
     assert f"first weights of encoder, decoder from {source.run_dir}\n" in capsys.readouterr().out
     found, expected = (run_directory.load_model(run) for run in (config.run_dir, source.run_dir))
     for name in ("encoder", "decoder"):
@@ -128,7 +128,7 @@ def test_a_fusion_vae_begins_from_the_latent_model(beginning, stored):
     for name in ("reconstruction_nll", "prior_kl", "matching_kl", "inbetween_nll"):
         np.testing.assert_allclose(found[name], expected[name], rtol=1e-6, err_msg=name)
     np.testing.assert_allclose(found["latent_inbetween_mse"], expected["inbetween_mse"], rtol=1e-6)
-    fresh = train.build_model(beginning())
+    fresh = training.build_model(beginning())
     assert float(model.fusion_scale) == float(fresh.scale)  # not yet calibrated
 
 
@@ -217,7 +217,7 @@ def test_what_does_not_fit_changes_no_weight(beginning):
     config = beginning()
     other, _ = first_weights.read(config)
     wrong = dataclasses.replace(config, hidden=8)
-    model = train.build_model(wrong)
+    model = training.build_model(wrong)
     before = [weight.numpy() for weight in model.variables]
     with pytest.raises(InputError):
         first_weights.take_over(model, other, wrong)
@@ -290,17 +290,17 @@ def test_an_interrupted_run_ends_equal_without_the_other(
     beginning, source, tmp_path, monkeypatch, capsys, settings
 ):
     whole = beginning(run_dir=str(tmp_path / "whole"), **settings)
-    train.train(whole)
+    training.train(whole)
     broken = beginning(**settings)
     interrupt_at(monkeypatch, 3)
     with pytest.raises(KeyboardInterrupt):
-        train.train(broken)
+        training.train(broken)
     shutil.rmtree(source.run_dir)
     capsys.readouterr()
-    assert train.train(broken).step == 6
+    assert training.train(broken).step == 6
     assert "first weights" not in capsys.readouterr().out
     assert_equal(final_weights(broken), final_weights(whole))
-    assert train.train(broken).restored_step == 6  # finished, and left alone
+    assert training.train(broken).restored_step == 6  # finished, and left alone
     one, other = (run_directory.load_model(config.run_dir) for config in (whole, broken))
     for weight, value in zip(one.variables, other.variables, strict=True):
         np.testing.assert_array_equal(weight, value, err_msg=weight.path)
@@ -311,31 +311,31 @@ def test_a_run_stopped_before_its_first_checkpoint_begins_again(
     beginning, source, tmp_path, monkeypatch
 ):
     whole = beginning(run_dir=str(tmp_path / "whole"), steps=2)
-    train.train(whole)
+    training.train(whole)
     broken = beginning(steps=2)
     interrupt_at(monkeypatch, 1)
     with pytest.raises(KeyboardInterrupt):
-        train.train(broken)
+        training.train(broken)
     path = Path(source.run_dir) / "model.keras"
     content = path.read_bytes()
     model = run_directory.load_model_file(path)
     model.scale.assign(0.5)
     model.save(path)
     with pytest.raises(InputError, match=r"its model\.keras has changed since .*run began"):
-        train.train(broken)
+        training.train(broken)
     path.unlink()
     with pytest.raises(InputError, match=r"no model\.keras there"):
-        train.train(broken)
+        training.train(broken)
     path.write_bytes(content)
-    assert train.train(broken).step == 2
+    assert training.train(broken).step == 2
     assert_equal(final_weights(broken), final_weights(whole))
 
 
 @pytest.mark.slow
 def test_another_source_refuses_to_resume(beginning, tiny_config):
-    train.train(beginning(steps=2))
+    training.train(beginning(steps=2))
     with pytest.raises(InputError, match=r"--init_from= \(was .*source\)"):
-        train.train(tiny_config(steps=2))
+        training.train(tiny_config(steps=2))
 
 
 def test_runs_of_before_there_was_the_flag_still_load_and_resume(source):
@@ -345,7 +345,7 @@ def test_runs_of_before_there_was_the_flag_still_load_and_resume(source):
     path.write_text("".join(line for line in lines if not line.startswith("--init_from")))
     found = run_directory.load_config(source.run_dir)
     assert dataclasses.replace(found, run_dir=source.run_dir) == source
-    assert train.train(source).step == 2
+    assert training.train(source).step == 2
     assert "init_sha256" not in json.loads(path.with_name("environment.json").read_text())
 
 

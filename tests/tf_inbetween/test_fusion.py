@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tf_inbetween import fusion, train
+from tf_inbetween import fusion, training
 from tf_inbetween.fusion import FusionDecoder, warp
 from tf_inbetween.fusion_vae import _TURNS
 
@@ -131,7 +131,7 @@ def test_it_learns_to_follow_a_moving_square(decoder):
 
 @pytest.fixture
 def model(tiny_config):
-    return train.build_model(tiny_config(**FUSION))
+    return training.build_model(tiny_config(**FUSION))
 
 
 @pytest.fixture
@@ -145,7 +145,7 @@ def batch():
 
 def test_the_latent_model_is_trained_as_without_it(tiny_config, model, batch):
     """Same weights, same batch: the same gradients of the encoder and the decoder."""
-    plain = train.build_model(tiny_config())
+    plain = training.build_model(tiny_config())
     found = []
     for each in (model, plain):
         each.encoder.set_weights(model.encoder.get_weights())
@@ -191,7 +191,7 @@ def test_the_turns_are_the_eight_of_a_square():
 
 
 def test_a_dropout_of_one_never_uses_the_latent(tiny_config):
-    model = train.build_model(tiny_config(**FUSION, latent_dropout=1.0))
+    model = training.build_model(tiny_config(**FUSION, latent_dropout=1.0))
     frames = tf.constant(pictures(2, 64))
     before = model.parts(frames, frames[::-1], tf.fill([2], 0.5))
     np.testing.assert_array_equal(before["mask"][..., 2], 0)

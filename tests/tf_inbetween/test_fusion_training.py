@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 from test_train import final_weights, interrupt_at, weights_of
 
-from tf_inbetween import command_line, fusion_vae, train
+from tf_inbetween import command_line, fusion_vae, training
 from tf_inbetween.config import InputError
 
 FUSION = {"inbetween_decoder": "fusion", "fusion_filters": (4, 8)}
@@ -24,12 +24,12 @@ def test_an_interrupted_run_resumes_and_ends_equal(
     fusion_config, tmp_path, monkeypatch, step, dropout
 ):
     whole = fusion_config(run_dir=str(tmp_path / "whole"), latent_dropout=dropout)
-    train.train(whole)
+    training.train(whole)
     broken = fusion_config(run_dir=str(tmp_path / "broken"), latent_dropout=dropout)
     interrupt_at(monkeypatch, step)
     with pytest.raises(KeyboardInterrupt):
-        train.train(broken)
-    assert train.train(broken).step == 6
+        training.train(broken)
+    assert training.train(broken).step == 6
     expected, found = final_weights(whole), final_weights(broken)
     assert set(expected) == set(found)
     assert any("fusion_scale" in name for name in expected)
@@ -100,6 +100,6 @@ def test_flags_of_layers_that_do_not_fit(flags, line, decoder):
 
 def refused(flags, line):
     with pytest.raises(InputError) as caught:
-        train.model_class(command_line.config_of(flags))
+        training.model_class(command_line.config_of(flags))
     assert line in str(caught.value)
     assert len(str(caught.value).splitlines()) == 1

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tf_inbetween import inbetween, interpolation, train
+from tf_inbetween import inbetween, interpolation, training
 
 
 @pytest.fixture
@@ -15,7 +15,7 @@ def make_fusion(tiny_config):
 
     def make(**overrides):
         settings = {"inbetween_decoder": "fusion", "fusion_filters": (4, 4, 8)}
-        model = train.build_model(tiny_config(**settings, **overrides))
+        model = training.build_model(tiny_config(**settings, **overrides))
         rng = np.random.default_rng(0)
         scales = {model.encoder: 0.3, model.decoder: 0.3, model.fusion: 0.1, model.curve: 0.3}
         for network, scale in scales.items():

@@ -10,7 +10,15 @@ import tensorflow as tf
 from test_train import interrupt_at
 
 from export import saved_model
-from tf_inbetween import baselines, evaluate, inbetween, networks, run_directory, train
+from tf_inbetween import (
+    baselines,
+    command_line,
+    evaluate,
+    inbetween,
+    networks,
+    run_directory,
+    training,
+)
 from tf_inbetween.config import InputError
 from tf_inbetween.files import read_checked_json
 
@@ -48,7 +56,7 @@ def bent(curve):
 @pytest.mark.parametrize("network", ["conv", "pixel_unet"])
 def test_times_are_not_rounded_to_bfloat16(tiny_config, network):
     """It has 8 bits: 0.2 would be 0.2002."""
-    model = train.build_model(tiny_config(network=network, precision="mixed_bfloat16"))
+    model = training.build_model(tiny_config(network=network, precision="mixed_bfloat16"))
     seen = []
     model.call = lambda batch, training=False: seen.append(batch["t"]) or batch["t"]
     model(batch_for(tiny_config()))
@@ -75,7 +83,7 @@ def test_the_curve_starts_as_the_chord_and_learns_from_the_first_step(tiny_confi
     models = []
     for path in ("straight", "curved"):
         keras.utils.set_random_seed(0)
-        models.append(train.build_model(tiny_config(path=path)))
+        models.append(training.build_model(tiny_config(path=path)))
     straight, curved = models
     assert straight.curve is None
     first, second, _ = floats()
@@ -121,7 +129,7 @@ def test_many_times_of_a_pair_are_as_one_after_another(curve):
 
 def test_matching_and_sagitta_are_asked_of_the_curve(tiny_config):
     """Where q1 lies on the curve, and is as wide as both ends on average, there is nothing left."""
-    model = train.build_model(tiny_config(path="curved"))
+    model = training.build_model(tiny_config(path="curved"))
     bent(model.curve)
     batch = {**batch_for(tiny_config()), "triplets": tf.constant([[0, 1, 2]]), "t": T[:1]}
     outputs = model.call(batch)
@@ -134,7 +142,7 @@ def test_matching_and_sagitta_are_asked_of_the_curve(tiny_config):
 
 
 def test_key_frames_are_joined_by_the_curve_and_by_no_spline(tiny_config):
-    model = train.build_model(tiny_config(path="curved"))
+    model = training.build_model(tiny_config(path="curved"))
     bent(model.curve)
     keys = floats()
     drawn = np.stack(list(inbetween.draw_through(model, keys, 2, show="none")))
@@ -151,7 +159,7 @@ def test_a_curve_needs_the_likelihood_that_it_learns_from(tiny_config):
 
 def test_models_and_runs_of_before_there_was_a_curve_still_load(tiny_config, tmp_path):
     config = tiny_config()
-    model = train.build_model(config)
+    model = training.build_model(config)
     run_dir = run_directory.start(config, "float32")
     model.save(tmp_path / "new.keras", include_optimizer=False)
     with (
@@ -181,7 +189,7 @@ def test_models_and_runs_of_before_there_was_a_curve_still_load(tiny_config, tmp
 def test_an_exported_curve_draws_as_the_keras_model_does(tiny_config, tiny_data, tmp_path):
     """The export compares every signature with the Keras model, and refuses any difference."""
     config = tiny_config(path="curved")
-    train.train(config)
+    training.train(config)
     path = tmp_path / "run" / "model.keras"
     model = run_directory.load_model(config.run_dir)
     bent(model.curve)
@@ -200,7 +208,7 @@ def test_an_exported_curve_draws_as_the_keras_model_does(tiny_config, tiny_data,
 
 
 def test_latents_of_an_autoencoder_are_points(tiny_config):
-    model = train.build_model(tiny_config(model="autoencoder"))
+    model = training.build_model(tiny_config(model="autoencoder"))
     frames = floats()
     assert not np.any(model.encode(frames).stddev())
     drawn = model.sample_inbetween(frames, frames[::-1], T, tf.zeros([3, 2], tf.int32))
@@ -211,7 +219,7 @@ def test_latents_of_an_autoencoder_are_points(tiny_config):
 
 def test_the_loss_of_an_autoencoder_is_its_squared_errors(tiny_config):
     config = tiny_config(model="autoencoder", inbetween_weight=2.0, alpha=100.0)
-    model = train.build_model(config)
+    model = training.build_model(config)
     data = tf.data.Dataset.from_tensors(batch_for(config))
     found = model.evaluate(data, verbose=0, return_dict=True)
     expected = 64 * 64 * 3 * (3 * found["reconstruction_mse"] + 2 * found["inbetween_mse"])
@@ -221,7 +229,7 @@ def test_the_loss_of_an_autoencoder_is_its_squared_errors(tiny_config):
 def test_the_critic_and_the_autoencoder_each_learn_from_their_own_terms(tiny_config):
     """The critic from its error alone, whatever its weight; the autoencoder not from that."""
     config = tiny_config(model="acai", critic_weight=0.5)
-    model = train.build_model(config)
+    model = training.build_model(config)
     batch = batch_for(config)
     critic = model.critic.trainable_variables
     own = model.encoder.trainable_variables + model.decoder.trainable_variables
@@ -236,7 +244,7 @@ def test_the_critic_and_the_autoencoder_each_learn_from_their_own_terms(tiny_con
         np.any(one != other) for one, other in zip(found[0.0][1], found[0.5][1], strict=True)
     )
 
-    plain = train.build_model(tiny_config(model="autoencoder"))
+    plain = training.build_model(tiny_config(model="autoencoder"))
     plain.encoder.set_weights(model.encoder.get_weights())
     plain.decoder.set_weights(model.decoder.get_weights())
     weights = plain.encoder.trainable_variables + plain.decoder.trainable_variables
@@ -248,7 +256,7 @@ def test_the_critic_and_the_autoencoder_each_learn_from_their_own_terms(tiny_con
 def test_acai_by_its_equations(tiny_config):
     """The terms, from the frames that `call` returned, one by one."""
     config = tiny_config(model="acai", critic_weight=2.0, inbetween_weight=0.0)
-    model = train.build_model(config)
+    model = training.build_model(config)
     batch = batch_for(config)
     outputs = model.call(batch)
     mixed = outputs["mixed"].numpy()
@@ -280,14 +288,14 @@ def test_acai_by_its_equations(tiny_config):
 )
 def test_what_does_not_go_with_pixels(tiny_config, setting, message):
     with pytest.raises(InputError, match=message):
-        train.build_model(tiny_config(network="pixel_unet", **setting))
+        training.build_model(tiny_config(network="pixel_unet", **setting))
 
 
 def test_the_unet_costs_about_what_the_vae_does():
     """Multiplications of a step of `teapot.flags`, forward, from the shapes in the graph."""
-    config = train.command_line.config_of(["--flagfile=teapot.flags", "--network=pixel_unet"])
-    unet = train.build_model(config)
-    vae = train.build_model(train.command_line.config_of(["--flagfile=teapot.flags"]))
+    config = command_line.config_of(["--flagfile=teapot.flags", "--network=pixel_unet"])
+    unet = training.build_model(config)
+    vae = training.build_model(command_line.config_of(["--flagfile=teapot.flags"]))
     frames = (config.frames_per_clip, 64, 64)
     pixel = multiplications(unet.unet, (*frames, 7))
     latent = multiplications(vae.encoder, (*frames, 3)) + multiplications(
@@ -312,7 +320,7 @@ def multiplications(network, shape):
 
 
 def test_the_unet_sees_both_frames_and_the_time(tiny_config):
-    model = train.build_model(tiny_config(network="pixel_unet"))
+    model = training.build_model(tiny_config(network="pixel_unet"))
     a, b = floats(2)[:, None]
     drawn = model.inbetween(a, b, [0.5]).numpy()
     for other in ((b, b, [0.5]), (a, a, [0.5]), (a, b, [0.25])):
@@ -320,7 +328,7 @@ def test_the_unet_sees_both_frames_and_the_time(tiny_config):
 
 
 def test_key_frames_are_joined_pair_by_pair(tiny_config):
-    model = train.build_model(tiny_config(network="pixel_unet"))
+    model = training.build_model(tiny_config(network="pixel_unet"))
     keys = floats()
     drawn = np.stack(list(inbetween.draw_through(model, keys, 2)))
     np.testing.assert_array_equal(drawn[::3], keys)
@@ -339,7 +347,7 @@ def test_key_frames_are_joined_pair_by_pair(tiny_config):
 @pytest.mark.parametrize("setting", [{"model": "acai"}, {"network": "pixel_unet"}])
 def test_several_replicas_are_refused(tiny_config, tiny_data, tmp_path, setting):
     with pytest.raises(InputError, match="trains on a single device; --strategy=single"):
-        train.train(tiny_config(**setting), strategy=tf.distribute.MirroredStrategy(["CPU:0"]))
+        training.train(tiny_config(**setting), strategy=tf.distribute.MirroredStrategy(["CPU:0"]))
     assert not (tmp_path / "run").exists()
 
 
@@ -355,11 +363,11 @@ def test_a_run_is_resumed_evaluated_and_exported_or_says_why_not(
     latent, vae = "network" not in setting, "path" in setting
     whole = tiny_config(run_dir=str(tmp_path / "whole"), **setting)
     broken = tiny_config(run_dir=str(tmp_path / "broken"), **setting)
-    train.train(whole)
+    training.train(whole)
     interrupt_at(monkeypatch, 3)
     with pytest.raises(KeyboardInterrupt):
-        train.train(broken)
-    train.train(broken)
+        training.train(broken)
+    training.train(broken)
     ends = [run_directory.load_model(config.run_dir) for config in (whole, broken)]
     for one, other in zip(*(model.variables for model in ends), strict=True):
         np.testing.assert_array_equal(one, other, err_msg=one.path)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tf_inbetween import models, networks, train
+from tf_inbetween import models, networks, training
 from tf_inbetween.config import InputError
 from tf_inbetween.models import TripletVAE
 
@@ -114,7 +114,7 @@ def floats_for(config, count=3):
 
 
 def test_shapes_ranges_and_batch_sizes(config):
-    model = train.build_model(config)
+    model = training.build_model(config)
     for count in (1, 3):
         frames = floats_for(config, count)
         if model.has_latents:
@@ -138,7 +138,7 @@ def test_shapes_ranges_and_batch_sizes(config):
 
 def test_the_ends_of_the_line_are_the_reconstructions_or_the_frames_themselves(config):
     """Where pixels are copied the ends are exact, whatever the weights."""
-    model = train.build_model(config)
+    model = training.build_model(config)
     if not model.has_latents:
         pytest.skip("it has no reconstructions")
     copies = config.inbetween_decoder == "fusion"
@@ -150,7 +150,7 @@ def test_the_ends_of_the_line_are_the_reconstructions_or_the_frames_themselves(c
 
 
 def test_a_path_is_the_inbetweens_of_its_ends(tiny_config):
-    model = train.build_model(tiny_config())
+    model = training.build_model(tiny_config())
     first, second, _ = floats_for(tiny_config())
     t = np.float32([0.0, 0.3, 1.0])
     expected = model.inbetween(np.stack([first] * 3), np.stack([second] * 3), t)
@@ -158,7 +158,7 @@ def test_a_path_is_the_inbetweens_of_its_ends(tiny_config):
 
 
 def test_steps_change_every_weight_and_what_is_saved_draws_the_same(config, tmp_path):
-    model = train.build_model(config)
+    model = training.build_model(config)
     before = [weight.numpy() for weight in model.trainable_variables]
     data = tf.data.Dataset.from_tensors(batch_for(config)).repeat()
     history = model.fit(data, steps_per_epoch=3, epochs=1, verbose=0, shuffle=False).history
@@ -187,7 +187,7 @@ def test_steps_change_every_weight_and_what_is_saved_draws_the_same(config, tmp_
 
 def test_evaluate_weighs_matching_fully_whatever_the_warm_up(tiny_config):
     config = tiny_config(alpha=7.0, alpha_warmup_steps=1000)
-    model = train.build_model(config)
+    model = training.build_model(config)
     data = tf.data.Dataset.from_tensors(batch_for(config)).repeat(2)
     fitted = model.fit(data, epochs=1, verbose=0, shuffle=False).history
     assert 0 < fitted["alpha"][0] < 0.02
@@ -196,7 +196,7 @@ def test_evaluate_weighs_matching_fully_whatever_the_warm_up(tiny_config):
 
 def test_the_loss_is_the_sum_that_its_metrics_name(tiny_config):
     config = tiny_config(alpha=3.0, alpha_warmup_steps=0, prior_weight=0.5, inbetween_weight=2.0)
-    model = train.build_model(config)
+    model = training.build_model(config)
     data = tf.data.Dataset.from_tensors(batch_for(config))
     found = model.evaluate(data, verbose=0, return_dict=True)
     expected = (
@@ -209,7 +209,7 @@ def test_the_loss_is_the_sum_that_its_metrics_name(tiny_config):
 
 def test_the_calibrated_scale_goes_to_the_root_mean_squared_error(tiny_config):
     config = tiny_config(learning_rate=0.0, learning_rate_warmup_steps=0)
-    model = train.build_model(config)
+    model = training.build_model(config)
     data = tf.data.Dataset.from_tensors(batch_for(config)).repeat()
     found = model.fit(data, steps_per_epoch=300, epochs=1, verbose=0, shuffle=False).history
     np.testing.assert_allclose(
@@ -219,7 +219,7 @@ def test_the_calibrated_scale_goes_to_the_root_mean_squared_error(tiny_config):
 
 def test_a_fixed_scale_stays(tiny_config):
     config = tiny_config(likelihood="normal", normal_scale=0.125)
-    model = train.build_model(config)
+    model = training.build_model(config)
     model.fit(tf.data.Dataset.from_tensors(batch_for(config)), verbose=0, shuffle=False)
     assert float(model.scale) == 0.125
 
@@ -236,11 +236,11 @@ def test_a_fixed_scale_stays(tiny_config):
 )
 def test_unknown_names_list_the_valid_ones(tiny_config, setting, message):
     with pytest.raises(InputError, match=message):
-        train.build_model(tiny_config(**setting))
+        training.build_model(tiny_config(**setting))
 
 
 def test_networks_compute_in_bfloat16_and_return_float32(tiny_config):
-    model = train.build_model(tiny_config(precision="mixed_bfloat16"))
+    model = training.build_model(tiny_config(precision="mixed_bfloat16"))
     assert model.encoder.trunk[0].compute_dtype == "bfloat16"
     assert model.decoder.trunk[0].compute_dtype == "bfloat16"
     assert model.decoder.trunk[-1].compute_dtype == "float32"

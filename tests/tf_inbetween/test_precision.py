@@ -13,7 +13,7 @@ import keras
 import pytest
 
 from data_gen.builder import ClipsConfig, InbetweenClips
-from tf_inbetween import baselines, evaluate, run_directory, train
+from tf_inbetween import baselines, evaluate, run_directory, training
 from tf_inbetween.clips import StoredClips
 from tf_inbetween.config import Config
 from tf_inbetween.matching import MATCHINGS
@@ -69,13 +69,13 @@ TRAIN = """
 import hashlib, json, sys
 import tensorflow as tf
 import tensorflow_datasets as tfds
-from tf_inbetween import train
+from tf_inbetween import training
 from tf_inbetween.clips import StoredClips
 from tf_inbetween.config import Config
 
 data, settings = sys.argv[1], json.loads(sys.argv[2])
-train.prepare = lambda *_: StoredClips(tfds.builder_from_directory(data))
-train.train(Config(**{**settings, "widths": tuple(settings["widths"])}))
+training.prepare = lambda *_: StoredClips(tfds.builder_from_directory(data))
+training.train(Config(**{**settings, "widths": tuple(settings["widths"])}))
 reader = tf.train.load_checkpoint(settings["run_dir"] + "/checkpoints")
 found = hashlib.sha256()
 for name in sorted(reader.get_variable_to_shape_map()):
@@ -161,7 +161,7 @@ def runs(teapots, tmp_path_factory):
     for policy in POLICIES:
         folder = tmp_path_factory.mktemp(policy) / "run"
         config = Config(run_dir=str(folder), precision=policy, **SMALL)
-        train.train(config, teapots)
+        training.train(config, teapots)
         model = run_directory.load_model(folder)
         assert model.encoder.dtype_policy.name == policy
         found[policy] = config, model, evaluated(config, teapots, patch)

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tf_inbetween import data, strategies, train
+from tf_inbetween import data, strategies, training
 from tf_inbetween.config import InputError
 
 ROOT = Path(__file__).parents[2]
@@ -24,7 +24,8 @@ TRAIN = """
 import sys
 import tensorflow as tf
 import tensorflow_datasets as tfds
-from tf_inbetween import command_line, evaluate, train
+import tf_inbetween.train as command
+from tf_inbetween import command_line, evaluate, training
 from tf_inbetween.clips import StoredClips
 
 data = sys.argv.pop(1)
@@ -32,9 +33,9 @@ if "--strategy=mirrored" in sys.argv:
     (cpu,) = tf.config.list_physical_devices("CPU")
     two = [tf.config.LogicalDeviceConfiguration()] * 2
     tf.config.set_logical_device_configuration(cpu, two)
-train.prepare = evaluate.prepare = lambda *_: StoredClips(tfds.builder_from_directory(data))
-train.define_flags()
-command_line.run(train.main)
+training.prepare = evaluate.prepare = lambda *_: StoredClips(tfds.builder_from_directory(data))
+command.define_flags()
+command_line.run(command.main)
 """
 
 CHECKPOINTS = "checkpoints"
@@ -118,7 +119,7 @@ def alone(stored, tiny_config, tmp_path):
     """What a single device makes of a batch of two clips; clipping is at work in every step."""
     # So few steps that rounding has not yet grown.
     config = tiny_config(run_dir=str(tmp_path / "alone"), clips_per_batch=2, clip_norm=1e3)
-    train.train(config, stored)
+    training.train(config, stored)
     return config
 
 
@@ -170,7 +171,7 @@ def fused(stored, finished, tiny_config, tmp_path):
         clips_per_batch=4,
         clip_norm=1e3,
     )
-    train.train(config)
+    training.train(config)
     return config
 
 

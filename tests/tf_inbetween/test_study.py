@@ -27,7 +27,7 @@ from tf_inbetween import (
     study_page,
     study_pictures,
     study_rows,
-    train,
+    training,
 )
 from tf_inbetween.command_line import config_of
 from tf_inbetween.config import Config, InputError
@@ -54,7 +54,7 @@ SHORT = {"steps": 2, "alpha_warmup_steps": 0}
 def whole_run(stored, tiny_settings, tmp_path_factory):
     """A run directory, trained and evaluated, and what was measured."""
     folder = tmp_path_factory.mktemp("whole") / "run"
-    train.train(Config(run_dir=str(folder), **{**tiny_settings, **SHORT}), stored)
+    training.train(Config(run_dir=str(folder), **{**tiny_settings, **SHORT}), stored)
     return folder, evaluate.evaluate(folder, pairs=2, data=stored)
 
 

@@ -11,7 +11,7 @@ import pytest
 import tensorflow as tf
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from tf_inbetween import metrics, run_directory, train
+from tf_inbetween import metrics, run_directory, training
 from tf_inbetween.checkpoints import latest
 from tf_inbetween.config import InputError
 from tf_inbetween.data import batches
@@ -34,15 +34,15 @@ def final_weights(config):
 
 def interrupt_at(monkeypatch, step):
     """Makes the next training stop like Ctrl-C before that step; those after it run through."""
-    original = train.Progress
+    original = training.Progress
 
     class Stopping(original):
         def on_train_batch_begin(self, batch, logs=None):
             if int(self.model.optimizer.iterations) == step:
-                monkeypatch.setattr(train, "Progress", original)
+                monkeypatch.setattr(training, "Progress", original)
                 raise KeyboardInterrupt
 
-    monkeypatch.setattr(train, "Progress", Stopping)
+    monkeypatch.setattr(training, "Progress", Stopping)
 
 
 def test_two_runs_with_one_seed_end_equal_and_another_seed_does_not(
@@ -52,7 +52,7 @@ def test_two_runs_with_one_seed_end_equal_and_another_seed_does_not(
         tiny_config(run_dir=str(tmp_path / f"seed {seed}"), seed=seed) for seed in (0, 1)
     )
     for config in (again, other):
-        train.train(config)
+        training.train(config)
     a, b, c = (final_weights(config) for config in (finished(), again, other))
     assert len(a) > 20
     for name, value in a.items():
@@ -70,8 +70,8 @@ def test_an_interrupted_run_resumes_and_ends_equal(
     broken = tiny_config(run_dir=str(tmp_path / "broken"))
     interrupt_at(monkeypatch, step)
     with pytest.raises(KeyboardInterrupt):
-        train.train(broken)
-    checkpoints = train.train(broken)
+        training.train(broken)
+    checkpoints = training.train(broken)
     assert checkpoints.step == 6
     expected, found = final_weights(whole), final_weights(broken)
     assert set(expected) == set(found)
@@ -84,7 +84,7 @@ def test_an_interrupted_run_resumes_and_ends_equal(
 def test_a_finished_run_is_left_alone(finished):
     config = finished()
     before = final_weights(config)
-    assert train.train(config).step == 6
+    assert training.train(config).step == 6
     for name, value in final_weights(config).items():
         np.testing.assert_array_equal(value, before[name])
 
@@ -92,14 +92,14 @@ def test_a_finished_run_is_left_alone(finished):
 def test_other_flags_refuse_to_resume_and_say_which(finished, tiny_config):
     finished()
     with pytest.raises(InputError, match=r"--alpha=9\.0 \(was 1\.0\), --steps=8 \(was 6\)"):
-        train.train(tiny_config(alpha=9.0, steps=8))
+        training.train(tiny_config(alpha=9.0, steps=8))
 
 
 def test_a_folder_with_other_things_is_not_taken(tiny_config, tmp_path):
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "thesis.txt").write_text("mine")
     with pytest.raises(InputError, match=r"has files but no flags\.txt"):
-        train.train(tiny_config())
+        training.train(tiny_config())
     assert [path.name for path in (tmp_path / "run").iterdir()] == ["thesis.txt"]
 
 
@@ -116,9 +116,9 @@ def test_a_loss_that_breaks_stops_at_once_with_the_term_and_keeps_the_last_model
         found = batches(stored, split, config, **kwargs)
         return found if split != "train" else found.enumerate().map(poison)
 
-    monkeypatch.setattr(train, "batches", poisoned)
+    monkeypatch.setattr(training, "batches", poisoned)
     with pytest.raises(InputError, match=r"step 14: .*matching_kl.* NaN") as caught:
-        train.train(config)
+        training.train(config)
     assert "reconstruction_nll" not in str(caught.value)
     for weight in weights_of(config):
         assert np.all(np.isfinite(weight))
@@ -126,7 +126,7 @@ def test_a_loss_that_breaks_stops_at_once_with_the_term_and_keeps_the_last_model
 
 def test_a_bad_name_leaves_no_run_directory(tiny_config, tmp_path):
     with pytest.raises(InputError, match="unknown matching"):
-        train.train(tiny_config(matching="middle"))
+        training.train(tiny_config(matching="middle"))
     assert not (tmp_path / "run").exists()
 
 
@@ -137,16 +137,16 @@ def test_a_validation_that_breaks_stops_too(tiny_config, monkeypatch):
             return found
         return found.map(lambda batch: {**batch, "t": batch["t"] * float("nan")})
 
-    monkeypatch.setattr(train, "batches", poisoned)
+    monkeypatch.setattr(training, "batches", poisoned)
     with pytest.raises(InputError, match=r"step 2: .*val_matching_kl.* NaN"):
-        train.train(tiny_config())
+        training.train(tiny_config())
 
 
 def test_a_finished_run_whose_model_is_gone_says_so(finished, tmp_path):
     config = finished(steps=2)
     (tmp_path / "run" / "model.keras").unlink()
     with pytest.raises(InputError, match=r"model\.keras: missing"):
-        train.train(config)
+        training.train(config)
 
 
 def test_a_start_cut_off_between_its_files_starts_again(tiny_config, tmp_path):
@@ -154,7 +154,7 @@ def test_a_start_cut_off_between_its_files_starts_again(tiny_config, tmp_path):
     (tmp_path / "run" / "environment.json").write_text("{}")
     (tmp_path / "run" / ".flags.partial.txt").write_text("--al")
     config = tiny_config(steps=2)
-    assert train.train(config).step == 2
+    assert training.train(config).step == 2
     assert run_directory.load_config(tmp_path / "run") == config
 
 
@@ -170,12 +170,12 @@ def test_a_damaged_list_of_checkpoints_does_no_harm(finished, tmp_path, content)
     config = finished(steps=2)
     path = tmp_path / "run" / "checkpoints" / "checkpoint"
     path.unlink() if content is None else path.write_text(content)
-    assert train.train(config).restored_step == 2
+    assert training.train(config).restored_step == 2
     for found in path.parent.glob("ckpt-*"):
         found.unlink()
     if content is not None:
         with pytest.raises(InputError, match="checkpoint: lists checkpoints, and none of them is"):
-            train.train(config)
+            training.train(config)
 
 
 def test_a_kill_in_the_first_save_starts_again(finished, tmp_path):
@@ -185,7 +185,7 @@ def test_a_kill_in_the_first_save_starts_again(finished, tmp_path):
     (folder / "checkpoint").unlink()
     (folder / "ckpt-2.index").write_bytes((folder / "ckpt-2.index").read_bytes()[:100])
     (folder / "ckpt-2_temp").mkdir()
-    assert train.train(config).restored_step == 0
+    assert training.train(config).restored_step == 0
     for name, value in final_weights(config).items():
         np.testing.assert_array_equal(value, expected[name])
     names = {"checkpoint", "ckpt-2.index", "ckpt-2.data-00000-of-00001"}
@@ -201,7 +201,7 @@ def test_a_damaged_newest_checkpoint_gives_way_to_the_one_before(finished, tmp_p
     data.write_bytes(content)
     assert latest(data.parent) == f"{data.parent}/ckpt-6"
     capsys.readouterr()
-    assert train.train(config).restored_step == 4
+    assert training.train(config).restored_step == 4
     said = capsys.readouterr().out
     assert re.search(r"ckpt-6: damaged or not finished \(.*\); taking .*/ckpt-4\n", said), said
     assert "resuming at step 4 of 6" in said
@@ -210,16 +210,16 @@ def test_a_damaged_newest_checkpoint_gives_way_to_the_one_before(finished, tmp_p
 
 
 def test_a_run_directory_that_disappears_is_not_made_anew(tiny_config, tmp_path, monkeypatch):
-    class Removing(train.Progress):
+    class Removing(training.Progress):
         def on_train_batch_end(self, batch, logs=None):
             super().on_train_batch_end(batch, logs)
             if int(self.model.optimizer.iterations) == 4:
                 shutil.rmtree(tmp_path / "run")
 
     with monkeypatch.context() as patch:
-        patch.setattr(train, "Progress", Removing)
+        patch.setattr(training, "Progress", Removing)
         with pytest.raises(InputError, match="run: the run directory has disappeared; the same"):
-            train.train(tiny_config())
+            training.train(tiny_config())
     assert not (tmp_path / "run" / "checkpoints").exists()
     (tmp_path / "run" / "logs").mkdir(parents=True, exist_ok=True)  # As TensorFlow may leave it.
     run_directory.start(tiny_config(), "float32")
@@ -228,7 +228,7 @@ def test_a_run_directory_that_disappears_is_not_made_anew(tiny_config, tmp_path,
 
 def test_settings_that_fit_no_clip_leave_no_run_directory(tiny_config, tmp_path):
     with pytest.raises(InputError, match="none that --min_gap=350"):
-        train.train(tiny_config(min_gap=350.0, max_gap=355.0))
+        training.train(tiny_config(min_gap=350.0, max_gap=355.0))
     assert not (tmp_path / "run").exists()
 
 
@@ -237,14 +237,14 @@ def test_a_damaged_checkpoint_is_an_error_not_a_fresh_start(finished, tmp_path):
     (data,) = (tmp_path / "run" / "checkpoints").glob("ckpt-2.data*")
     data.write_bytes(data.read_bytes()[:100])
     with pytest.raises(InputError, match="ckpt-2: cannot be restored"):
-        train.train(config)
+        training.train(config)
 
 
 def test_the_flags_and_the_environment_are_written_first(tiny_config, tmp_path, monkeypatch):
     config = tiny_config(alpha=2.5, seed=0)
     interrupt_at(monkeypatch, 0)
     with pytest.raises(KeyboardInterrupt):
-        train.train(config)
+        training.train(config)
     assert run_directory.load_config(tmp_path / "run") == config
     environment = json.loads((tmp_path / "run" / "environment.json").read_text())
     assert environment["seed"] == 0
@@ -298,7 +298,7 @@ def test_tensorboard_gets_every_page(finished, tmp_path, stored):
     ("cpu", "expected"), [("flags : amx_bf16", "mixed_bfloat16"), ("avx512_bf16", "float32")]
 )
 def test_auto_precision_looks_for_matrix_units(monkeypatch, cpu, expected):
-    monkeypatch.setattr(train.Path, "read_text", lambda _: cpu)
+    monkeypatch.setattr(training.Path, "read_text", lambda _: cpu)
     monkeypatch.setattr(tf.config, "list_physical_devices", lambda _: [])
-    assert train.choose_precision("auto") == expected
-    assert train.choose_precision("float32") == "float32"
+    assert training.choose_precision("auto") == expected
+    assert training.choose_precision("float32") == "float32"

@@ -1,0 +1,222 @@
+"""Builds models and trains them, into a run directory and from its last checkpoint on."""
+
+import contextlib
+import functools
+import shutil
+import tempfile
+from pathlib import Path
+
+import keras
+import tensorflow as tf
+
+from tf_inbetween import first_weights, optimizers, run_directory, strategies
+from tf_inbetween.autoencoders import ACAI, Autoencoder
+from tf_inbetween.callbacks import (
+    Progress,
+    SaveProgress,
+    StopOnBadNumbers,
+    StopWithoutFolder,
+    Summaries,
+    stop_for_bad_numbers,
+)
+from tf_inbetween.checkpoints import Checkpoints, progress
+from tf_inbetween.clips import prepare
+from tf_inbetween.config import InputError, lookup
+from tf_inbetween.data import batches
+from tf_inbetween.evaluate import fitting_gaps
+from tf_inbetween.fusion_vae import FusionVAE
+from tf_inbetween.models import TripletVAE
+from tf_inbetween.networks import NETWORKS, PIXEL_NETWORKS
+from tf_inbetween.pixels import PixelModel
+
+MODELS = {"vae": TripletVAE, "autoencoder": Autoencoder, "acai": ACAI}
+# What draws the frame between two of a vae: decode(z_t), or that and the pixels of both ends.
+INBETWEEN_DECODERS = {"latent": TripletVAE, "fusion": FusionVAE}
+
+
+def train(config, clips=None, judged=False, strategy=None):
+    """Trains the model of `config` into its run directory, from its last checkpoint if it has one.
+
+    Args:
+        config: a `Config`.
+        clips: to train on, a `clips.StoredClips` or `clips.ClipsInMemory` with splits train and
+            validation; None: those that `config` names.
+        judged: whether `evaluate` follows.
+        strategy: from `strategies.choose`; None for a single device.
+
+    Returns:
+        The final `Checkpoints`.
+
+    Raises:
+        InputError: for settings that do not fit the data or the run directory, and when the loss
+            becomes NaN or infinite; for an --init_from that is missing, damaged or does not fit;
+            where the model is `judged`, also for test clips on which `evaluate` would fail. On
+            workers of a cluster also where they do not fit together.
+    """
+    strategy = strategy or tf.distribute.get_strategy()
+    chief = strategies.is_chief(strategy)
+    say = print if chief else lambda line: None
+    distributed = strategies.is_distributed(strategy)
+    strategies.check_validation(strategy, config)
+    first_weights.check_other(config)
+    run_directory.check(config)
+    checkpoint_dir = Path(config.run_dir) / "checkpoints"
+    start, _ = progress(checkpoint_dir, say)
+    keras.utils.set_random_seed(config.seed)
+    if config.deterministic:
+        tf.config.experimental.enable_op_determinism()
+    with strategy.scope():
+        model = build_model(config, strategy)
+    if distributed and not model.distributable:
+        raise InputError(
+            f"--model={config.model} --network={config.network}: trains on a single device; "
+            "--strategy=single"
+        )
+    init_sha256 = None
+    if config.init_from and not start:  # A checkpoint has them already.
+        other, init_sha256 = first_weights.read(config)
+        with strategy.scope():
+            say(first_weights.take_over(model, other, config))
+    clips = clips or strategies.chief_first(strategy, lambda: prepare(config))
+    strategies.check_agreement(strategy, config, start, init_sha256)
+    if strategies.describe(strategy):
+        print(f"strategy: {strategies.describe(strategy)}")
+
+    def validation_of(replicas, own):
+        found = batches(clips, "validation", config, widen_gaps=False, replicas=replicas, own=own)
+        found = found.take(config.validation_steps * len(own)).cache()
+        # Replicas that reach an end count steps without data.
+        return found.repeat() if distributed else found
+
+    training = strategies.inputs(
+        strategy, functools.partial(batches, clips, "train", config, start_step=start)
+    )
+    validation = strategies.inputs(strategy, validation_of)
+    batch = strategies.first_of(strategy, next(iter(validation)))
+
+    if judged:
+        fitting_gaps(clips.outlines("test"), clips.gaps)
+
+    # What can be wrong with the settings has shown by now; from here on files are written.
+    with _folder(config, model, init_sha256, chief) as folder:
+        say(f"run directory: {folder}")
+        with strategy.scope():
+            checkpoints = Checkpoints(model, checkpoint_dir, save_to=folder / "checkpoints")
+        checkpoints.restore()
+        if start == config.steps:
+            run_directory.load_model(config.run_dir)
+            say(f"trained to step {start} already")
+            return checkpoints
+        if start:
+            say(f"resuming at step {start} of {config.steps}")
+        else:
+            shutil.rmtree(folder / "logs", ignore_errors=True)
+
+        (clip,) = clips.read("validation", [0])
+        bar = Progress(config.steps, start, shown=chief)
+        try:
+            with clips.named_damage("train", "validation"):
+                model.fit(
+                    training,
+                    initial_epoch=start // config.steps_per_epoch,
+                    epochs=config.steps // config.steps_per_epoch,
+                    steps_per_epoch=config.steps_per_epoch,
+                    validation_data=validation,
+                    validation_steps=config.validation_steps if distributed else None,
+                    callbacks=[
+                        StopWithoutFolder(folder, chief),
+                        StopOnBadNumbers(),
+                        bar,
+                        Summaries(folder / "logs", config, clip, clips.pose_names, batch),
+                        SaveProgress(checkpoints, folder),
+                    ],
+                    shuffle=False,
+                    verbose=0,
+                )
+        except tf.errors.InvalidArgumentError as error:
+            stop_for_bad_numbers(error.message)
+            first_line = error.message.partition("\n")[0]
+            raise InputError(f"a batch could not be made: {first_line}") from error
+        finally:
+            bar.close()
+    return checkpoints
+
+
+@contextlib.contextmanager
+def _folder(config, model, init_sha256, chief):
+    """Yields where to write: the run directory, or for other workers one that is thrown away.
+
+    All of them have to save and draw, because some of what is read for it is summed over replicas.
+    """
+    if chief:
+        yield run_directory.start(config, model.dtype_policy.name, init_sha256)
+    else:
+        with tempfile.TemporaryDirectory() as folder:
+            yield Path(folder)
+
+
+def build_model(config, strategy=None):
+    """The compiled model of `config`: its optimizer, a linear warm-up and a cosine decay.
+
+    `strategy`: the one in whose scope this is called; None for a single device. Raises `InputError`
+    for unknown names and those that do not go together.
+    """
+    kind = model_class(config)
+    keras.config.set_dtype_policy(choose_precision(config.precision))
+    try:
+        model = kind.build_from(config)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    warmup = min(config.learning_rate_warmup_steps, config.steps - 1)
+    schedule = keras.optimizers.schedules.CosineDecay(
+        initial_learning_rate=0.0 if warmup else config.learning_rate,
+        decay_steps=config.steps - warmup,
+        alpha=0.01,
+        warmup_target=config.learning_rate if warmup else None,
+        warmup_steps=warmup,
+    )
+    # XLA made this network two to three times slower on a CPU.
+    model.compile(
+        optimizer=optimizers.build(
+            config.optimizer, schedule, config.clip_norm, strategies.is_distributed(strategy)
+        ),
+        jit_compile=False,
+        steps_per_execution=config.steps_per_execution,
+    )
+    return model
+
+
+def model_class(config):
+    """The class of a `Config`'s model. Raises `InputError` for an unknown model or network."""
+    kind = lookup(MODELS, config.model, "model")
+    lookup(NETWORKS | PIXEL_NETWORKS, config.network, "network")
+    decoded_by = lookup(INBETWEEN_DECODERS, config.inbetween_decoder, "in-between decoder")
+    if decoded_by is not TripletVAE and (kind is not TripletVAE or config.network not in NETWORKS):
+        raise InputError(
+            f"--inbetween_decoder={config.inbetween_decoder}: needs --model=vae and a --network of "
+            f"{', '.join(NETWORKS)}"
+        )
+    if config.network not in PIXEL_NETWORKS:
+        return decoded_by if kind is TripletVAE else kind
+    if kind is not TripletVAE:
+        raise InputError(f"--model={config.model}: --network={config.network} has no latents")
+    return PixelModel
+
+
+def choose_precision(precision):
+    """The Keras dtype policy for --precision; auto is bfloat16 where matrix units multiply it.
+
+    That is on GPUs of compute capability 8 and up and on CPUs with AMX. (AVX-512 alone gained 15 %
+    of the time of a step and lost more in quality, see BUILD_NOTES.md.)
+    """
+    if precision != "auto":
+        return precision
+    gpus = tf.config.list_physical_devices("GPU")
+    if gpus:
+        capability = tf.config.experimental.get_device_details(gpus[0]).get("compute_capability")
+        return "mixed_bfloat16" if capability and capability[0] >= 8 else "float32"
+    try:
+        cpu = Path("/proc/cpuinfo").read_text()
+    except OSError:
+        return "float32"
+    return "mixed_bfloat16" if "amx_bf16" in cpu else "float32"
