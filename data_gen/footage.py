@@ -29,6 +29,7 @@ What becomes of what strangers send:
   that stand so long that a hundred times as many would come out as are there.
 """
 
+import collections
 import contextlib
 import dataclasses
 import re
@@ -61,11 +62,13 @@ class Footage:
     Attributes:
       path: the file or the folder.
       times: float64 [N], when each frame is shown, in seconds from the first; rising.
+      left_out: in words, what else a folder has; "" if nothing.
     """
 
     path: Path
     times: np.ndarray
     _decode: Callable[[], Iterator[tuple[float, Callable[[], PIL.Image.Image]]]]
+    left_out: str = ""
 
     def pictures(self, wanted: np.ndarray) -> Iterator[tuple[int, PIL.Image.Image]]:
         """Decodes the frames that are wanted.
@@ -179,12 +182,13 @@ def is_even(times: np.ndarray) -> bool:
 
 
 def natural_key(name: str) -> list:
-    """Returns what to sort names by so that frame_2 comes before frame_10."""
-    return [
+    """Returns what to sort names by so that frame_2 comes before frame_10, and 01 before 1."""
+    parts = [
         (0, int(part), "") if part.isdecimal() else (1, 0, part.casefold())
         for part in re.split(r"(\d+)", name)
         if part
     ]
+    return [*parts, (-1, 0, ""), (1, 0, name)]  # Names that are otherwise alike: as spelled.
 
 
 def _ended_early(path, seconds, whole):
@@ -216,14 +220,29 @@ def _folder(path, fps):
         if entry.is_symlink() and not entry.resolve().is_relative_to(here):
             raise ValueError(f"{entry}: a link out of the folder; put the picture there instead")
     names = sorted((entry.name for entry in found), key=natural_key)
+    others = _others(path, names)
     if not names:
-        raise ValueError(f"{path}: a folder without pictures")
+        raise ValueError(
+            f"{path}: a folder without pictures (such as .png, .jpg, .webp or .tiff); it has "
+            f"{others or 'no files'}"
+        )
 
     def decode():
         for i, name in enumerate(names):
             yield i / fps, lambda name=name: pictures.read(path / name)
 
-    return Footage(path, np.arange(len(names)) / fps, decode)
+    left_out = f"left out, as no pictures that can be read: {others}" if others else ""
+    return Footage(path, np.arange(len(names)) / fps, decode, left_out)
+
+
+def _others(path, names):
+    """What is in a folder beside `names` and hidden files, counted: "2 .heic files, 1 folder"."""
+    counts = collections.Counter(
+        "folder" if entry.is_dir() else f"{entry.suffix or 'nameless'} file"
+        for entry in path.iterdir()
+        if not entry.name.startswith(".") and entry.name not in names
+    )
+    return ", ".join(f"{n} {what}{'s' * (n > 1)}" for what, n in sorted(counts.items()))
 
 
 # --- moving pictures -------------------------------------------------------------------------

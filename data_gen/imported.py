@@ -269,6 +269,8 @@ def import_clips(
     wanted = [_select(one, settings) for one in looked]
     for one, frames in zip(looked, wanted, strict=True):
         notify(_describe(one, frames, settings))
+        if one.left_out:
+            notify(f"{one.path}: {one.left_out}")
     length = settings.frames_per_clip
     shots, notes = itertools.count(), collections.Counter()
     frames_read = sum(map(len, wanted))

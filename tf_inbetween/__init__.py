@@ -8,12 +8,16 @@ import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")  # TensorFlow's start-up notices.
 
-import keras
+try:
+    from keras import config as _keras_config
 
-if keras.backend.backend() != "tensorflow":
+    _backend = _keras_config.backend()
+except ImportError as error:  # Of jax, say, where that is the backend and not installed.
+    _backend = error.name
+if _backend != "tensorflow":
     raise ImportError(
-        f"tf_inbetween runs on Keras with TensorFlow; this Keras uses {keras.backend.backend()!r}: "
-        "unset KERAS_BACKEND or set it to 'tensorflow'"
+        f"tf_inbetween runs on Keras with TensorFlow; this Keras uses {_backend!r}: set "
+        "KERAS_BACKEND=tensorflow, or \"backend\": \"tensorflow\" in keras.json"
     )
 
 from tf_inbetween.api import build, config_for, load, train, triplets, write

@@ -7,6 +7,7 @@ restored after all of them were read and found right, and a damaged one gives wa
 import contextlib
 import re
 import shutil
+import tempfile
 from pathlib import Path
 
 import tensorflow as tf
@@ -55,7 +56,8 @@ class Checkpoints:
         if path is None:
             return 0
         try:
-            self._checkpoint.restore(path).assert_existing_objects_matched()
+            with _no_pattern(path) as prefix:
+                self._checkpoint.restore(prefix).assert_existing_objects_matched()
         except Exception as error:  # TensorFlow raises a different one for every mismatch.
             raise InputError(f"{path}: cannot be restored: {_line(error)}") from error
         self.restored_step = self.step
@@ -92,14 +94,14 @@ def latest(directory):
     It is the one that TensorFlow's list names, or where that is damaged the one that a name has.
     Raises `InputError` if there is a list and no checkpoint.
     """
-    try:
-        path = tf.train.latest_checkpoint(directory)
-    except ValueError:  # of an empty list; damage of other kinds is ignored with a warning
-        path = None
     prefixes, listed = _prefixes(directory), _listed(directory)
     if listed and not prefixes:
         raise InputError(f"{listed}: lists checkpoints, and none of them is there")
-    return path or (listed and prefixes[0]) or None
+    # Not tf.train.latest_checkpoint: it takes the path for a pattern.
+    state = tf.train.get_checkpoint_state(directory)  # None where the list is damaged.
+    if state and state.model_checkpoint_path in prefixes:
+        return state.model_checkpoint_path
+    return prefixes[0] if listed else None
 
 
 def newest_whole(directory, say=print):
@@ -136,7 +138,8 @@ def progress(directory, say=print):
     path = newest_whole(directory, say)
     if path is None:
         return 0, 0.0
-    seconds = tf.train.load_variable(path, "seconds/.ATTRIBUTES/VARIABLE_VALUE")
+    with _no_pattern(path) as prefix:
+        seconds = tf.train.load_variable(prefix, "seconds/.ATTRIBUTES/VARIABLE_VALUE")
     return int(path.rpartition("-")[2]), float(seconds)
 
 
@@ -161,12 +164,26 @@ def _listed(directory):
 def _damage(prefix):
     """Why a checkpoint cannot be read; "" if every tensor of it can, and its checksum is right."""
     try:
-        reader = tf.train.load_checkpoint(prefix)
-        for name in reader.get_variable_to_shape_map():
-            reader.get_tensor(name)
+        with _no_pattern(prefix) as path:
+            reader = tf.train.load_checkpoint(path)
+            for name in reader.get_variable_to_shape_map():
+                reader.get_tensor(name)
     except Exception as error:  # TensorFlow raises a different one for every damage.
         return _line(error)
     return ""
+
+
+@contextlib.contextmanager
+def _no_pattern(prefix):
+    """Another path to the same, without characters that TensorFlow takes for a pattern's."""
+    folder, name = Path(prefix).parent, Path(prefix).name
+    if not re.search(r"[*?\[\]\\]", str(folder)):
+        yield str(prefix)
+        return
+    with tempfile.TemporaryDirectory() as beside:
+        link = Path(beside) / "checkpoints"
+        link.symlink_to(folder.resolve(), target_is_directory=True)
+        yield str(link / name)
 
 
 def _line(error):

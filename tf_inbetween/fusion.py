@@ -17,6 +17,8 @@ is to be trusted, as the difference between each end and its reconstruction.
 import keras
 import tensorflow as tf
 
+from tf_inbetween.convolutions import Conv2D, Conv2DTranspose
+
 _PACKAGE = "tf_inbetween"
 _DRAWN_LOGIT = -2.0  # The drawn part starts low; at a third it stays there and feeds in fog.
 
@@ -70,26 +72,18 @@ class FusionDecoder(keras.Model):
         self.autocast = False  # The ends, which are copied from, and t are to stay float32.
         self.channels, self.filters = channels, tuple(filters)
         coarse_first = self.filters[::-1]
-        self.pyramid = [
-            keras.layers.Conv2D(n, 4, strides=2, padding="same", activation="silu")
-            for n in self.filters
-        ]
+        self.pyramid = [Conv2D(n, 4, strides=2, activation="silu") for n in self.filters]
         self.mixers = [_conv(n) for n in coarse_first]
         self.second_mixer = _conv(coarse_first[0])
         self.flow_heads = [
-            keras.layers.Conv2D(4, 3, padding="same", kernel_initializer="zeros", dtype="float32")
-            for _ in coarse_first
+            Conv2D(4, 3, kernel_initializer="zeros", dtype="float32") for _ in coarse_first
         ]
-        self.ups = [
-            keras.layers.Conv2DTranspose(n, 4, strides=2, padding="same", activation="silu")
-            for n in coarse_first[1:]
-        ]
+        self.ups = [Conv2DTranspose(n, 4, strides=2, activation="silu") for n in coarse_first[1:]]
         # At full size: corrections of both flows, three logits, the residual.
-        self.last = keras.layers.Conv2DTranspose(
+        self.last = Conv2DTranspose(
             4 + 3 + channels,
             4,
             strides=2,
-            padding="same",
             kernel_initializer="zeros",
             dtype="float32",
         )
@@ -197,7 +191,7 @@ def fusion(config):
 
 
 def _conv(filters):
-    return keras.layers.Conv2D(filters, 3, padding="same", activation="silu")
+    return Conv2D(filters, 3, activation="silu")
 
 
 def _bounded(logits):

@@ -161,6 +161,8 @@ class Footage:
         with _input_errors(path):
             self._wanted = footage.select(self._footage.times, fps, start, end)
         self._size, self._notify, self._told = (image_size, channels), notify, set()
+        if self._footage.left_out:
+            self._tell(self._footage.left_out)
 
     def __len__(self):
         return len(self._wanted)
@@ -191,9 +193,14 @@ def _input_errors(path=None):
         raise InputError(f"{path}: {error}" if path else str(error)) from error
 
 
-def check_writable(path):
-    """Raises `InputError` if `write_frames` could not write a file of this name."""
+def check_writable(path, sources=()):
+    """Raises `InputError` if `write_frames` could not write a file of this name.
+
+    Nor may it be one of `sources`, the paths (or None) that are read.
+    """
     path = Path(path)
+    if any(source and path.exists() and path.samefile(source) for source in sources):
+        raise InputError(f"--output={path}: is the input itself; name another file")
     if path.suffix.lower() not in _WRITABLE:
         raise InputError(f"{path}: the name must end in one of {', '.join(_WRITABLE)}")
     if path.is_dir():

@@ -72,8 +72,8 @@ def define_flags():
 
 def main():
     """Reads the key frames, draws between them, writes the result."""
-    images.check_writable(FLAGS.output)
     kind = _kind_of_keys()
+    images.check_writable(FLAGS.output, [FLAGS.first, FLAGS.second, FLAGS.input, *FLAGS.frame])
     config = run_directory.load_config(FLAGS.run_dir)
     size = (config.image_size, config.channels)
     if kind == "input":

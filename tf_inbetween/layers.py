@@ -20,6 +20,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tf_inbetween.convolutions import Conv2D, Conv2DTranspose
+
 _PACKAGE = "tf_inbetween"
 
 
@@ -71,23 +73,16 @@ class LayersEncoder(keras.Model):
         self.autocast = False  # Places are to stay float32.
         self.count, self.latent_dim, self.crop_size = layers, latent_dim, crop_size
         self.filters, self.hidden, self.deterministic = tuple(filters), hidden, deterministic
-        self.finders = [
-            keras.layers.Conv2D(n, 4, strides=2, padding="same", activation="silu")
-            for n in (32, 64)
-        ]
-        self.heat = keras.layers.Conv2D(
+        self.finders = [Conv2D(n, 4, strides=2, activation="silu") for n in (32, 64)]
+        self.heat = Conv2D(
             layers,
             3,
-            padding="same",
             kernel_initializer=keras.initializers.RandomNormal(stddev=1e-2),
             dtype="float32",
         )
         self.trunk = [
-            *(
-                keras.layers.Conv2D(n, 4, strides=2, padding="same", activation="silu")
-                for n in self.filters
-            ),
-            keras.layers.Flatten(),
+            *(Conv2D(n, 4, strides=2, activation="silu") for n in self.filters),
+            keras.layers.Flatten(data_format="channels_last"),
         ]
         self.dense = keras.layers.Dense(hidden, activation="silu")
         what = latent_dim // layers - 2
@@ -184,13 +179,8 @@ class LayersDecoder(keras.Model):
             keras.layers.Dense(hidden, activation="silu"),
             keras.layers.Dense(side * side * innermost, activation="silu"),
             keras.layers.Reshape((side, side, innermost)),
-            *(
-                keras.layers.Conv2DTranspose(n, 4, strides=2, padding="same", activation="silu")
-                for n in reversed(doubling)
-            ),
-            keras.layers.Conv2DTranspose(
-                channels + 2, 4, strides=2, padding="same", dtype="float32"
-            ),
+            *(Conv2DTranspose(n, 4, strides=2, activation="silu") for n in reversed(doubling)),
+            Conv2DTranspose(channels + 2, 4, strides=2, dtype="float32"),
         ]
 
     def build(self, input_shape=None):

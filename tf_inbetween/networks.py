@@ -9,6 +9,7 @@ another.
 import keras
 import tensorflow as tf
 
+from tf_inbetween.convolutions import Conv2D, Conv2DTranspose
 from tf_inbetween.layers import LayersDecoder, LayersEncoder
 
 _PACKAGE = "tf_inbetween"
@@ -80,10 +81,10 @@ class ConvDecoder(keras.Model):
             keras.layers.Dense(side * side * innermost, activation="silu"),
             keras.layers.Reshape((side, side, innermost)),
             *(
-                keras.layers.Conv2DTranspose(width, 4, strides=2, padding="same", activation="silu")
+                Conv2DTranspose(width, 4, strides=2, activation="silu")
                 for width in reversed(doubling)
             ),
-            keras.layers.Conv2DTranspose(channels, 4, strides=2, padding="same", dtype="float32"),
+            Conv2DTranspose(channels, 4, strides=2, dtype="float32"),
         ]
 
     def build(self, input_shape):
@@ -111,11 +112,8 @@ class ConvDecoder(keras.Model):
 
 def _conv_trunk(widths, hidden):
     return [
-        *(
-            keras.layers.Conv2D(width, 4, strides=2, padding="same", activation="silu")
-            for width in widths
-        ),
-        keras.layers.Flatten(),
+        *(Conv2D(width, 4, strides=2, activation="silu") for width in widths),
+        keras.layers.Flatten(data_format="channels_last"),
         keras.layers.Dense(hidden, activation="silu"),
     ]
 
@@ -197,16 +195,13 @@ class UNet(keras.Model):
     def __init__(self, channels, widths, **kwargs):
         super().__init__(**kwargs)
         self.channels, self.widths = channels, tuple(widths)
-        self.down = [
-            keras.layers.Conv2D(width, 4, strides=2, padding="same", activation="silu")
-            for width in self.widths
-        ]
-        self.bottom = keras.layers.Conv2D(self.widths[-1], 3, padding="same", activation="silu")
+        self.down = [Conv2D(width, 4, strides=2, activation="silu") for width in self.widths]
+        self.bottom = Conv2D(self.widths[-1], 3, activation="silu")
         self.up = [
-            keras.layers.Conv2DTranspose(width, 4, strides=2, padding="same", activation="silu")
+            Conv2DTranspose(width, 4, strides=2, activation="silu")
             for width in (*reversed(self.widths[:-1]), max(self.widths[0] // 2, 1))
         ]
-        self.last = keras.layers.Conv2D(channels, 3, padding="same", dtype="float32")
+        self.last = Conv2D(channels, 3, dtype="float32")
 
     def build(self, input_shape):
         """Builds every layer for pictures of `input_shape` [N, H, W, I]."""

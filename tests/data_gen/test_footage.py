@@ -64,10 +64,11 @@ def test_a_folder_is_in_natural_order_and_other_files_are_left_out(tmp_path):
     (path / "notes.txt").write_text("mine")
     (path / ".hidden.png").write_text("mine")
     np.testing.assert_array_equal(where(read(path)), np.arange(24))
+    assert footage.look(path).left_out.endswith("that can be read: 1 .txt file")
     assert footage.rate(footage.look(path, folder_fps=12).times) == pytest.approx(12)
-    names = ["b2", "frame_10", "frame_2", "frame_1b", "Frame_1", "3"]
-    ordered = ["3", "b2", "Frame_1", "frame_1b", "frame_2", "frame_10"]
-    assert sorted(names, key=footage.natural_key) == ordered
+    ordered = ["03", "3", "b2", "Frame_1", "frame_1", "frame_1b", "frame_2", "frame_10"]
+    for names in (ordered, ordered[::-1]):
+        assert sorted(names, key=footage.natural_key) == ordered
 
 
 def test_a_turned_video_stands_upright(tmp_path):
@@ -197,7 +198,11 @@ def test_what_cannot_be_read_is_one_line(tmp_path):
 
     refused(tmp_path / "nowhere.mp4", "no such file or folder")
     (tmp_path / "empty").mkdir()
-    refused(tmp_path / "empty", "a folder without pictures")
+    refused(tmp_path / "empty", r"a folder without pictures \(such as .png.*\); it has no files")
+    (tmp_path / "empty" / "deeper").mkdir()
+    for name in ("1.heic", "2.heic", "3.exr"):
+        (tmp_path / "empty" / name).touch()
+    refused(tmp_path / "empty", "it has 1 .exr file, 2 .heic files, 1 folder")
     refused(write_folder(tmp_path / "one", FRAMES[:1]), "has one frame")
     refused(write_video(tmp_path / "one.mp4", FRAMES[:1]), "has one frame")
     PIL.Image.fromarray(FRAMES[0]).save(tmp_path / "one.gif")

@@ -26,7 +26,7 @@ from tf_inbetween.models import to_float
 @pytest.fixture(scope="session")
 def trained(stored, tiny_settings, tmp_path_factory):
     """The run directory of a tiny model that has learnt the teapot's blurred turn."""
-    run_dir = tmp_path_factory.mktemp("runs") / "tiny"
+    run_dir = tmp_path_factory.mktemp("runs") / "tiny [1]"  # TensorFlow globs.
     learns = {
         "widths": (8, 8, 16, 16),
         "hidden": 32,
@@ -46,7 +46,7 @@ def trained(stored, tiny_settings, tmp_path_factory):
 @pytest.fixture(scope="session")
 def exported(trained, tmp_path_factory):
     """The model folder with version 1 of the `trained` run."""
-    model_dir = tmp_path_factory.mktemp("models") / "tiny"
+    model_dir = tmp_path_factory.mktemp("models [1]") / "tiny"
     saved_model.export(trained, model_dir)
     return model_dir
 

@@ -173,7 +173,7 @@ def test_clips_of_many_lengths_are_evaluated(make_clips, tiny_config, tmp_path, 
         train=[(13, False, 0.0)], validation=[(13, True, 0.0)],
         test=[(length, length == 13, 0.0) for length in lengths],
     )  # fmt: skip
-    for module in ("train", "evaluate", "compare"):
+    for module in ("training", "evaluate", "compare"):
         monkeypatch.setattr(f"tf_inbetween.{module}.prepare", lambda *_: several)
     # Without OpenCV, to be quick.
     monkeypatch.setattr(baselines, "available", lambda: {"crossfade": baselines.crossfade})

@@ -12,7 +12,7 @@ import tensorflow as tf
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from tf_inbetween import metrics, run_directory, training
-from tf_inbetween.checkpoints import latest
+from tf_inbetween.checkpoints import _no_pattern, latest
 from tf_inbetween.config import InputError
 from tf_inbetween.data import batches
 
@@ -24,12 +24,13 @@ def weights_of(config):
 
 
 def final_weights(config):
-    reader = tf.train.load_checkpoint(f"{config.run_dir}/checkpoints")
-    return {
-        name: reader.get_tensor(name)
-        for name in reader.get_variable_to_shape_map()
-        if name.startswith(("model/", "optimizer/"))
-    }
+    with _no_pattern(latest(f"{config.run_dir}/checkpoints")) as path:
+        reader = tf.train.load_checkpoint(path)
+        return {
+            name: reader.get_tensor(name)
+            for name in reader.get_variable_to_shape_map()
+            if name.startswith(("model/", "optimizer/"))
+        }
 
 
 def interrupt_at(monkeypatch, step):
@@ -67,7 +68,7 @@ def test_an_interrupted_run_resumes_and_ends_equal(
     finished, tiny_config, tmp_path, monkeypatch, step
 ):
     whole = finished(run_dir=str(tmp_path / "whole"))
-    broken = tiny_config(run_dir=str(tmp_path / "broken"))
+    broken = tiny_config(run_dir=str(tmp_path / "broken [1] *?"))  # TensorFlow globs.
     interrupt_at(monkeypatch, step)
     with pytest.raises(KeyboardInterrupt):
         training.train(broken)
