@@ -17,7 +17,7 @@ except ImportError as error:  # Of jax, say, where that is the backend and not i
 if _backend != "tensorflow":
     raise ImportError(
         f"tf_inbetween runs on Keras with TensorFlow; this Keras uses {_backend!r}: set "
-        "KERAS_BACKEND=tensorflow, or \"backend\": \"tensorflow\" in keras.json"
+        'KERAS_BACKEND=tensorflow, or "backend": "tensorflow" in keras.json'
     )
 
 from tf_inbetween.api import build, config_for, load, train, triplets, write

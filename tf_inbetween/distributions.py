@@ -42,11 +42,6 @@ def normal(outputs, scale):
     return tfd.Independent(tfd.Normal(outputs, scale), reinterpreted_batch_ndims=3)
 
 
-def laplace(outputs, scale):
-    """As `normal`, with the density exp(-|x - outputs| / scale) / (2 scale)."""
-    return tfd.Independent(tfd.Laplace(outputs, scale), reinterpreted_batch_ndims=3)
-
-
 # `calibrated_normal` is `normal` whose scale the model sets to its optimum, the root of the mean
 # squared error (Rybkin, Daniilidis, Levine, "Simple and Effective VAE Training with Calibrated
 # Decoders", ICML 2021, section 3.2): the reconstruction and the KL balance without a weight.

@@ -56,7 +56,7 @@ def read(config):
 def take_over(model, other, config):
     """Gives `model` the weights of the networks that `other` has too; returns a line that says so.
 
-    Networks match by attribute name. Calibrated scales are taken over as well. The optimizer is
+    Networks match by attribute name. A calibrated scale is taken over as well. The optimizer is
     left alone. Call it in the scope of the model's strategy.
 
     Args:
@@ -90,8 +90,6 @@ def take_over(model, other, config):
         _assign(getattr(model, name), getattr(other, name))
     if model.likelihood == other.likelihood == "calibrated_normal":
         model.scale.assign(other.scale.numpy())
-    if hasattr(model, "fusion_scale") and hasattr(other, "fusion_scale"):
-        model.fusion_scale.assign(other.fusion_scale.numpy())
     fresh = [name for name in own if name not in shared]
     starts = f"; new weights for {', '.join(fresh)}" if fresh else ""
     return f"first weights of {', '.join(shared)} from {config.init_from}{starts}"

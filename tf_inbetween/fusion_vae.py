@@ -5,7 +5,9 @@ import tensorflow as tf
 
 from tf_inbetween import distributions, losses
 from tf_inbetween.fusion import fusion
-from tf_inbetween.models import TripletVAE, _replica, _replicas, mean_of_all, on_any_batch, to_float
+from tf_inbetween.models import TripletVAE, _replica, _replicas, on_any_batch, to_float
+
+_LEAST_SCALE = 0.01  # About two grey levels: what is as near as that is not worth more.
 
 
 @keras.saving.register_keras_serializable("tf_inbetween")
@@ -16,9 +18,11 @@ class FusionVAE(TripletVAE):
     reconstructions with their gradients stopped. Its own term is the in-between likelihood given
     the ends as well,
 
-        -log p(x1 | z_t, x0, x2),    a Laplace around the fused frame, its one scale calibrated
+        -log p(x1 | z_t, x0, x2),    a normal around the fused frame, whose scale is this frame's
+                                     optimum, its root mean square error
 
-    (the absolute error: a squared one asks for the mean of all that might be there, a blur).
+    (as in Rybkin et al., see `distributions`, but one scale a frame: so an error counts by how
+    large it is beside the others of its frame, and large gaps do not outweigh small ones).
 
     A share of the training pairs are turned and mirrored at random, as views that the latent model
     has not learned: half of them without a latent, so that pixels alone suffice, half with what the
@@ -40,14 +44,6 @@ class FusionVAE(TripletVAE):
         super().__init__(encoder, decoder, **kwargs)
         self.fusion = fusion
         self._set(latent_dropout=latent_dropout, clips_per_batch=clips_per_batch)
-        self.fusion_scale = self.add_weight(
-            name="fusion_scale",
-            initializer=keras.initializers.Constant(0.2),
-            dtype="float32",
-            trainable=False,
-            autocast=False,
-            aggregation="only_first_replica",
-        )
 
     @classmethod
     def _arguments(cls, config):
@@ -130,11 +126,11 @@ class FusionVAE(TripletVAE):
         loss, shown = super().loss_and_terms(x, y_pred, training)
         truth = to_float(tf.gather(x["frames"], x["triplets"][: self._decoded(), 1]))
         outputs = y_pred["fused_outputs"]
-        scale = tf.convert_to_tensor(self.fusion_scale)
         if training:
             (truth,) = self._turned([truth], y_pred["turned"])
-            scale = self._follow(self.fusion_scale, mean_of_all(tf.abs(outputs - truth)))
-        p = distributions.laplace(outputs, scale)
+        variance = tf.reduce_mean((outputs - truth) ** 2, axis=[1, 2, 3], keepdims=True)
+        scale = tf.sqrt(tf.maximum(tf.stop_gradient(variance), _LEAST_SCALE**2))
+        p = distributions.normal(outputs, scale)
         shown["fusion_nll"] = losses.negative_log_likelihood(p, truth)
         shown["latent_inbetween_mse"] = shown["inbetween_mse"]
         shown["inbetween_mse"] = (outputs - truth) ** 2

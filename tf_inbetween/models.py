@@ -207,15 +207,15 @@ class TripletModel(keras.Model):
         return steps
 
     def _scale_for(self, frames, outputs, training):
-        """The likelihood's scale, see `_follow`."""
+        """The likelihood's scale. A calibrated one: this batch's optimum, at least 1e-3.
+
+        `scale` keeps a moving mean of the optima.
+        """
         if not (training and self._calibrated):
             return tf.convert_to_tensor(self.scale)
-        return self._follow(self.scale, tf.sqrt(mean_of_all((outputs - frames) ** 2)))
-
-    def _follow(self, scale, optimum):
-        """The optimum of this batch, at least 1e-3, of which `scale` keeps a moving mean."""
+        optimum = tf.sqrt(mean_of_all((outputs - frames) ** 2))
         optimum = tf.maximum(tf.stop_gradient(optimum), 1e-3)
-        scale.assign(0.99 * scale + 0.01 * optimum)
+        self.scale.assign(0.99 * self.scale + 0.01 * optimum)
         return optimum
 
     def _decoded(self):
