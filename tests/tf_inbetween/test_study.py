@@ -18,31 +18,26 @@ import tensorflow as tf
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.plugins.hparams import plugin_data_pb2
 
-from tf_inbetween import (
-    baselines,
-    evaluate,
-    run_directory,
-    study,
-    study_jobs,
-    study_page,
-    study_pictures,
-    study_rows,
-    training,
-)
+from tf_inbetween import baselines, evaluate, run_directory, training
 from tf_inbetween.command_line import config_of
 from tf_inbetween.config import Config, InputError
 from tf_inbetween.files import write_checked_json
-from tf_inbetween.study_jobs import (
-    Job,
-    Settings,
+from tf_inbetween.study import hparams, tables
+from tf_inbetween.study import page as study_page
+from tf_inbetween.study import pictures as study_pictures
+from tf_inbetween.study import rows as study_rows
+from tf_inbetween.study import run as study
+from tf_inbetween.study.__main__ import _seeds
+from tf_inbetween.study.jobs import BOTH_ERRORS, Job
+from tf_inbetween.study.questions import QUESTIONS, Best, Question, Run, sweep
+from tf_inbetween.study.schedule import (
     candidate_jobs,
     choose,
     jobs_known_at_first,
     jobs_of_the_chosen,
-    read_record,
     row_jobs,
 )
-from tf_inbetween.study_runs import QUESTIONS, Best, Question, Run, sweep
+from tf_inbetween.study.settings import Settings, path_of_record, read_record
 
 ROOT = Path(__file__).parents[2]
 
@@ -96,7 +91,7 @@ def questions(tiny_flags):
             "All.",
             alphas,
             gaps=(),
-            columns=tuple(study_page.COLUMNS),
+            columns=tuple(tables.COLUMNS),
             geometry=True,
             names_best=True,
             pictures=tuple(study_pictures.PICTURES),
@@ -329,7 +324,7 @@ def test_what_is_recorded_of_a_run_grows(questions, settings):
     entry["commands"] = [["train", 0, 9.5]]
     for row in entry["metrics"]["inbetween"]:
         row["methods"]["latent_slerp"] = row["methods"]["latent"]
-    write_checked_json(study_jobs.path_of_record(settings.results_dir), record, table="runs")
+    write_checked_json(path_of_record(settings.results_dir), record, table="runs")
     there = dataclasses.replace(settings, record=record)
     (first, _) = row_jobs(one[0].rows[0], there)
     measured = list(first.metrics()["inbetween"][0]["methods"])  # In its directory.
@@ -340,7 +335,7 @@ def test_what_is_recorded_of_a_run_grows(questions, settings):
     # Its logs and its model are gone; the picture stays.
     entry["metrics"] = first.metrics()
     entry["judged_step"] = 2
-    write_checked_json(study_jobs.path_of_record(settings.results_dir), record, table="runs")
+    write_checked_json(path_of_record(settings.results_dir), record, table="runs")
     shutil.rmtree(first.run_dir / "logs")
     (first.run_dir / "model.keras").unlink()
     page = Path(settings.results_dir) / "README.md"
@@ -500,11 +495,11 @@ def test_a_table_has_means_and_ranges(settings, questions):
         ),
         study_rows.Row("one", "x", "latent", [job], found[:1], [None], [None], [], None),
     ]
-    pixels = study_page._pixels(rows)
+    pixels = tables.pixel_rows(rows)
     assert list(pixels) == [("x", "optical_flow")]
     below = {"optical_flow": pixels["x", "optical_flow"]}
     brief = dataclasses.replace(questions[0], gaps=("60°",), columns=())
-    assert study_page.markdown_table(brief, rows, below) == [
+    assert tables.markdown_table(brief, rows, below) == [
         "|  | seeds | 60° |",
         "| --- | --- | --- |",
         "| three | 3 (step 1) | 0.90 [0.80, 1.00] |",
@@ -516,7 +511,7 @@ def test_a_table_has_means_and_ranges(settings, questions):
     whole = dataclasses.replace(
         questions[1], measures=measures, columns=columns, geometry=True, names_best=True
     )
-    lines = study_page.markdown_table(whole, rows, below)
+    lines = tables.markdown_table(whole, rows, below)
     head, _, three, one, _, best = lines
     assert head.startswith(
         "|  | seeds | 20° | 60° | reconstruction, MSE x 1e4 | ELBO, nats a frame | validation error"
@@ -530,24 +525,24 @@ def test_a_table_has_means_and_ranges(settings, questions):
     cell = "three, one<br>three, one, optical flow<br>three, one, optical flow"
     assert best == f"| **the best** |  | {cell} | {cell} |  |  |  |"
     missed = [measured(0.0, 1e-4)]
-    values = {"row": study_page._values(whole, missed, "latent", (0.5,))}
-    assert study_page._best(whole, values, "20°") == "none<br>row<br>row"
+    values = {"row": tables._values(whole, missed, "latent", (0.5,))}
+    assert tables._best(whole, values, "20°") == "none<br>row<br>row"
     assert len({line.count("|") for line in lines}) == 1
 
     # Over all t; and the latents, by the reading of each row's own training.
-    any_t = study_page.markdown_table(whole, rows, {}, places=(0.25, 0.5), columns=())
+    any_t = tables.markdown_table(whole, rows, {}, places=(0.25, 0.5), columns=())
     cell = "0.90 [0.80, 1.00]<br>1.50° [1.50°, 1.50°]<br>2.00 [1.00, 3.00]"
     assert any_t[2] == f"| three | 3 (step 1) | {cell} | {cell} |"
-    *_, one, _ = study_page._geometry(whole, rows)
+    *_, one, _ = tables.geometry_table(whole, rows)
     assert one == "| one | 1 | 0.5<br>1.0<br>0.50 | 0.5<br>1.0<br>1.50 |"
 
     # A gap that few pairs fit says so.
     for row in found[0]["inbetween"][2:]:
         row["pairs"] = 1
-    head, *_ = study_page.markdown_table(whole, rows, {}, columns=())
+    head, *_ = tables.markdown_table(whole, rows, {}, columns=())
     assert head == "|  | seeds | 20° | 60°, 1 pair |"
     del found[0]["inbetween"][0]["latent_geometry"]
-    assert study_page._geometry(whole, rows) == []
+    assert tables.geometry_table(whole, rows) == []
 
 
 def test_records_without_detail_have_the_tables_of_before(settings, questions):
@@ -590,11 +585,11 @@ def test_records_without_detail_have_the_tables_of_before(settings, questions):
         + " |",
     ]
     # Over several t a mean needs all of them.
-    values = study_page._values(question, [found["half"]], "latent", (0.25, 0.5))
+    values = tables._values(question, [found["half"]], "latent", (0.25, 0.5))
     assert [values[label]["detail"][0] for label in ("20°", "60°")] == [[None], [0.5]]
-    assert study_page._best(question, {"half": values}, "20°").endswith("<br>-")
-    assert "detail/60°" not in study_page._scalars(found["old"])
-    assert study_page._scalars(found["new"])["detail/60°"] == 0.625
+    assert tables._best(question, {"half": values}, "20°").endswith("<br>-")
+    assert "detail/60°" not in hparams._scalars(found["old"])
+    assert hparams._scalars(found["new"])["detail/60°"] == 0.625
 
 
 def test_a_row_judged_on_another_split_has_a_table_of_its_own(settings, questions, monkeypatch):
@@ -657,18 +652,18 @@ def test_what_a_model_does_not_have_is_left_out(settings, questions):
     for row in metrics["inbetween"]:
         row["latent_geometry"] = None
     rows = [study_rows.Row("a", "x", "latent", [job], [metrics], [None], [None], [], None)]
-    *_, line = study_page.markdown_table(questions[1], rows, {})[:3]
+    *_, line = tables.markdown_table(questions[1], rows, {})[:3]
     assert line.endswith(" | - | - | - | - | - |")
-    assert study_page._geometry(questions[1], rows) == []
-    assert "reconstruction/mse" not in study_page._scalars(metrics)
+    assert tables.geometry_table(questions[1], rows) == []
+    assert "reconstruction/mse" not in hparams._scalars(metrics)
     metrics["reconstruction"]["test"] = {"mse": None, "elbo": None}  # A U-Net's.
-    *_, line = study_page.markdown_table(questions[1], rows, {})[:3]
+    *_, line = tables.markdown_table(questions[1], rows, {})[:3]
     assert line.endswith(" | - | - | - | - | - |")
     metrics["reconstruction"]["test"] = {"mse": 1e-4, "elbo": None}  # An autoencoder's.
-    *_, line = study_page.markdown_table(questions[1], rows, {})[:3]
+    *_, line = tables.markdown_table(questions[1], rows, {})[:3]
     assert line.endswith(" | 1.00 | - | - | - | - |")
-    assert study_page._scalars(metrics)["reconstruction/mse"] == 1e-4
-    assert "reconstruction/elbo" not in study_page._scalars(metrics)
+    assert hparams._scalars(metrics)["reconstruction/mse"] == 1e-4
+    assert "reconstruction/elbo" not in hparams._scalars(metrics)
 
 
 def test_a_choice_is_shown_once(settings, questions):
@@ -679,7 +674,7 @@ def test_a_choice_is_shown_once(settings, questions):
         study_rows.Row(label, clips, "latent", [], [], [], [], [], choice)
         for clips in ("x", "x_heldout")
     ]
-    lines = study_page._choices(rows)
+    lines = tables.choices_table(rows)
     assert lines[2:] == [f"| | {run.label} |", "| --- | --- |", "| best | **0.50, 1.00** |", ""]
 
 
@@ -732,7 +727,7 @@ def test_the_last_quarter_of_the_validation_curve(settings, questions, monkeypat
         record = {"runs": {job.recorded_name: {**entry, **more}}}
         there = Job(run, 0, "test", dataclasses.replace(settings, record=record))
         if expected == "both":
-            assert there.judged_by() == study_jobs.BOTH_ERRORS
+            assert there.judged_by() == BOTH_ERRORS
             errors = [1 + 1.5 * error for error in (0.5, 0.5, 0.25, 0.375)]
             assert there.validation_curve() == ([2, 4, 6, 8], errors)
         else:
@@ -823,7 +818,7 @@ def test_wrong_settings_are_one_line(settings, questions, tiny_flags):
         study.study(questions, settings, ["alpha", "beta"])
     for seeds in ([], ["0", "0"], ["a"]):
         with pytest.raises(InputError, match=r"^--seeds=.*: must be different whole numbers$"):
-            study._seeds(seeds)
+            _seeds(seeds)
     for flags, message in (
         (f"{tiny_flags} --alhpa=1", "Unknown command line flag 'alhpa'"),
         (f"{tiny_flags} --steps=3", "--steps=3: must be a multiple of --steps_per_epoch=2"),
@@ -846,8 +841,8 @@ def test_the_questions_of_the_study(monkeypatch):
         config = dataclasses.replace(job.config, run_dir="")
         assert seen.setdefault(config, job.name) == job.name, "one training under two names"
     for question in QUESTIONS:
-        assert set(question.measures) <= set(study_page.MEASURES)
-        assert set(question.columns) <= set(study_page.COLUMNS)
+        assert set(question.measures) <= set(tables.MEASURES)
+        assert set(question.columns) <= set(tables.COLUMNS)
         assert set(question.pixels) <= set(baselines.METHODS)
         assert set(question.pictures) <= set(study_pictures.PICTURES)
         labels = {}
@@ -864,13 +859,15 @@ def test_the_questions_of_the_study(monkeypatch):
 # The command, on questions of the test's own.
 STUDY = """
 import signal, sys
-from tf_inbetween import command_line, study
-from tf_inbetween.study_runs import Best, Question, Run
+from tf_inbetween import command_line
+from tf_inbetween.study import __main__ as command
+from tf_inbetween.study import run as study
+from tf_inbetween.study.questions import Best, Question, Run
 
 tiny, kettle = sys.argv.pop(1), sys.argv.pop(1)
 short = Run("short", f"{tiny} --alpha=1")
 impossible = Run("impossible", f"{tiny} --scene={kettle}")
-study.QUESTIONS = (
+command.QUESTIONS = (
     Question("first", "First", "?", (short,)),
     Question("second", "Second", "?", (
         *((impossible,) if kettle else ()),
@@ -879,9 +876,9 @@ study.QUESTIONS = (
     Question("third", "Third", "?", (Best("best", (short,), more="--steps=60"),)),
 )
 study._POLL = 0.1
-study.define_flags()
-signal.signal(signal.SIGTERM, study._stop)
-command_line.run(study.main)
+command.define_flags()
+signal.signal(signal.SIGTERM, command._stop)
+command_line.run(command.main)
 """
 
 

@@ -3,8 +3,8 @@
 import collections
 import dataclasses
 
-from tf_inbetween.study_jobs import choose, row_jobs, winner_jobs
-from tf_inbetween.study_runs import Best
+from tf_inbetween.study.questions import Best
+from tf_inbetween.study.schedule import choose, row_jobs, winner_jobs
 
 
 @dataclasses.dataclass(frozen=True)
@@ -15,12 +15,12 @@ class Row:
         label: of the row; with the winner's where there was a choice.
         clips: what it is judged on: a scene, with the split if that is not test.
         method: of its runs' evaluations, the one that it shows.
-        jobs: `study_jobs.Job`s that are done.
+        jobs: `jobs.Job`s that are done.
         found: what metrics.json of each holds.
-        last_quarters: of each, see `study_jobs.Job.last_quarter`.
-        judged_steps: of each, see `study_jobs.Job.judged_step`.
+        last_quarters: of each, see `jobs.Job.last_quarter`.
+        judged_steps: of each, see `jobs.Job.judged_step`.
         missing: what is not done, in words.
-        choice: what `study_jobs.choose` returned; None for a row without a choice.
+        choice: what `schedule.choose` returned; None for a row without a choice.
     """
 
     label: str
@@ -40,7 +40,7 @@ class Row:
 
 
 def rows_of(question, settings):
-    """The `Row`s of a `study_runs.Question`, as far as each has come."""
+    """The `Row`s of a `questions.Question`, as far as each has come."""
     rows = []
     for asked in question.rows:
         choice, missing, label = None, [], asked.label

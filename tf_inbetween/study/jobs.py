@@ -26,67 +26,14 @@ from tf_inbetween.command_line import config_of
 from tf_inbetween.config import InputError
 from tf_inbetween.evaluate import path_of_metrics
 from tf_inbetween.files import read_checked_json, read_json
-from tf_inbetween.study_runs import Best, Run
+from tf_inbetween.study.questions import Run
+from tf_inbetween.study.settings import Settings, path_of_record
 
 DONE, TRAINED, CUT_OFF, MISSING = "done", "to be evaluated", "cut off", "missing"
 ELSEWHERE = ("run_dir", "data_dir", "storage", "memory_limit_mb", "seed")  # Not the run's own.
 BOTH_ERRORS = "reconstruction_mse + inbetween_weight * inbetween_mse"
 _TOOK = "study: {command}: exit code {code} after {seconds:.1f} s"
 _TOOK_PATTERN = re.compile(r"^study: .*tf_inbetween\.(\w+).*: exit code (-?\d+) after ([\d.]+) s$")
-
-
-@dataclasses.dataclass(frozen=True)
-class Settings:
-    """What holds for all of the study.
-
-    Attributes:
-        runs_dir: folder of the run directories.
-        results_dir: folder of the page.
-        seeds: of every row; the runs that a `Best` chooses among have the first.
-        steps: of a training where they do not stand beside the flag file.
-        steps_per_epoch: likewise.
-        pairs: of frames for each gap of an evaluation on test clips, or on others held out.
-        validation_pairs: of an evaluation that a choice is made by.
-        record: what study.json holds, see `read_record`.
-        recorded: whether a job that stands there is done.
-    """
-
-    runs_dir: str
-    results_dir: str
-    seeds: tuple[int, ...] = (0, 1, 2)
-    steps: int = 1000
-    steps_per_epoch: int = 250
-    pairs: int = 200
-    validation_pairs: int = 100
-    record: dict = dataclasses.field(default_factory=dict, compare=False, repr=False)
-    recorded: bool = False
-
-
-def path_of_record(results_dir):
-    """Where the results are kept."""
-    return Path(results_dir) / "study.json"
-
-
-def read_record(results_dir):
-    """What study.json of a folder of results holds; nothing where there is none yet.
-
-    Raises `InputError` if it is damaged, or of a version that did not keep flags.
-    """
-    path = path_of_record(results_dir)
-    try:
-        found = read_checked_json(path)
-        if not all("flags" in entry for entry in found["runs"].values()):
-            raise ValueError("its runs have no flags: an earlier version wrote it")
-        for entry in found["runs"].values():
-            for name, text in run_directory.ADDED.items():
-                entry["flags"].setdefault(name, text)
-        return found
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError, LookupError, AttributeError) as error:
-        raise InputError(
-            f"{path}: cannot be read ({error}); get it back, or move it away to begin anew"
-        ) from error
 
 
 @dataclasses.dataclass(frozen=True)
@@ -392,85 +339,6 @@ def methods_of(metrics):
 
 def _events(events, tag):
     return events.Tensors(tag) if tag in events.Tags()["tensors"] else []
-
-
-def row_jobs(run, settings, split=None):
-    """The jobs of a row of a table: `run` with every seed, judged on its split, or on another."""
-    return [Job(run, seed, split or run.split, settings) for seed in settings.seeds]
-
-
-def candidate_jobs(best, settings):
-    """The jobs that a `Best` chooses by: each of its runs with the first seed, on validation."""
-    return [Job(run, settings.seeds[0], "validation", settings) for run in best.among]
-
-
-def winner_jobs(best, run, settings):
-    """The jobs of the row of a `Best` if `run` wins, or has won."""
-    run = dataclasses.replace(run, flags=f"{run.flags} {best.more}".strip())
-    return row_jobs(run, settings, best.split)
-
-
-def jobs_known_at_first(questions, settings):
-    """All jobs but those of the runs that are yet to be chosen; each once, in order."""
-    found = []
-    for question in questions:
-        for row in question.rows:
-            jobs = candidate_jobs if isinstance(row, Best) else row_jobs
-            found += jobs(row, settings)
-    return each_once(found)
-
-
-def jobs_of_the_chosen(questions, settings, leave_out=()):
-    """The jobs of the runs that the `Best` rows choose, as far as there is anything to choose.
-
-    `leave_out`: `Best`s that are not asked.
-    """
-    asked = [best for best in _bests(questions) if best.among not in {b.among for b in leave_out}]
-    chosen = {best: choose(best, settings)["run"] for best in asked}
-    jobs = [job for best, run in chosen.items() if run for job in winner_jobs(best, run, settings)]
-    return each_once(jobs)
-
-
-def each_once(jobs):
-    """The same work under two labels is one job."""
-    found = {}
-    for job in jobs:
-        found.setdefault((job.name, job.split, frozenset(job.methods)), job)
-    return list(found.values())
-
-
-def sweeps_undecided(questions, settings):
-    """The `Best`s of which not all runs have been evaluated, each that is a training of its own."""
-    sweeps = {(best.among, best.more): best for best in _bests(questions)}.values()
-    return [best for best in sweeps if choose(best, settings)["missing"]]
-
-
-def _bests(questions):
-    rows = [row for question in questions for row in question.rows if isinstance(row, Best)]
-    return list(dict.fromkeys(rows))
-
-
-def choose(best, settings):
-    """Which run of a `Best` does best on the validation split.
-
-    That is the one with the largest hit rate; among equals, with the smallest MSE. See `Job.score`.
-
-    Returns:
-        {"run": the `Run`, or None if none is evaluated yet, "scores": {label: {"hit_rate": …,
-        "mse": …}}, "missing": the labels of those that are not evaluated}.
-    """
-    scores, missing, runs = {}, [], {}
-    for job in candidate_jobs(best, settings):
-        score = job.score()
-        if score is None:
-            missing.append(job.run.label)
-            continue
-        runs[job.run.label] = job.run
-        scores[job.run.label] = score
-    first = min(
-        scores, key=lambda label: (-scores[label]["hit_rate"], scores[label]["mse"]), default=None
-    )
-    return {"run": runs.get(first), "scores": scores, "missing": missing}
 
 
 def _gap(row):

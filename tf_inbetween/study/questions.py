@@ -72,13 +72,13 @@ class Question:
         asks: one paragraph: what is compared, and what is the same for all rows.
         rows: `Run`s and `Best`s, one row of the table each.
         gaps: labels of the gaps that the table and the pictures show; () for all.
-        measures: what a cell of the table says, see `study_page.MEASURES`; what no row has is left
+        measures: what a cell of the table says, see `tables.MEASURES`; what no row has is left
             out.
-        columns: what else is said of a row, see `study_page.COLUMNS`.
+        columns: what else is said of a row, see `tables.COLUMNS`.
         pixels: the pixel methods that stand below the rows, where they are measured.
         geometry: whether a table has the latent geometry.
         names_best: whether a last line says which method is the best at each gap.
-        pictures: which ones, see `study_pictures.PICTURES`.
+        pictures: which ones, see `pictures.PICTURES`.
     """
 
     name: str

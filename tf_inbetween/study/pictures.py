@@ -18,7 +18,7 @@ from tf_inbetween import baselines, evaluate, figures, run_directory
 from tf_inbetween.clips import prepare
 from tf_inbetween.files import written_whole
 from tf_inbetween.models import to_float
-from tf_inbetween.study_rows import at_gap, by_clips, gaps_of, parts_of
+from tf_inbetween.study.rows import at_gap, by_clips, gaps_of, parts_of
 
 _COLUMNS = 9
 
@@ -59,8 +59,8 @@ def draw(question, rows, results, kept):
     """Draws the pictures of a question, as far as what they are made from is there.
 
     Args:
-        question: a `study_runs.Question`.
-        rows: its `study_rows.Row`s.
+        question: a `questions.Question`.
+        rows: its `rows.Row`s.
         results: the folder to draw to.
         kept: {path: `Picture.shows`} of those that are in it.
 

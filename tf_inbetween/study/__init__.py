@@ -1,0 +1,1 @@
+"""The study: a table of questions, their trainings, and the page of results."""

@@ -1,0 +1,62 @@
+"""What holds for all of a study, and study.json, its record."""
+
+import dataclasses
+from pathlib import Path
+
+from tf_inbetween import run_directory
+from tf_inbetween.config import InputError
+from tf_inbetween.files import read_checked_json
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """What holds for all of the study.
+
+    Attributes:
+        runs_dir: folder of the run directories.
+        results_dir: folder of the page.
+        seeds: of every row; the runs that a `Best` chooses among have the first.
+        steps: of a training where they do not stand beside the flag file.
+        steps_per_epoch: likewise.
+        pairs: of frames for each gap of an evaluation on test clips, or on others held out.
+        validation_pairs: of an evaluation that a choice is made by.
+        record: what study.json holds, see `read_record`.
+        recorded: whether a job that stands there is done.
+    """
+
+    runs_dir: str
+    results_dir: str
+    seeds: tuple[int, ...] = (0, 1, 2)
+    steps: int = 1000
+    steps_per_epoch: int = 250
+    pairs: int = 200
+    validation_pairs: int = 100
+    record: dict = dataclasses.field(default_factory=dict, compare=False, repr=False)
+    recorded: bool = False
+
+
+def path_of_record(results_dir):
+    """Where the results are kept."""
+    return Path(results_dir) / "study.json"
+
+
+def read_record(results_dir):
+    """What study.json of a folder of results holds; nothing where there is none yet.
+
+    Raises `InputError` if it is damaged, or of a version that did not keep flags.
+    """
+    path = path_of_record(results_dir)
+    try:
+        found = read_checked_json(path)
+        if not all("flags" in entry for entry in found["runs"].values()):
+            raise ValueError("its runs have no flags: an earlier version wrote it")
+        for entry in found["runs"].values():
+            for name, text in run_directory.ADDED.items():
+                entry["flags"].setdefault(name, text)
+        return found
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, LookupError, AttributeError) as error:
+        raise InputError(
+            f"{path}: cannot be read ({error}); get it back, or move it away to begin anew"
+        ) from error
