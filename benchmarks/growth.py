@@ -27,7 +27,7 @@ from benchmarks.turns import take_turns
 from tf_inbetween.clips import StoredClips, prepare
 from tf_inbetween.data import batches
 from tf_inbetween.models import TripletVAE
-from tf_inbetween.networks import ConvDecoder, ConvEncoder
+from tf_inbetween.networks.conv import ConvDecoder, ConvEncoder
 from tf_inbetween.training import build_model
 
 IN_MEMORY, STREAMED, IMAGE_SIZES = (1, 10, 100, 1000), 100_000, (64, 128, 256)

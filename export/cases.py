@@ -11,7 +11,7 @@ import tensorflow as tf
 from tensorflow_serving.apis import prediction_log_pb2
 
 from tf_inbetween import images
-from tf_inbetween.fusion_vae import FusionVAE
+from tf_inbetween.models import FusionVAE
 
 _KEYS = ("first", "second", "t")
 

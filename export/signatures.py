@@ -38,7 +38,7 @@ right. (The share that is drawn says little of the error: BUILD_NOTES.md, 2026-1
 import tensorflow as tf
 
 from export import pictures
-from tf_inbetween.fusion_vae import FusionVAE
+from tf_inbetween.models import FusionVAE
 
 DEFAULT = "inbetween_png"
 

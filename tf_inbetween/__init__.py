@@ -21,12 +21,9 @@ if _backend != "tensorflow":
     )
 
 from tf_inbetween.api import build, config_for, load, train, triplets, write
-from tf_inbetween.autoencoders import ACAI, Autoencoder
 from tf_inbetween.config import Config, InputError
-from tf_inbetween.fusion_vae import FusionVAE
-from tf_inbetween.models import TripletVAE
+from tf_inbetween.models import ACAI, Autoencoder, FusionVAE, PixelModel, TripletVAE
 from tf_inbetween.optimizers import Muon
-from tf_inbetween.pixels import PixelModel
 
 __all__ = [
     "ACAI",

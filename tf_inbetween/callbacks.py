@@ -18,8 +18,7 @@ from tqdm import tqdm
 from tf_inbetween import images, metrics
 from tf_inbetween.config import InputError
 from tf_inbetween.files import written_whole
-from tf_inbetween.fusion_vae import FusionVAE
-from tf_inbetween.models import to_float
+from tf_inbetween.models import FusionVAE, to_float
 
 _STRIP = 8  # frames in a row of a TensorBoard picture
 _PROJECTED = 360  # points of the Projector, at the most
@@ -88,7 +87,7 @@ class StopOnBadNumbers(keras.callbacks.Callback):
 
 
 def stop_for_bad_numbers(message):
-    """Raises `InputError` if a TensorFlow error's message is that of `models.finite_terms`."""
+    """Raises `InputError` if a TensorFlow error's message is that of `models.ops.assert_finite`."""
     found = re.search(r"step (\d+): ([\w, ]+) became NaN or infinite", message)
     if found:
         raise _broken(*found.groups())

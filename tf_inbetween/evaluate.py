@@ -24,9 +24,8 @@ from tf_inbetween.clips import prepare
 from tf_inbetween.config import InputError, lookup
 from tf_inbetween.distributions import gaussian
 from tf_inbetween.files import read_checked_json, write_checked_json
-from tf_inbetween.fusion_vae import FusionVAE
 from tf_inbetween.matching import MATCHINGS
-from tf_inbetween.models import to_float
+from tf_inbetween.models import FusionVAE, to_float
 
 FLAGS = flags.FLAGS
 

@@ -8,8 +8,7 @@ from matplotlib.figure import Figure
 
 from tf_inbetween import images
 from tf_inbetween.files import written_whole
-from tf_inbetween.fusion_vae import FusionVAE
-from tf_inbetween.models import to_float
+from tf_inbetween.models import FusionVAE, to_float
 
 LABELS = {
     "latent": "this model",

@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from tf_inbetween import command_line, images, interpolation, run_directory
 from tf_inbetween.config import InputError, lookup
-from tf_inbetween.fusion_vae import FusionVAE
+from tf_inbetween.models import FusionVAE
 
 FLAGS = flags.FLAGS
 

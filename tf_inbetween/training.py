@@ -10,7 +10,6 @@ import keras
 import tensorflow as tf
 
 from tf_inbetween import first_weights, optimizers, run_directory, strategies
-from tf_inbetween.autoencoders import ACAI, Autoencoder
 from tf_inbetween.callbacks import (
     Progress,
     SaveProgress,
@@ -24,10 +23,8 @@ from tf_inbetween.clips import prepare
 from tf_inbetween.config import InputError, lookup
 from tf_inbetween.data import batches
 from tf_inbetween.evaluate import fitting_gaps
-from tf_inbetween.fusion_vae import FusionVAE
-from tf_inbetween.models import TripletVAE
+from tf_inbetween.models import ACAI, Autoencoder, FusionVAE, PixelModel, TripletVAE
 from tf_inbetween.networks import NETWORKS, PIXEL_NETWORKS
-from tf_inbetween.pixels import PixelModel
 
 MODELS = {"vae": TripletVAE, "autoencoder": Autoencoder, "acai": ACAI}
 # What draws the frame between two of a vae: decode(z_t), or that and the pixels of both ends.

@@ -6,8 +6,8 @@ import pytest
 import tensorflow as tf
 
 from tf_inbetween import fusion, training
-from tf_inbetween.fusion import FusionDecoder, warp
-from tf_inbetween.fusion_vae import _TURNS
+from tf_inbetween.models.fusion_vae import _TURNS
+from tf_inbetween.networks.fusion import FusionDecoder, warp
 
 FUSION = {"inbetween_decoder": "fusion", "fusion_filters": (4, 4, 8)}
 

@@ -5,8 +5,9 @@ import pytest
 import tensorflow as tf
 from test_train import final_weights, interrupt_at, weights_of
 
-from tf_inbetween import command_line, fusion_vae, training
+from tf_inbetween import command_line, training
 from tf_inbetween.config import InputError
+from tf_inbetween.models import fusion_vae
 
 FUSION = {"inbetween_decoder": "fusion", "fusion_filters": (4, 8)}
 
@@ -46,9 +47,9 @@ def test_replicas_draw_their_rows_of_what_one_device_draws(fusion_config, monkey
     seed, own = tf.constant([5, 7]), clips // replicas
     whole = model._uniform(2, clips * turns, seed).numpy()
     np.testing.assert_array_equal(whole, tf.random.stateless_uniform([2, clips * turns], seed))
-    monkeypatch.setattr(fusion_vae, "_replicas", lambda: replicas)
+    monkeypatch.setattr(fusion_vae, "replica_count", lambda: replicas)
     for replica in range(replicas):
-        monkeypatch.setattr(fusion_vae, "_replica", lambda replica=replica: replica)
+        monkeypatch.setattr(fusion_vae, "replica_number", lambda replica=replica: replica)
         rows = [r for r in range(clips * turns) if r % clips // own == replica]
         np.testing.assert_array_equal(model._uniform(2, own * turns, seed), whole[:, rows])
 

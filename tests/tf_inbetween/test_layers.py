@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tf_inbetween.layers import LayersDecoder, LayersEncoder, _centre, windows
+from tf_inbetween.networks.layers import LayersDecoder, LayersEncoder, _centre, windows
 
 OWN = {"layers": 2, "latent_dim": 10, "crop_size": 16, "filters": (4, 8), "hidden": 16}
 

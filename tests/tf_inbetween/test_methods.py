@@ -15,12 +15,12 @@ from tf_inbetween import (
     command_line,
     evaluate,
     inbetween,
-    networks,
     run_directory,
     training,
 )
 from tf_inbetween.config import InputError
 from tf_inbetween.files import read_checked_json
+from tf_inbetween.networks.curve import Curve
 
 T = tf.constant([0.25, 0.5, 0.9])
 
@@ -69,7 +69,7 @@ def test_times_are_not_rounded_to_bfloat16(tiny_config, network):
 
 @pytest.fixture(params=[1, 3])
 def curve(request):
-    curve = networks.Curve(3, 8, layers=request.param)
+    curve = Curve(3, 8, layers=request.param)
     curve.build()
     return bent(curve)
 
@@ -109,7 +109,7 @@ def test_the_way_back_is_the_way_there(curve):
 
 
 def test_each_layer_has_a_way_of_its_own():
-    curve = networks.Curve(6, 8, layers=2)
+    curve = Curve(6, 8, layers=2)
     curve.build()
     bent(curve)
     z0, z2 = (tf.ones([1, 6]) * x for x in (0.2, 0.7))

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tf_inbetween import models, networks, training
+from tf_inbetween import networks, training
 from tf_inbetween.config import InputError
-from tf_inbetween.models import TripletVAE
+from tf_inbetween.models import TripletVAE, ops
 
 LAYERS = {"network": "layers", "layers": 2, "crop_size": 16, "latent_dim": 8}
 FUSION = {"inbetween_decoder": "fusion", "fusion_filters": (4, 4, 4, 4)}
@@ -278,6 +278,6 @@ def test_terms_that_are_not_finite_are_named_with_the_step(validating, said):
     good = {"a": tf.constant(1.0), "b": tf.constant(2.0), "c": tf.constant(-3e38)}
     bad = {**good, "b": tf.constant(np.nan), "c": 10 * good["c"]}
     step = tf.Variable(7)
-    models.finite_terms(good, step, validating)
+    ops.assert_finite(good, step, validating)
     with pytest.raises(tf.errors.InvalidArgumentError, match=f"{said}ame NaN or infinite"):
-        models.finite_terms(bad, step, validating)
+        ops.assert_finite(bad, step, validating)

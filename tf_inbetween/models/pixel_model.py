@@ -11,7 +11,8 @@ import tensorflow as tf
 
 from tf_inbetween import losses
 from tf_inbetween.config import InputError, lookup
-from tf_inbetween.models import TripletModel, on_any_batch, to_float
+from tf_inbetween.models.ops import call_allowing_empty, to_float
+from tf_inbetween.models.triplet_model import TripletModel
 from tf_inbetween.networks import PIXEL_NETWORKS
 
 
@@ -97,7 +98,7 @@ class PixelModel(TripletModel):
 
     @tf.function(reduce_retracing=True, autograph=False)
     def _run(self, stacked):
-        return on_any_batch(self.unet, stacked)
+        return call_allowing_empty(self.unet, stacked)
 
     # ---- training -------------------------------------------------------------------------------
 

@@ -1,59 +1,13 @@
-"""What the VAE is compared with: a plain autoencoder, and one with a critic of its interpolants.
-
-The networks, the batches and the drawing are those of `TripletVAE`, whose latents are
-distributions; here they are points. There is no prior and no matching, so --alpha, --matching,
---matching_samples and --prior_weight have no part in these losses, and no ELBO. The likelihood
-says how the decoder's outputs are read, and how good it is; the losses are squared errors.
-"""
+"""ACAI: an autoencoder with a critic of its interpolants."""
 
 import keras
 import tensorflow as tf
 
-from tf_inbetween import losses
-from tf_inbetween.config import lookup
-from tf_inbetween.models import TripletVAE, to_float
-from tf_inbetween.networks import NETWORKS, ConvCritic
+from tf_inbetween.models.autoencoder import Autoencoder
+from tf_inbetween.models.ops import to_float
+from tf_inbetween.networks.conv import ConvCritic
 
 _CRITIC_BLEND = 0.2  # The paper's gamma.
-
-
-@keras.saving.register_keras_serializable("tf_inbetween")
-class Autoencoder(TripletVAE):
-    """Encodes a frame to a point, its stddev 0, and decodes that.
-
-    The loss is, for a triplet, in squared errors of whole frames,
-
-        3 |x - x'|^2 + inbetween_weight |x1 - x_t'|^2
-
-    with x' the reconstruction and x_t' the frame decoded between x0 and x2 at t. With
-    inbetween_weight 0 it is the plain autoencoder. Arguments as for `TripletVAE`.
-    """
-
-    terms = ("reconstruction_mse", "inbetween_mse")
-    diagnostics = ("reconstruction_nll", "inbetween_nll")
-    has_posteriors = False
-    distributable = False
-
-    @classmethod
-    def _networks_of(cls, config):
-        return lookup(NETWORKS, config.network, "network")(config, deterministic=True)
-
-    def loss_and_terms(self, x, y_pred, training):
-        """The loss, and its terms and diagnostics by name, not yet averaged."""
-        shown, values = self._errors(x, y_pred, training)
-        error = 3 * shown["reconstruction_mse"] + self.inbetween_weight * shown["inbetween_mse"]
-        return values * error, shown
-
-    def _errors(self, x, y_pred, training):
-        """The errors by name, and how many values a frame has."""
-        (frames, p), (truth, p_inbetween) = self._drawn(x, y_pred, training)
-        shown = {
-            "reconstruction_nll": losses.negative_log_likelihood(p, frames),
-            "inbetween_nll": losses.negative_log_likelihood(p_inbetween, truth),
-            "reconstruction_mse": tf.reduce_mean((p.mean() - frames) ** 2),
-            "inbetween_mse": tf.reduce_mean((p_inbetween.mean() - truth) ** 2),
-        }
-        return shown, float(frames.shape[1:].num_elements())
 
 
 @keras.saving.register_keras_serializable("tf_inbetween")

@@ -4,8 +4,9 @@ import keras
 import tensorflow as tf
 
 from tf_inbetween import distributions, losses
-from tf_inbetween.fusion import fusion
-from tf_inbetween.models import TripletVAE, _replica, _replicas, on_any_batch, to_float
+from tf_inbetween.models.ops import call_allowing_empty, replica_count, replica_number, to_float
+from tf_inbetween.models.vae import TripletVAE
+from tf_inbetween.networks.fusion import fusion
 
 _LEAST_SCALE = 0.01  # About two grey levels: what is as near as that is not worth more.
 
@@ -77,7 +78,7 @@ class FusionVAE(TripletVAE):
         """As `fuse`, of what `decode` made of z0, z2 and z_t already: [N, H, W, C] in [0, 1]."""
         trust = tf.zeros_like(t) if self.latent_dropout == 1 else tf.ones_like(t)
         inputs = (first, second, first_again, second_again, drawn, t, trust)
-        parts = on_any_batch(self.fusion, *inputs)
+        parts = call_allowing_empty(self.fusion, *inputs)
         return {**parts, "frame": tf.clip_by_value(parts["frame"], 0.0, 1.0)}
 
     def parts(self, first, second, t):
@@ -172,12 +173,12 @@ class FusionVAE(TripletVAE):
 
         Triplets go round the clips of a batch in turn, and a replica has whole clips.
         """
-        replicas = _replicas()
+        replicas = replica_count()
         u = tf.random.stateless_uniform([count, triplets * replicas], seed)
         if replicas == 1:
             return u
         by_replica = tf.reshape(u, [count, -1, replicas, self.clips_per_batch // replicas])
-        return tf.reshape(by_replica[:, :, _replica()], [count, triplets])
+        return tf.reshape(by_replica[:, :, replica_number()], [count, triplets])
 
 
 # Together: the eight ways to lay a square picture down.

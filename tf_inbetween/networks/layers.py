@@ -20,7 +20,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tf_inbetween.convolutions import Conv2D, Conv2DTranspose
+from tf_inbetween.networks.convolutions import Conv2D, Conv2DTranspose, build_in_order
 
 _PACKAGE = "tf_inbetween"
 
@@ -94,7 +94,7 @@ class LayersEncoder(keras.Model):
     def build(self, input_shape):
         """Builds every layer for frames of `input_shape` [N, H, W, C]."""
         channels = input_shape[-1]
-        shape = _build_in_order(self.finders, (None, None, None, channels))
+        shape = build_in_order(self.finders, (None, None, None, channels))
         self.heat.build(shape)
         self.palette = None
         if self.count > 1 and channels == 3:  # Nothing else tells layers apart at the start.
@@ -105,7 +105,7 @@ class LayersEncoder(keras.Model):
                 dtype="float32",
                 autocast=False,
             )
-        shape = _build_in_order(self.trunk, (None, self.crop_size, self.crop_size, channels))
+        shape = build_in_order(self.trunk, (None, self.crop_size, self.crop_size, channels))
         self.dense.build((None, shape[-1] + self.count))
         self.mean.build((None, self.hidden))
         if not self.deterministic:
@@ -185,7 +185,7 @@ class LayersDecoder(keras.Model):
 
     def build(self, input_shape=None):
         """Builds every layer; the shapes follow from the constructor's arguments."""
-        _build_in_order(self.trunk, (None, self.latent_dim // self.count - 2 + self.count))
+        build_in_order(self.trunk, (None, self.latent_dim // self.count - 2 + self.count))
         self.background = self.add_weight(
             name="background",
             shape=(self.image_size, self.image_size, self.channels),
@@ -230,6 +230,21 @@ class LayersDecoder(keras.Model):
         return {**super().get_config(), **own}
 
 
+def layers(config, deterministic=False):
+    """`LayersEncoder` and `LayersDecoder`: things on a background, where apart from what."""
+    own = {
+        "layers": config.layers,
+        "latent_dim": config.latent_dim,
+        "crop_size": config.crop_size,
+        "filters": config.widths,
+        "hidden": config.hidden,
+    }
+    return (
+        LayersEncoder(**own, deterministic=deterministic, name="encoder"),
+        LayersDecoder(config.image_size, config.channels, **own, name="decoder"),
+    )
+
+
 def _log_contrast(frames, palette):
     """Where a layer's thing may be: log heat maps [N, H/4, W/4, layers or 1].
 
@@ -263,10 +278,3 @@ def _centre(heat):
     y, x = tf.meshgrid(y, x, indexing="ij")
     places = tf.stack([tf.reshape(x, [-1]), tf.reshape(y, [-1])], axis=-1)
     return tf.einsum("npk,pd->nkd", flat, places)
-
-
-def _build_in_order(layers, shape):
-    for layer in layers:
-        layer.build(shape)
-        shape = layer.compute_output_shape(shape)
-    return shape

@@ -1,0 +1,19 @@
+"""The models: each a Keras model that `fit` trains on batches of triplets."""
+
+from tf_inbetween.models.acai import ACAI
+from tf_inbetween.models.autoencoder import Autoencoder
+from tf_inbetween.models.fusion_vae import FusionVAE
+from tf_inbetween.models.ops import to_float
+from tf_inbetween.models.pixel_model import PixelModel
+from tf_inbetween.models.triplet_model import TripletModel
+from tf_inbetween.models.vae import TripletVAE
+
+__all__ = [
+    "ACAI",
+    "Autoencoder",
+    "FusionVAE",
+    "PixelModel",
+    "TripletModel",
+    "TripletVAE",
+    "to_float",
+]

@@ -1,0 +1,194 @@
+"""What every model trained on triplets shares.
+
+Frames are uint8 in 0..255 on the way in to training and floats in [0, 1] everywhere else; latents
+are float32.
+"""
+
+import keras
+import tensorflow as tf
+
+from tf_inbetween import distributions, images
+from tf_inbetween.config import InputError, lookup
+from tf_inbetween.models.ops import assert_finite, mean_over_replicas, replica_count
+
+
+class TripletModel(keras.Model):
+    """A model that `fit` trains on batches of triplets from `tf_inbetween.data`.
+
+    It has a likelihood p(x|.) of the frames that it draws, whose scale a calibrated one follows in
+    training. A subclass has `call`, `loss_and_terms`, and `inbetween`, and says in attributes:
+
+        networks: the constructor's arguments that are networks.
+        terms: what `loss_and_terms` returns by name of what the loss is made of, scalars.
+        diagnostics: what else it returns; `fit` and TensorBoard show the means of both.
+        has_latents: whether it has `encode`, `decode`, `reconstruct`, `join`.
+        has_posteriors: whether its latents are distributions, so that there is an ELBO.
+        distributable: whether several replicas train it to the same result as one device.
+
+    Args:
+        likelihood, normal_scale, inbetween_weight: as the fields of the same name in
+            `tf_inbetween.config.Config`.
+        inbetweens: how many triplets of a batch, the first ones, are decoded and compared.
+
+    Raises:
+        InputError: for an unknown likelihood.
+    """
+
+    networks = ()
+    terms = ()
+    diagnostics = ()
+    has_latents = True
+    has_posteriors = True
+    distributable = True
+
+    def __init__(self, likelihood, normal_scale, inbetween_weight, inbetweens, **kwargs):
+        super().__init__(**kwargs)
+        self.autocast = False  # Or Keras would round the batch's t to bfloat16; networks cast.
+        self._settings = {}
+        self._set(
+            likelihood=likelihood,
+            normal_scale=normal_scale,
+            inbetween_weight=inbetween_weight,
+            inbetweens=inbetweens,
+        )
+        self._likelihood = lookup(distributions.LIKELIHOODS, likelihood, "likelihood")
+        self._calibrated = likelihood == "calibrated_normal"
+        self.scale = self.add_weight(
+            name="scale",
+            initializer=keras.initializers.Constant(0.2 if self._calibrated else normal_scale),
+            dtype="float32",
+            trainable=False,
+            autocast=False,
+            aggregation="only_first_replica",
+        )
+        self._means = {name: keras.metrics.Mean(name) for name in self.terms + self.diagnostics}
+
+    def _set(self, **settings):
+        """Keeps arguments of the constructor as attributes and for `get_config`."""
+        self._settings.update(settings)
+        for name, value in settings.items():
+            setattr(self, name, value)
+
+    @property
+    def frame_shape(self):
+        """(H, W, C) of the frames; None where the networks take any size."""
+        return None
+
+    def path(self, first, second, t):
+        """The frames between two frames, of whatever you have.
+
+        Args:
+            first, second: each a path, a PIL picture, or an array [H, W, C] of uint8 in 0..255 or
+                floats in [0, 1]. Pictures are cut to a square and resized, arrays are not.
+            t: [K] numbers from 0 (the first) to 1 (the second), or one.
+
+        Returns:
+            float32 array [K, H, W, C] in [0, 1].
+
+        Raises:
+            InputError: for frames or times that do not fit; one line says what would be right.
+        """
+        return images.path(self, first, second, t)
+
+    def __call__(self, batch, *args, **kwargs):
+        """As `call`. Raises `InputError` for frames: it names the methods that draw."""
+        if not isinstance(batch, dict):
+            raise InputError(
+                "model(...): takes a batch of triplets, a dict; to draw use path, inbetween, "
+                "reconstruct, encode or decode"
+            )
+        return super().__call__(batch, *args, **kwargs)
+
+    def export(self, filepath, *args, **kwargs):
+        """Raises `InputError`: `export.saved_model` exports what this cannot, and proves it."""
+        raise InputError(
+            f"export({str(filepath)!r}): use python -m export.saved_model --run_dir=... "
+            "--model_dir=..., or export.saved_model.export(run_dir, model_dir)"
+        )
+
+    def predict(self, x, *args, **kwargs):
+        """Raises `InputError`: it names the methods that draw."""
+        raise InputError("predict: use path, inbetween, reconstruct, encode or decode")
+
+    # ---- training -------------------------------------------------------------------------------
+
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        """The loss of the batch `x` and what `call` made of it; fails if a term is not finite."""
+        del y, sample_weight
+        loss, shown = self.loss_and_terms(x, y_pred, training)
+        judged = {name: shown[name] for name in self.terms}
+        if self.has_latents:  # What the terms are made of: where this broke, the weights did.
+            judged = {"latents": tf.reduce_sum(y_pred["mean"] + y_pred["stddev"]), **judged}
+        with tf.control_dependencies([assert_finite(judged, self._step(), not training)]):
+            loss = tf.identity(loss)
+        for name, value in shown.items():
+            self._means[name].update_state(value)
+        return loss / replica_count()  # Keras sums the gradients of the replicas.
+
+    def _maybe_symbolic_build(self, iterator=None, data_batch=None):
+        """Nothing to do, as for `build`; Keras would average a batch, a dict, over the workers."""
+
+    def _make_function(self, step_function):
+        """As in Keras; replicas run all of their steps, of data without end.
+
+        Keras runs several steps in conditions, in which replicas fail (as in keras issue 19246),
+        and takes the mean of workers' metrics over axis 0, which a scalar has not (20585).
+        """
+        strategy = self.distribute_strategy
+        if strategy.num_replicas_in_sync == 1:
+            return super()._make_function(step_function)
+        step = tf.function(lambda batch: strategy.run(step_function, args=(batch,)))
+
+        @tf.function
+        def steps(iterator):
+            for _ in tf.range(self.steps_per_execution - 1):
+                step(next(iterator))
+            metrics = step(next(iterator))
+            return {
+                name: strategy.reduce(tf.distribute.ReduceOp.MEAN, value, axis=None)
+                for name, value in metrics.items()
+            }
+
+        return steps
+
+    def _scale_for(self, frames, outputs, training):
+        """The likelihood's scale. A calibrated one: this batch's optimum, at least 1e-3.
+
+        `scale` keeps a moving mean of the optima.
+        """
+        if not (training and self._calibrated):
+            return tf.convert_to_tensor(self.scale)
+        optimum = tf.sqrt(mean_over_replicas((outputs - frames) ** 2))
+        optimum = tf.maximum(tf.stop_gradient(optimum), 1e-3)
+        self.scale.assign(0.99 * self.scale + 0.01 * optimum)
+        return optimum
+
+    def _decoded(self):
+        """How many triplets of this replica's batch are decoded."""
+        return self.inbetweens // replica_count()
+
+    def _step(self):
+        return self.optimizer.iterations if self.compiled else tf.constant(0)
+
+    # ---- saving ---------------------------------------------------------------------------------
+
+    def get_config(self):
+        """The constructor's arguments."""
+        networks = {
+            name: keras.saving.serialize_keras_object(getattr(self, name)) for name in self.networks
+        }
+        return {**super().get_config(), **networks, **self._settings}
+
+    @classmethod
+    def from_config(cls, config):
+        """The model of what `get_config` returned, here or in a version with fewer networks."""
+        for name in cls.networks:
+            if name in config:
+                config[name] = keras.saving.deserialize_keras_object(config[name])
+        model = cls(**config)
+        model.built = True
+        return model
+
+    def build(self, input_shape=None):
+        """Nothing to do: the networks carry their own shapes."""
+        self.built = True

@@ -1,0 +1,62 @@
+"""A U-Net from both frames and t to the frame between, without latents."""
+
+import keras
+
+from tf_inbetween.networks.convolutions import Conv2D, Conv2DTranspose, build_in_order
+
+
+@keras.saving.register_keras_serializable("tf_inbetween")
+class UNet(keras.Model):
+    """Pictures [N, H, W, I] -> outputs [N, H, W, channels] float32.
+
+    Ronneberger, Fischer, Brox, "U-Net: Convolutional Networks for Biomedical Image Segmentation",
+    2015, of the convolutions of `ConvEncoder` and `ConvDecoder`: 4x4 stride-2 down, one 3x3 at the
+    bottom, transposes up, each joined by what the way down had at that size, at last the input
+    itself, so that pixels can be copied; a 3x3 convolution makes the outputs.
+    """
+
+    def __init__(self, channels, widths, **kwargs):
+        super().__init__(**kwargs)
+        self.channels, self.widths = channels, tuple(widths)
+        self.down = [Conv2D(width, 4, strides=2, activation="silu") for width in self.widths]
+        self.bottom = Conv2D(self.widths[-1], 3, activation="silu")
+        self.up = [
+            Conv2DTranspose(width, 4, strides=2, activation="silu")
+            for width in (*reversed(self.widths[:-1]), max(self.widths[0] // 2, 1))
+        ]
+        self.last = Conv2D(channels, 3, dtype="float32")
+
+    def build(self, input_shape):
+        """Builds every layer for pictures of `input_shape` [N, H, W, I]."""
+        shape, sizes = tuple(input_shape), []
+        for layer in self.down:
+            sizes.append(shape)
+            shape = build_in_order([layer], shape)
+        shape = build_in_order([self.bottom], shape)
+        for layer in self.up:
+            shape, beside = build_in_order([layer], shape), sizes.pop()
+            shape = (*shape[:-1], shape[-1] + beside[-1])
+        self.last.build(shape)
+        self.built = True
+
+    def call(self, pictures):
+        """Returns the means or the logits of p(x1|x0, x2, t), by the likelihood in use."""
+        hidden, seen = pictures, []
+        for layer in self.down:
+            seen.append(hidden)
+            hidden = layer(hidden)
+        hidden = self.bottom(hidden)
+        for layer in self.up:
+            hidden = layer(hidden)
+            beside = keras.ops.cast(seen.pop(), hidden.dtype)
+            hidden = keras.ops.concatenate([hidden, beside], axis=-1)
+        return self.last(hidden)
+
+    def get_config(self):
+        """The constructor's arguments."""
+        return {**super().get_config(), "channels": self.channels, "widths": self.widths}
+
+
+def pixel_unet(config):
+    """A `UNet` of the same widths, from both frames and a plane of t to the frame between."""
+    return UNet(config.channels, config.widths, name="unet")
