@@ -169,7 +169,7 @@ def _flow(size, folder):
     del folder
     import cv2
 
-    from tf_inbetween import baselines
+    from tf_inbetween.evaluation import baselines
 
     first, second = (np.float32(frame / 255) for frame in pair(size))
     grey = [np.uint8(np.rint(255 * frame.mean(-1))) for frame in (first, second)]

@@ -128,7 +128,7 @@ def tiny_config(tmp_path):
 @pytest.fixture
 def tiny_data(stored, monkeypatch):
     """Lets everything that prepares a data set take the tiny one."""
-    for module in ("tf_inbetween.training", "tf_inbetween.evaluate"):
+    for module in ("tf_inbetween.training", "tf_inbetween.evaluation.run"):
         monkeypatch.setattr(f"{module}.prepare", lambda *_: stored)
     return stored
 

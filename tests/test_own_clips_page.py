@@ -7,7 +7,7 @@ import PIL.Image
 import pytest
 from page_commands import ROOT, commands, run_all
 
-from tf_inbetween import compare
+from tf_inbetween.evaluation import comparison as compare
 
 PAGE = ROOT / "docs" / "own_clips.md"
 

@@ -12,7 +12,7 @@ import sys
 import pytest
 from page_commands import ROOT, commands
 
-from tf_inbetween import compare
+from tf_inbetween.evaluation import comparison as compare
 
 README = (ROOT / "README.md").read_text()
 SERVING = (ROOT / "docs" / "serving.md").read_text()

@@ -6,7 +6,7 @@ import re
 import pytest
 from page_commands import ROOT, commands, run_all
 
-from tf_inbetween import compare
+from tf_inbetween.evaluation import comparison as compare
 
 PAGE = ROOT / "docs" / "scenes.md"
 TEXT = PAGE.read_text()

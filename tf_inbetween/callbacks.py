@@ -15,8 +15,9 @@ from tensorboard.plugins import projector
 from tensorboard.plugins.hparams import api as hparams
 from tqdm import tqdm
 
-from tf_inbetween import images, metrics
+from tf_inbetween import images
 from tf_inbetween.config import InputError
+from tf_inbetween.evaluation import metrics
 from tf_inbetween.files import written_whole
 from tf_inbetween.models import FusionVAE, to_float
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from absl import flags
 
 from tf_inbetween import command_line, strategies
-from tf_inbetween.evaluate import PAIRS, evaluate
+from tf_inbetween.evaluation.run import PAIRS, evaluate
 from tf_inbetween.files import write_checked_json
 from tf_inbetween.training import train
 

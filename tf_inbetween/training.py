@@ -22,7 +22,7 @@ from tf_inbetween.checkpoints import Checkpoints, progress
 from tf_inbetween.clips import prepare
 from tf_inbetween.config import InputError, lookup
 from tf_inbetween.data import batches
-from tf_inbetween.evaluate import fitting_gaps
+from tf_inbetween.evaluation.pairs import fitting_gaps
 from tf_inbetween.models import ACAI, Autoencoder, FusionVAE, PixelModel, TripletVAE
 from tf_inbetween.networks import NETWORKS, PIXEL_NETWORKS
 

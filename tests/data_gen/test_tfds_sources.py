@@ -19,8 +19,9 @@ from footage_files import everything
 
 from data_gen import import_clips, imported, tfds_sources
 from data_gen.tfds_sources import SOURCES
-from tf_inbetween import data, evaluate, training
+from tf_inbetween import data, training
 from tf_inbetween.config import Config
+from tf_inbetween.evaluation import run as evaluation_run
 
 ROOT = Path(tfds_sources.__file__).parent.parent
 SPLITS = ("train", "validation", "test")
@@ -420,9 +421,9 @@ def test_the_command(prepared, tmp_path):
 
 
 def test_a_training(made, prepared, tiny_config, monkeypatch):
-    monkeypatch.setattr(evaluate.figures, "draw_all", lambda *_: None)
+    monkeypatch.setattr(evaluation_run.figures, "draw_all", lambda *_: None)
     of_clips = {"frames_per_clip": 6, "min_gap": 120.0, "max_gap": 120.0, "steps": 2}
     config = tiny_config(scene="my_smallnorb", data_dir=str(prepared), **of_clips)
     assert training.train(config).restored_step == 0
-    measured = evaluate.evaluate(config.run_dir, pairs=2)
+    measured = evaluation_run.evaluate(config.run_dir, pairs=2)
     assert {row["gap_label"] for row in measured["inbetween"]} == {"80°", "160°"}

@@ -5,7 +5,7 @@ import builtins
 import numpy as np
 import pytest
 
-from tf_inbetween import baselines
+from tf_inbetween.evaluation import baselines
 
 FLOWS = pytest.mark.parametrize("flow", [baselines.optical_flow, baselines.optical_flow_farneback])
 

@@ -14,7 +14,7 @@ import PIL.Image
 import pytest
 import tensorflow as tf
 
-from tf_inbetween import inbetween, interpolation, run_directory, training
+from tf_inbetween import drawing, interpolation, run_directory, training
 from tf_inbetween.config import Config, InputError
 
 ROOT = Path(__file__).parents[2]
@@ -315,12 +315,12 @@ def test_the_drawn_frames_are_the_models_inbetweens(trained):
     model = run_directory.load_model(trained)
     rng = np.random.default_rng(0)
     first, second = rng.uniform(size=(2, 64, 64, 3)).astype(np.float32)
-    drawn = inbetween.draw(model, first, second, 3)
+    drawn = drawing.draw(model, first, second, 3)
     for frame, t in zip(drawn, (0.25, 0.5, 0.75), strict=True):
         expected = model.inbetween(first[None], second[None], np.float32([t]))[0]
         np.testing.assert_allclose(frame, expected, atol=1e-5)
     with pytest.raises(InputError, match="must be at least 1"):
-        inbetween.draw(model, first, second, 0)
+        drawing.draw(model, first, second, 0)
 
 
 def key_frames(count):
@@ -329,15 +329,15 @@ def key_frames(count):
 
 @pytest.mark.parametrize("path", ["linear", "spline"])
 def test_a_path_through_many_key_frames(trained, path, monkeypatch):
-    monkeypatch.setattr(inbetween, "_BATCH", 4)
+    monkeypatch.setattr(drawing, "_BATCH", 4)
     model, keys = run_directory.load_model(trained), key_frames(6)
     z = model.encode(keys).mean()
     expected = model.decode(interpolation.PATHS[path](z, np.arange(16) / 3)).numpy()
-    drawn = np.stack(list(inbetween.draw_through(model, keys, 2, path, "drawn")))
+    drawn = np.stack(list(drawing.draw_through(model, keys, 2, path, "drawn")))
     np.testing.assert_allclose(drawn, expected, atol=1e-5)
-    given = np.stack(list(inbetween.draw_through(model, keys, 2, path)))
+    given = np.stack(list(drawing.draw_through(model, keys, 2, path)))
     np.testing.assert_array_equal(given[::3], keys)
-    between = np.stack(list(inbetween.draw_through(model, keys, 2, path, "none")))
+    between = np.stack(list(drawing.draw_through(model, keys, 2, path, "none")))
     np.testing.assert_array_equal(np.delete(given, np.s_[::3], axis=0), between)
     np.testing.assert_allclose(between, np.delete(expected, np.s_[::3], axis=0), atol=1e-5)
 
@@ -345,12 +345,12 @@ def test_a_path_through_many_key_frames(trained, path, monkeypatch):
 def test_two_key_frames_are_the_first_and_the_second(trained):
     model, keys = run_directory.load_model(trained), key_frames(2)
     np.testing.assert_allclose(
-        np.stack(list(inbetween.draw_through(model, keys, 3, show="none"))),
-        inbetween.draw(model, *keys, 3),
+        np.stack(list(drawing.draw_through(model, keys, 3, show="none"))),
+        drawing.draw(model, *keys, 3),
         atol=1e-5,
     )
     with pytest.raises(InputError, match="unknown path 'round': must be one of linear, spline"):
-        next(inbetween.draw_through(model, keys, 3, "round"))
+        next(drawing.draw_through(model, keys, 3, "round"))
 
 
 def test_inbetween_fills_the_gaps_of_footage(fork, trained, tmp_path):

@@ -6,8 +6,11 @@ import shutil
 
 import pytest
 
-from tf_inbetween import baselines, compare, evaluate, run_directory, training
+from tf_inbetween import run_directory, training
 from tf_inbetween.config import Config, InputError
+from tf_inbetween.evaluation import baselines
+from tf_inbetween.evaluation import comparison as compare
+from tf_inbetween.evaluation.run import evaluate
 
 GAPS = ("20°", "60°", "120°")
 
@@ -216,13 +219,13 @@ def test_a_single_run_with_gaps_in_frames():
 def test_comparing_runs_writes_the_table_into_the_page(
     tiny_config, tiny_data, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr("tf_inbetween.compare.prepare", lambda *_: tiny_data)
+    monkeypatch.setattr("tf_inbetween.evaluation.comparison.prepare", lambda *_: tiny_data)
     # Without OpenCV throughout: neither measured nor drawn.
     without = {name: baselines.METHODS[name] for name in ("crossfade", "nearest_frame")}
     monkeypatch.setattr(baselines, "available", lambda: without)
     config = tiny_config(run_dir=str(tmp_path / "ours"), steps=2)
     training.train(config)
-    evaluate.evaluate(config.run_dir, pairs=2)
+    evaluate(config.run_dir, pairs=2)
     shutil.copytree(tmp_path / "ours", tmp_path / "vae")
     flags = tmp_path / "vae" / "flags.txt"
     text = flags.read_text().replace("--alpha=1.0\n", "--alpha=0.0\n")

@@ -13,10 +13,16 @@ import pytest
 import tensorflow as tf
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from tf_inbetween import baselines, compare, evaluate, figures, run_directory, training
+from tf_inbetween import run_directory, training
 from tf_inbetween.clips import Clip, Outline
 from tf_inbetween.config import InputError
 from tf_inbetween.distributions import gaussian
+from tf_inbetween.evaluation import baselines, figures, judge
+from tf_inbetween.evaluation import comparison as compare
+from tf_inbetween.evaluation import methods as method_table
+from tf_inbetween.evaluation import pairs as pair_choice
+from tf_inbetween.evaluation import run as evaluation_run
+from tf_inbetween.evaluation.run import evaluate
 from tf_inbetween.files import read_checked_json, write_checked_json
 from tf_inbetween.matching import MATCHINGS
 from tf_inbetween.models import to_float
@@ -49,7 +55,7 @@ def oracle(clip):
 
 def test_a_perfect_method_is_perfect_and_a_useless_one_is_not(clips):
     methods = {"oracle": oracle(clips[0]), "first": lambda first, second, t: first}
-    rows = evaluate.inbetween(methods, clips, reader(clips), [40, 120], pairs=9, unit="°")
+    rows = judge.inbetween(methods, clips, reader(clips), [40, 120], pairs=9, unit="°")
     assert [(row["gap_label"], row["t"]) for row in rows] == [
         (label, t) for label in ("40°", "120°") for t in (0.25, 0.5, 0.75)
     ]
@@ -71,7 +77,7 @@ def test_latent_geometry_of_known_posteriors():
     """q0, q1 and q2 in two dimensions: ends at -d and d, q1 in the middle, then off it by 3/2."""
     q0, q2 = (gaussian(np.float32([[d, 0]] * 2), np.ones((2, 2), np.float32)) for d in (-2, 2))
     q1 = gaussian(np.float32([[0, 0], [0, 1.5]]), np.ones((2, 2), np.float32))
-    found = evaluate.latent_geometry(q0, q1, q2, np.full(2, 0.5, np.float32))
+    found = judge.latent_geometry(q0, q1, q2, np.full(2, 0.5, np.float32))
     assert found.keys() == {"sagitta", *(f"kl_{name}" for name in MATCHINGS)}
     np.testing.assert_allclose(found["sagitta"], [0, np.sqrt(1.5**2 / 2)], rtol=1e-6)
     np.testing.assert_allclose(found["kl_averaged"], [0, 1.5**2 / 2], atol=1e-6)
@@ -96,7 +102,7 @@ def test_rows_have_the_mean_geometry_of_their_pairs(clips):
     opened = dataclasses.replace(clips[0], closed=False)
     for bend in (0.0, 0.01):
         (_, half, _), (_, long_half, _) = (
-            evaluate.inbetween(
+            judge.inbetween(
                 {"first": lambda first, second, t: first},
                 [opened],
                 reader([opened]),
@@ -118,7 +124,7 @@ def test_rows_have_the_mean_geometry_of_their_pairs(clips):
 
 def test_gaps_have_frames_at_the_quarters(clips):
     for gap, frames in ((10, 4), (20, 4), (60, 12), (120, 24)):
-        assert evaluate.gap_in_frames(gap, clips[0]) == frames
+        assert pair_choice.gap_in_frames(gap, clips[0]) == frames
 
 
 def test_pairs_are_spread_over_all_clips_and_stay_inside_open_ones():
@@ -127,24 +133,24 @@ def test_pairs_are_spread_over_all_clips_and_stay_inside_open_ones():
 
     clips = [clip(20, False), clip(9, False), clip(30, True)]
     for pairs in (38, 1000):
-        found = evaluate.spread(clips, gap=12, pairs=pairs)
+        found = pair_choice.spread(clips, gap=12, pairs=pairs)
         assert sorted(found) == [0, 2]
         np.testing.assert_array_equal(found[0], np.arange(8))
         np.testing.assert_array_equal(found[2], np.arange(30))
-    few = evaluate.spread(clips, gap=12, pairs=4)
+    few = pair_choice.spread(clips, gap=12, pairs=4)
     assert sum(len(starts) for starts in few.values()) == 4
 
 
 def test_a_closed_clip_is_gone_round_once_at_most():
     for closed, expected in ((True, [9, 9, 0, 0]), (False, [5, 1, 0, 0])):
         outline = Outline(9, closed, 1.0)
-        assert [evaluate.clip_starts(outline, gap) for gap in (4, 8, 9, 12)] == expected
+        assert [pair_choice.clip_starts(outline, gap) for gap in (4, 8, 9, 12)] == expected
 
 
 def test_clips_of_different_pace_are_an_error(clips):
     other = dataclasses.replace(clips[0], pace=2.0)
     with pytest.raises(InputError, match=r"differ in pace \(2 and 5\)"):
-        evaluate.fitting_gaps([clips[0], other], [40])
+        pair_choice.fitting_gaps([clips[0], other], [40])
 
 
 @pytest.mark.parametrize(
@@ -157,13 +163,13 @@ def test_clips_of_different_pace_are_an_error(clips):
 )
 def test_clips_too_short_for_every_gap_are_an_error(lengths, closed, message):
     with pytest.raises(InputError, match=message):
-        evaluate.fitting_gaps([Outline(length, closed, 1.0) for length in lengths], [8, 16])
+        pair_choice.fitting_gaps([Outline(length, closed, 1.0) for length in lengths], [8, 16])
 
 
 def test_gaps_are_judged_where_a_clip_has_them():
     outlines = [Outline(length, False, 1.0) for length in (1, 9, 5, 17)]
-    assert evaluate.fitting_gaps(outlines, [4, 5, 8, 16, 20]) == [4, 8, 16]
-    assert [evaluate.first_clip(outlines, gap) for gap in (4, 8, 12)] == [1, 1, 3]
+    assert pair_choice.fitting_gaps(outlines, [4, 5, 8, 16, 20]) == [4, 8, 16]
+    assert [pair_choice.first_clip(outlines, gap) for gap in (4, 8, 12)] == [1, 1, 3]
 
 
 def test_clips_of_many_lengths_are_evaluated(make_clips, tiny_config, tmp_path, monkeypatch):
@@ -173,13 +179,13 @@ def test_clips_of_many_lengths_are_evaluated(make_clips, tiny_config, tmp_path, 
         train=[(13, False, 0.0)], validation=[(13, True, 0.0)],
         test=[(length, length == 13, 0.0) for length in lengths],
     )  # fmt: skip
-    for module in ("training", "evaluate", "compare"):
+    for module in ("training", "evaluation.run", "evaluation.comparison"):
         monkeypatch.setattr(f"tf_inbetween.{module}.prepare", lambda *_: several)
     # Without OpenCV, to be quick.
     monkeypatch.setattr(baselines, "available", lambda: {"crossfade": baselines.crossfade})
     config = tiny_config(steps=2, frames_per_clip=13, min_gap=2.0, max_gap=12.0)
     training.train(config, judged=True)
-    found = evaluate.evaluate(config.run_dir, pairs=100)
+    found = evaluate(config.run_dir, pairs=100)
     pairs = {row["gap_label"]: row["pairs"] for row in found["inbetween"]}
     assert pairs == {"4 frames": 2 + 13 + 5, "8 frames": 13 + 1}
     assert (tmp_path / "run" / "figures" / "path.png").exists()
@@ -209,16 +215,16 @@ def decoded(monkeypatch):
 def test_of_many_clips_few_are_decoded_and_fewer_held(make_clips, decoded, monkeypatch):
     lengths = np.random.default_rng(0).integers(9, 14, size=200)
     several = make_clips(test=[(int(length), False, 0.0) for length in lengths])
-    monkeypatch.setattr(evaluate, "_RECONSTRUCTED", 20)
-    monkeypatch.setattr(evaluate, "_BATCH", 7)
+    monkeypatch.setattr(judge, "_RECONSTRUCTED", 20)
+    monkeypatch.setattr(judge, "_BATCH", 7)
     outlines = several.outlines("test")
     assert not decoded.names
     read = functools.partial(several.read, "test")
 
-    rows = evaluate.inbetween(
+    rows = judge.inbetween(
         {"first": lambda first, second, t: first}, outlines, read, [4, 8], pairs=10, unit=""
     )
-    wanted = {clip for gap in (4, 8) for clip in evaluate.spread(outlines, gap, 10)}
+    wanted = {clip for gap in (4, 8) for clip in pair_choice.spread(outlines, gap, 10)}
     assert [row["pairs"] for row in rows] == [10] * 6
     assert sorted(map(int, decoded.names)) == sorted(wanted)
     assert len(wanted) <= 20
@@ -226,7 +232,7 @@ def test_of_many_clips_few_are_decoded_and_fewer_held(make_clips, decoded, monke
 
     decoded.names.clear()
     model = Reconstructing()
-    evaluate.reconstruction(model, outlines, read)
+    judge.reconstruction(model, outlines, read)
     assert 20 <= len(decoded.names) <= 40
     assert decoded.most <= 2
     # The frames are those of the whole split, held as one.
@@ -238,10 +244,10 @@ def test_of_many_clips_few_are_decoded_and_fewer_held(make_clips, decoded, monke
 
 def test_frames_of_a_great_many_clips_are_not_all_the_first(make_clips, monkeypatch):
     several = make_clips(test=[(5, False, 0.0)] * 40)
-    monkeypatch.setattr(evaluate, "_RECONSTRUCTED", 20)  # 200 frames: every tenth, if not for this.
+    monkeypatch.setattr(judge, "_RECONSTRUCTED", 20)  # 200 frames: every tenth, if not for this.
     model = Reconstructing()
     read = functools.partial(several.read, "test")
-    evaluate.reconstruction(model, several.outlines("test"), read)
+    judge.reconstruction(model, several.outlines("test"), read)
     shown = np.rint(255 * np.concatenate(model.seen)[:, 0, 0, 1])
     assert list(np.bincount(shown.astype(int))) == [4, 4, 4, 4, 3]
 
@@ -278,7 +284,7 @@ def test_clips_that_cannot_be_judged_are_told_before_a_training(make_clips, tiny
 def test_evaluation_writes_the_contract(tiny_config, tiny_data, tmp_path, capsys):
     config = tiny_config()
     training.train(config)
-    evaluate.evaluate(config.run_dir, pairs=3)
+    evaluate(config.run_dir, pairs=3)
     found = read_checked_json(tmp_path / "run" / "metrics.json")
     assert (found["scene"], found["split"], found["seed"]) == ("teapot_1dof", "test", 0)
     assert found["steps"] == 6
@@ -290,7 +296,7 @@ def test_evaluation_writes_the_contract(tiny_config, tiny_data, tmp_path, capsys
     assert {row["gap_label"] for row in found["inbetween"]} == {"20°", "40°", "60°", "80°", "120°"}
     for row in found["inbetween"]:
         assert row["pairs"] == 3
-        assert set(row["methods"]) == set(evaluate.DEFAULT_METHODS)
+        assert set(row["methods"]) == set(method_table.DEFAULT_METHODS)
         assert set(row["latent_geometry"]) == {"sagitta", *(f"kl_{name}" for name in MATCHINGS)}
         assert all(np.isfinite(value) for value in row["latent_geometry"].values())
         for measures in row["methods"].values():
@@ -316,11 +322,11 @@ def test_evaluation_writes_the_contract(tiny_config, tiny_data, tmp_path, capsys
     # Evaluating again gives the same, and keeps what only the training command knew.
     path = tmp_path / "run" / "metrics.json"
     write_checked_json(path, {**found, "total_seconds": 7.5})
-    assert evaluate.evaluate(config.run_dir, pairs=3) == {**found, "total_seconds": 7.5}
+    assert evaluate(config.run_dir, pairs=3) == {**found, "total_seconds": 7.5}
     before = path.read_bytes()
     # Another split and other methods, and no more of them than were asked for.
     names = ["latent_slerp", "optical_flow_farneback", "latent_slerp"]
-    evaluate.evaluate(config.run_dir, pairs=2, split="validation", methods=names)
+    evaluate(config.run_dir, pairs=2, split="validation", methods=names)
     assert path.read_bytes() == before
     other = json.loads((tmp_path / "run" / "metrics.validation.json").read_text())
     assert other["split"] == "validation"
@@ -340,20 +346,20 @@ def test_methods_that_are_unknown_or_cannot_run(monkeypatch, capsys):
         "optical_flow_farneback"
     )
     with pytest.raises(InputError, match=rf"^unknown method 'flow': must be one of {valid}$"):
-        evaluate.check_methods(["latent", "flow"])
-    assert tuple(evaluate.check_methods([])) == evaluate.DEFAULT_METHODS
+        method_table.check_methods(["latent", "flow"])
+    assert tuple(method_table.check_methods([])) == method_table.DEFAULT_METHODS
     without = {name: baselines.METHODS[name] for name in ("crossfade", "nearest_frame")}
     monkeypatch.setattr(baselines, "available", lambda: without)
-    assert evaluate.check_methods([]) == ["latent", "crossfade", "nearest_frame"]
+    assert method_table.check_methods([]) == ["latent", "crossfade", "nearest_frame"]
     assert "optical flow left out: pip install" in capsys.readouterr().out
     with pytest.raises(InputError, match=r"^--methods=optical_flow: .* needs OpenCV: pip install"):
-        evaluate.check_methods(["optical_flow"])
+        method_table.check_methods(["optical_flow"])
 
 
 def test_a_model_draws_by_slerp_and_at_a_time_for_each_pair(tiny_config):
     model = training.build_model(tiny_config())
     first, second = np.random.default_rng(0).uniform(size=(2, 3, 64, 64, 3)).astype(np.float32)
-    latent, alone, slerp = (method(model) for method in evaluate.MODEL_METHODS.values())
+    latent, alone, slerp = (method(model) for method in method_table.MODEL_METHODS.values())
     for method in (latent, alone, slerp):
         np.testing.assert_allclose(method(first, second, 0), model.reconstruct(first), atol=1e-5)
         np.testing.assert_allclose(method(first, second, 1), model.reconstruct(second), atol=1e-5)
@@ -382,7 +388,7 @@ def test_a_fusion_model_draws_fused_frames_and_by_the_latent_alone(tiny_config):
     """Its own way and slerp give the ends themselves; the latent alone their reconstructions."""
     model = fusion_model(tiny_config)
     first, second = np.random.default_rng(0).uniform(size=(2, 3, 64, 64, 3)).astype(np.float32)
-    latent, alone, slerp = (method(model) for method in evaluate.MODEL_METHODS.values())
+    latent, alone, slerp = (method(model) for method in method_table.MODEL_METHODS.values())
     for t, end in ((0, first), (1, second)):
         np.testing.assert_allclose(latent(first, second, t), end, atol=1e-6)
         np.testing.assert_allclose(slerp(first, second, t), end, atol=1e-6)
@@ -452,7 +458,7 @@ def test_a_fusion_run_is_trained_watched_and_evaluated(
     np.testing.assert_array_equal(strips[1][-64:, -64:], np.full((64, 64, 3), [0, 255, 0]))
 
     names = ["latent", "latent_only", "latent_slerp", "crossfade"]
-    found = evaluate.evaluate(config.run_dir, pairs=2, methods=names)
+    found = evaluate(config.run_dir, pairs=2, methods=names)
     for row in found["inbetween"]:
         assert list(row["methods"]) == names
         assert row["methods"]["latent"] != row["methods"]["latent_only"]
@@ -467,7 +473,7 @@ def test_methods_that_need_latents(tiny_config, tiny_data, tmp_path, method):
     training.build_model(config).save(folder / "model.keras", include_optimizer=False)
     message = rf"^--methods={method}: the model of .*/run has no latents$"
     with pytest.raises(InputError, match=message):
-        evaluate.evaluate(config.run_dir, methods=["latent", method])
+        evaluate(config.run_dir, methods=["latent", method])
     assert not (tmp_path / "run" / "metrics.json").exists()
 
 
@@ -516,24 +522,24 @@ def test_a_run_without_a_model_and_no_run_at_all(run, tmp_path):
         run_directory.load_config(tmp_path / "nowhere")
     (tmp_path / "run" / "model.keras").unlink()
     with pytest.raises(InputError, match=r"model\.keras: missing"):
-        evaluate.evaluate(run.run_dir)
+        evaluate(run.run_dir)
 
 
 def test_how_long_a_training_was_is_known_without_its_checkpoints(run, tmp_path):
-    steps, seconds = evaluate._progress(tmp_path / "run")
+    steps, seconds = evaluation_run._progress(tmp_path / "run")
     assert steps == 2
     assert seconds > 0
     write_checked_json(tmp_path / "run" / "metrics.json", {"steps": 2, "train_seconds": seconds})
     (tmp_path / "run" / "metrics.validation.json").write_text("damaged")
     shutil.rmtree(tmp_path / "run" / "checkpoints")
-    assert evaluate._progress(tmp_path / "run") == (2, seconds)
+    assert evaluation_run._progress(tmp_path / "run") == (2, seconds)
 
 
 def test_a_damaged_model(run, tmp_path):
     path = tmp_path / "run" / "model.keras"
     path.write_bytes(path.read_bytes()[:1000])
     with pytest.raises(InputError, match=r"model\.keras: cannot be loaded"):
-        evaluate.evaluate(run.run_dir)
+        evaluate(run.run_dir)
 
 
 def test_a_run_of_another_version(run, tmp_path):
@@ -541,17 +547,17 @@ def test_a_run_of_another_version(run, tmp_path):
     environment = json.loads(path.read_text())
     path.write_text(json.dumps({**environment, "format": 99}))
     with pytest.raises(InputError, match=r"has run-directory format 99; tf_inbetween .* reads"):
-        evaluate.evaluate(run.run_dir)
+        evaluate(run.run_dir)
     path.write_text("{")
     with pytest.raises(InputError, match=r"environment\.json: missing or damaged"):
-        evaluate.evaluate(run.run_dir)
+        evaluate(run.run_dir)
 
 
 def test_flags_that_this_version_does_not_know(run, tmp_path):
     path = tmp_path / "run" / "flags.txt"
     path.write_text(path.read_text() + "--turbo=True\n")
     with pytest.raises(InputError, match="another version of tf_inbetween; flags that differ: tu"):
-        evaluate.evaluate(run.run_dir)
+        evaluate(run.run_dir)
     path.write_text(path.read_text().replace("--turbo=True\n", "").replace("=2\n", "=two\n"))
     with pytest.raises(InputError, match=r"flags\.txt: "):
-        evaluate.evaluate(run.run_dir)
+        evaluate(run.run_dir)

@@ -12,8 +12,9 @@ from hostile_files import QUICK
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tf_inbetween import command_line, compare, run_directory
+from tf_inbetween import command_line, run_directory
 from tf_inbetween.config import Config, InputError
+from tf_inbetween.evaluation import comparison as compare
 from tf_inbetween.models import TripletVAE
 
 LONG = settings(QUICK, max_examples=2500, derandomize=False, print_blob=True)

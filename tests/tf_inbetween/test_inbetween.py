@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tf_inbetween import inbetween, interpolation, training
+from tf_inbetween import drawing, interpolation, training
 
 
 @pytest.fixture
@@ -32,14 +32,14 @@ def key_frames(count):
 
 
 def through(model, keys, *args):
-    return np.stack(list(inbetween.draw_through(model, keys, *args)))
+    return np.stack(list(drawing.draw_through(model, keys, *args)))
 
 
 @pytest.mark.parametrize("path", ["linear", "spline"])
 def test_each_frame_is_fused_from_the_keys_around_it_and_the_latent_on_the_path(
     path, make_fusion, monkeypatch
 ):
-    monkeypatch.setattr(inbetween, "_BATCH", 4)
+    monkeypatch.setattr(drawing, "_BATCH", 4)
     model, keys = make_fusion(), key_frames(4)
     z = model.encode(keys).mean()
     given = through(model, keys, 3, path)
@@ -58,7 +58,7 @@ def test_each_frame_is_fused_from_the_keys_around_it_and_the_latent_on_the_path(
 @pytest.mark.parametrize("path", ["straight", "curved"])
 def test_a_linear_path_joins_each_pair_as_the_model_does(path, make_fusion):
     model, keys = make_fusion(path=path), key_frames(3)
-    pairs = [inbetween.draw(model, *pair, 2) for pair in (keys[:2], keys[1:])]
+    pairs = [drawing.draw(model, *pair, 2) for pair in (keys[:2], keys[1:])]
     between = through(model, keys, 2, "linear", "none")
     np.testing.assert_allclose(between, np.concatenate(pairs), atol=1e-5)
 
@@ -96,8 +96,8 @@ class Counted:
 
 @pytest.mark.parametrize("show", ["given", "none"])
 def test_a_batch_of_keys_is_held_at_a_time(show, make_fusion, monkeypatch):
-    monkeypatch.setattr(inbetween, "_BATCH", 4)
+    monkeypatch.setattr(drawing, "_BATCH", 4)
     keys = Counted(24)
-    frames = sum(1 for _ in inbetween.draw_through(make_fusion(), keys, 1, show=show))
+    frames = sum(1 for _ in drawing.draw_through(make_fusion(), keys, 1, show=show))
     assert frames == (47 if show == "given" else 23)
     assert keys.most <= 2 * (4 + 1)

@@ -11,14 +11,14 @@ from test_train import interrupt_at
 
 from export import saved_model
 from tf_inbetween import (
-    baselines,
     command_line,
-    evaluate,
-    inbetween,
+    drawing,
     run_directory,
     training,
 )
 from tf_inbetween.config import InputError
+from tf_inbetween.evaluation import baselines
+from tf_inbetween.evaluation.run import evaluate
 from tf_inbetween.files import read_checked_json
 from tf_inbetween.networks.curve import Curve
 
@@ -145,11 +145,11 @@ def test_key_frames_are_joined_by_the_curve_and_by_no_spline(tiny_config):
     model = training.build_model(tiny_config(path="curved"))
     bent(model.curve)
     keys = floats()
-    drawn = np.stack(list(inbetween.draw_through(model, keys, 2, show="none")))
-    expected = [inbetween.draw(model, a, b, 2) for a, b in ((keys[0], keys[1]), (keys[1], keys[2]))]
+    drawn = np.stack(list(drawing.draw_through(model, keys, 2, show="none")))
+    expected = [drawing.draw(model, a, b, 2) for a, b in ((keys[0], keys[1]), (keys[1], keys[2]))]
     np.testing.assert_allclose(drawn, np.concatenate(expected), atol=1e-5)
     with pytest.raises(InputError, match="--path=spline: this model has a curve of its own"):
-        next(inbetween.draw_through(model, keys, 2, "spline"))
+        next(drawing.draw_through(model, keys, 2, "spline"))
 
 
 def test_a_curve_needs_the_likelihood_that_it_learns_from(tiny_config):
@@ -330,15 +330,15 @@ def test_the_unet_sees_both_frames_and_the_time(tiny_config):
 def test_key_frames_are_joined_pair_by_pair(tiny_config):
     model = training.build_model(tiny_config(network="pixel_unet"))
     keys = floats()
-    drawn = np.stack(list(inbetween.draw_through(model, keys, 2)))
+    drawn = np.stack(list(drawing.draw_through(model, keys, 2)))
     np.testing.assert_array_equal(drawn[::3], keys)
-    np.testing.assert_allclose(drawn[1:3], inbetween.draw(model, *keys[:2], 2), atol=1e-6)
-    between = list(inbetween.draw_through(model, keys, 2, show="none"))
+    np.testing.assert_allclose(drawn[1:3], drawing.draw(model, *keys[:2], 2), atol=1e-6)
+    between = list(drawing.draw_through(model, keys, 2, show="none"))
     np.testing.assert_array_equal(between, np.delete(drawn, np.s_[::3], axis=0))
     with pytest.raises(InputError, match="--path=spline: this model has no latents"):
-        next(inbetween.draw_through(model, keys, 2, "spline"))
+        next(drawing.draw_through(model, keys, 2, "spline"))
     with pytest.raises(InputError, match="--redraw: this model has no latents"):
-        next(inbetween.draw_through(model, keys, 2, show="drawn"))
+        next(drawing.draw_through(model, keys, 2, show="drawn"))
 
 
 # ---- whole commands -----------------------------------------------------------------------------
@@ -372,7 +372,7 @@ def test_a_run_is_resumed_evaluated_and_exported_or_says_why_not(
     for one, other in zip(*(model.variables for model in ends), strict=True):
         np.testing.assert_array_equal(one, other, err_msg=one.path)
 
-    found = evaluate.evaluate(whole.run_dir, pairs=2)
+    found = evaluate(whole.run_dir, pairs=2)
     assert found == read_checked_json(tmp_path / "whole" / "metrics.json")
     for row in found["inbetween"]:
         assert all(np.isfinite(value) for value in row["methods"]["latent"].values())

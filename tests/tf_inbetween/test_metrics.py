@@ -5,7 +5,7 @@ import pytest
 from scipy import ndimage
 from skimage.metrics import mean_squared_error, peak_signal_noise_ratio, structural_similarity
 
-from tf_inbetween import metrics
+from tf_inbetween.evaluation import metrics
 from tf_inbetween.models import to_float
 
 

@@ -13,9 +13,11 @@ import keras
 import pytest
 
 from data_gen.builder import ClipsConfig, InbetweenClips
-from tf_inbetween import baselines, evaluate, run_directory, training
+from tf_inbetween import run_directory, training
 from tf_inbetween.clips import StoredClips
 from tf_inbetween.config import Config
+from tf_inbetween.evaluation import baselines
+from tf_inbetween.evaluation.run import evaluate
 from tf_inbetween.matching import MATCHINGS
 from tf_inbetween.models import TripletVAE
 
@@ -115,7 +117,7 @@ def evaluated(config, clips, monkeypatch, model=None):
     with monkeypatch.context() as patch:
         if model is not None:
             patch.setattr(run_directory, "load_model", lambda _: model)
-        result = evaluate.evaluate(config.run_dir, pairs=40, data=clips)
+        result = evaluate(config.run_dir, pairs=40, data=clips)
     return dict(numbers({key: result[key] for key in ("reconstruction", "inbetween", "path")}))
 
 

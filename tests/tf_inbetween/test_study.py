@@ -18,9 +18,12 @@ import tensorflow as tf
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.plugins.hparams import plugin_data_pb2
 
-from tf_inbetween import baselines, evaluate, run_directory, training
+from tf_inbetween import run_directory, training
 from tf_inbetween.command_line import config_of
 from tf_inbetween.config import Config, InputError
+from tf_inbetween.evaluation import baselines
+from tf_inbetween.evaluation.methods import check_methods
+from tf_inbetween.evaluation.run import evaluate, path_of_metrics
 from tf_inbetween.files import write_checked_json
 from tf_inbetween.study import hparams, tables
 from tf_inbetween.study import page as study_page
@@ -50,7 +53,7 @@ def whole_run(stored, tiny_settings, tmp_path_factory):
     """A run directory, trained and evaluated, and what was measured."""
     folder = tmp_path_factory.mktemp("whole") / "run"
     training.train(Config(run_dir=str(folder), **{**tiny_settings, **SHORT}), stored)
-    return folder, evaluate.evaluate(folder, pairs=2, data=stored)
+    return folder, evaluate(folder, pairs=2, data=stored)
 
 
 @pytest.fixture
@@ -125,7 +128,7 @@ def in_process(whole_run, stored, monkeypatch):
         else:
             assert arguments == job.evaluation
             assert "--methods=latent" in arguments
-            path = evaluate.path_of_metrics(job.run_dir, job.split)
+            path = path_of_metrics(job.run_dir, job.split)
             parts = {**found["reconstruction"], job.split: found["reconstruction"]["test"]}
             own = {"split": job.split, "reconstruction": parts}
             path.write_text(json.dumps({**found, **own}))
@@ -689,7 +692,7 @@ def test_what_is_measured_of_a_run(settings, questions, monkeypatch):
 
     # What another question had measured is kept, and what is missing is measured.
     run_directory.start(first.config, "float32")
-    path = evaluate.path_of_metrics(first.run_dir, "test")
+    path = path_of_metrics(first.run_dir, "test")
     path.write_text(json.dumps(measured(0.5, 1e-4, methods=["latent_slerp", "latent"])))
     assert first.state() == "to be evaluated"
     assert first.metrics() is None
@@ -853,7 +856,7 @@ def test_the_questions_of_the_study(monkeypatch):
             assert row.label not in names, "two rows of one name"
             names.append(row.label)
             for run in row.among if isinstance(row, Best) else [row]:
-                evaluate.check_methods(run.methods)
+                check_methods(run.methods)
 
 
 # The command, on questions of the test's own.

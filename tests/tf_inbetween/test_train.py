@@ -11,10 +11,11 @@ import pytest
 import tensorflow as tf
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from tf_inbetween import metrics, run_directory, training
+from tf_inbetween import run_directory, training
 from tf_inbetween.checkpoints import _no_pattern, latest
 from tf_inbetween.config import InputError
 from tf_inbetween.data import batches
+from tf_inbetween.evaluation import metrics
 
 pytestmark = pytest.mark.usefixtures("tiny_data")
 

@@ -19,8 +19,8 @@ import os
 import re
 from pathlib import Path
 
-from tf_inbetween import evaluate
 from tf_inbetween.clips import prepare
+from tf_inbetween.evaluation.judge import PLACES
 from tf_inbetween.files import write_checked_json, written_whole
 from tf_inbetween.study import pictures as study_pictures
 from tf_inbetween.study.hparams import write_hparams
@@ -373,7 +373,7 @@ def _shown(question, rows, pixels, pictures):
         below = {name: pixels[clips, name] for name in question.pixels if (clips, name) in pixels}
         tables = [*markdown_table(question, present, below), ""]
         if question.title:
-            table = markdown_table(question, present, below, evaluate.PLACES, columns=())
+            table = markdown_table(question, present, below, PLACES, columns=())
             tables += folded("The same, mean over t = 1/4, 1/2 and 3/4", table)
             tables += geometry_table(question, present) if question.geometry else []
         shown = [line for picture in pictures[clips] for line in _picture(picture, clips)]

@@ -14,8 +14,12 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 
-from tf_inbetween import baselines, evaluate, figures, run_directory
+from tf_inbetween import run_directory
 from tf_inbetween.clips import prepare
+from tf_inbetween.evaluation import baselines, figures
+from tf_inbetween.evaluation.methods import MODEL_METHODS
+from tf_inbetween.evaluation.pairs import first_clip
+from tf_inbetween.evaluation.run import path_of_figures
 from tf_inbetween.files import written_whole
 from tf_inbetween.models import to_float
 from tf_inbetween.study.rows import at_gap, by_clips, gaps_of, parts_of
@@ -110,7 +114,7 @@ def _methods(rows):
     """What each row draws with: {label, in lines: method}."""
     models = _models(rows)
     return {
-        label: evaluate.MODEL_METHODS[row.method](model)
+        label: MODEL_METHODS[row.method](model)
         for row, (label, model) in zip(rows, models.items(), strict=True)
     }
 
@@ -119,7 +123,7 @@ def _clip(rows, gap):
     """The first clip that rows are judged on and that is long enough for a gap."""
     job = rows[0].jobs[0]
     clips = prepare(job.config)
-    number = evaluate.first_clip(clips.outlines(job.split), gap)
+    number = first_clip(clips.outlines(job.split), gap)
     (clip,) = clips.read(job.split, [number])
     return clip
 
@@ -195,7 +199,7 @@ def _file_name(label):
 
 
 def _path_of_latent_pca(job):
-    return evaluate.path_of_figures(job.run_dir, job.split) / "latent_pca.png"
+    return path_of_figures(job.run_dir, job.split) / "latent_pca.png"
 
 
 def _copy(source, path):

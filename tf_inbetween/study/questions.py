@@ -22,8 +22,8 @@ class Run:
         flags: of `tf_inbetween.train`, parted by blanks, a --flagfile first. --seed and --run_dir
             are the study's to give, and so are --steps and --steps_per_epoch, whatever the file
             says, where they do not stand beside it.
-        methods: what its evaluation measures, see `evaluate.evaluate`. A row shows the first; pixel
-            methods are measured with the first seed and stand below the rows of their scene.
+        methods: what its evaluation measures, see `evaluation.run.evaluate`. A row shows the first;
+            pixel methods are measured with the first seed and stand below the rows of their scene.
         split: of the clips that it is judged on.
     """
 

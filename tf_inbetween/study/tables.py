@@ -4,7 +4,7 @@ import collections
 
 import numpy as np
 
-from tf_inbetween import baselines, figures
+from tf_inbetween.evaluation import baselines, figures
 from tf_inbetween.study.rows import at_gap, gaps_of, parts_of
 
 # What a cell of a table can say of a method: in words, digits, whether more is better.
@@ -15,7 +15,7 @@ MEASURES = {
     "detail": ("detail", 2, True),  # Older records have none.
 }
 
-# What it can say of the latents of the judged frames, see `evaluate.latent_geometry`.
+# What it can say of the latents of the judged frames, see `evaluation.judge.latent_geometry`.
 GEOMETRY = {
     "kl": ("KL of the reading that the row was trained with, nats", 1),
     "kl_averaged": ("KL read as `averaged`, nats", 1),

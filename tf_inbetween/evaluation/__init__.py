@@ -1,0 +1,1 @@
+"""Evaluation: pairs of frames, methods, what is measured, figures, comparisons."""

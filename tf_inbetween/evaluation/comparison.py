@@ -1,0 +1,266 @@
+"""Puts evaluated runs side by side: a table in pages, comparison.json, pictures."""
+
+import dataclasses
+import math
+import re
+from pathlib import Path
+
+from tf_inbetween import run_directory
+from tf_inbetween.clips import prepare
+from tf_inbetween.config import Config, InputError
+from tf_inbetween.evaluation import baselines, figures
+from tf_inbetween.evaluation.methods import latent_method
+from tf_inbetween.evaluation.pairs import first_clip
+from tf_inbetween.evaluation.run import path_of_metrics
+from tf_inbetween.files import check_section, read_checked_json, write_json, write_section
+from tf_inbetween.networks import PIXEL_NETWORKS
+
+SECTION = "comparison"
+_PIXEL = ("optical_flow", "crossfade")
+_IN_NAMES = ("alpha", "matching", "inbetween_weight")
+_ELSEWHERE = ("run_dir", "data_dir", "storage", "memory_limit_mb")  # No part of the method.
+
+
+def compare(run_dirs, output, pages, gaps, data_dir="", section=SECTION, split="test"):
+    """Writes the comparison of runs on the same clips.
+
+    Args:
+        run_dirs: of runs evaluated on the split, all with the same pairs of frames.
+        output: folder for comparison.json, inbetween.png and path.png.
+        pages: Markdown pages whose table is replaced.
+        gaps: labels of the rows to show; of the middle one of the list, the rows at t = 1/4 and
+            3/4 too.
+        data_dir: where data sets live, if not where the trainings had them.
+        section: name of the pages' section that is replaced; letters, digits, "_" and "-".
+        split: of the clips that the runs are judged on.
+
+    Raises:
+        InputError: if a run was not evaluated, or not as the others, or has no such gap, or a page
+            no such section, or no clip is long enough.
+    """
+    output = Path(output)
+    if not re.fullmatch(r"[\w-]+", section):
+        raise InputError(f"--section={section}: only letters, digits, '_' and '-'")
+    for page in pages:
+        check_section(page, section)
+    configs = [run_directory.load_config(run_dir) for run_dir in run_dirs]
+    for name in ("scene", "image_size", "channels"):
+        _check_equal(run_dirs, f"--{name}", [getattr(config, name) for config in configs])
+    found = [_metrics(run_dir, split) for run_dir in run_dirs]
+    _check_same_rows(run_dirs, found)
+    names = names_of(configs) if len(configs) > 1 else ["this model"]
+    results = dict(zip(names, found, strict=True))
+    table = markdown_table(results, gaps)
+
+    clips = prepare(configs[-1], data_dir)
+    methods = {
+        figures.in_lines(name, width=20): latent_method(run_directory.load_model(run_dir))
+        for name, run_dir in zip(names, run_dirs, strict=True)
+    }
+    hero = {"latent": list(methods.values())[-1], "crossfade": baselines.crossfade}
+    if "optical_flow" in baselines.available():
+        methods["optical_flow"] = baselines.optical_flow
+    rows = [row for row in found[0]["inbetween"] if row["gap_label"] in gaps]
+    longest = max(row["gap"] for row in rows)
+    number = first_clip(clips.outlines(split), longest)
+    (clip,) = clips.read(split, [number])
+    figures.inbetween_grid(output / "inbetween.png", methods, clip, rows)
+    figures.path_picture(output / "path.png", hero, clip, rows[-1]["gap"])
+    write_json(output / "comparison.json", results)
+    for page in pages:
+        write_section(page, section, table)
+    print(f"wrote {output}/ and the table of {', '.join(map(str, pages)) or 'no page'}")
+
+
+def names_of(configs):
+    """What to call runs: by the terms of their losses, and by what else differs if need be.
+
+    Args:
+        configs: one `Config` for each run.
+
+    Returns:
+        As many distinct names, such as "alpha 5 (averaged), in-between likelihood 1".
+
+    Raises:
+        InputError: if two are of the same run directory.
+    """
+    names = [_terms(config) for config in configs]
+    for name in set(names):
+        same = [i for i, other in enumerate(names) if other == name]
+        if len(same) > 1:
+            for i, text in zip(same, _differences([configs[i] for i in same]), strict=True):
+                names[i] = f"{name}, {text}"
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise InputError(f"--run_dir: the same run twice ({twice})")
+    return names
+
+
+def _terms(config):
+    terms = []
+    if config.model != "vae" or config.network in PIXEL_NETWORKS:
+        terms.append(config.model if config.model != "vae" else config.network)
+    elif config.alpha:
+        terms.append(f"alpha {config.alpha:g} ({config.matching})")
+    if config.inbetween_weight:
+        terms.append(f"in-between likelihood {config.inbetween_weight:g}")
+    return ", ".join(terms) or "alpha 0 (plain VAE)"
+
+
+def _differences(configs):
+    """For each of some configs, the settings in which they are not all alike, in words."""
+    fields = [field.name for field in dataclasses.fields(Config) if field.name not in _ELSEWHERE]
+    rows = [{name: _text(getattr(config, name)) for name in fields} for config in configs]
+    differ = [name for name in fields if len({row[name] for row in rows}) > 1]
+    texts = [", ".join(f"{name} {row[name]}" for name in differ) for row in rows]
+    if len(set(texts)) == len(texts):
+        return texts
+    return [
+        ", ".join(filter(None, [text, str(Path(config.run_dir))]))
+        for text, config in zip(texts, configs, strict=True)
+    ]
+
+
+def _text(value):
+    if isinstance(value, tuple):
+        return "-".join(map(str, value))
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def markdown_table(results, gaps):
+    """The table of runs and pixel methods, in Markdown.
+
+    Args:
+        results: name -> what metrics.json holds, all with the same rows.
+        gaps: labels of the rows to show, as in `compare`.
+
+    Returns:
+        One row for each gap and t, one column for each run and for each pixel method that was
+        measured; a cell says hit rate, timing error, MSE x 1e4 and, where any of the results has
+        it, detail. Below, the runs' reconstruction error and time.
+
+    Raises:
+        InputError: if no row has one of the labels, or none is asked for.
+    """
+    labels = list(dict.fromkeys(row["gap_label"] for row in _rows(results)))
+    unknown = sorted(set(gaps) - set(labels))
+    if unknown or not gaps:
+        raise InputError(f"--gaps={','.join(gaps)}: must be among {','.join(labels)}")
+    measured = {
+        name: result
+        for name in _PIXEL
+        for result in results.values()
+        if all(name in row["methods"] for row in result["inbetween"])
+    }
+    heads = [*results, *(figures.LABELS[name] for name in measured)]
+    has_detail = any(
+        "detail" in found
+        for result in results.values()
+        for row in result["inbetween"]
+        for found in row["methods"].values()
+    )
+    lines = [
+        "| gap | t | " + " | ".join(heads) + " |",
+        "| --- | --- |" + " --- |" * len(heads),
+    ]
+    for index, row in enumerate(_rows(results)):
+        shown = gaps if row["t"] == 0.5 else [gaps[len(gaps) // 2]]
+        if row["gap_label"] not in shown:
+            continue
+        found = [result["inbetween"][index]["methods"]["latent"] for result in results.values()]
+        found += [result["inbetween"][index]["methods"][name] for name, result in measured.items()]
+        cells = [f"{row['gap_label']} | {row['t']:g}", *(_cell(f, has_detail) for f in found)]
+        lines.append("| " + " | ".join(cells) + " |")
+    empty = [""] * len(measured)
+    errors = [
+        _scaled(result["reconstruction"][result["split"]]["mse"]) for result in results.values()
+    ]
+    lines.append("| reconstruction, MSE x 1e4 | | " + " | ".join([*errors, *empty]) + " |")
+    for what, key in (("training", "train_seconds"), ("whole command", "total_seconds")):
+        minutes = [_minutes(result.get(key)) for result in results.values()]
+        lines.append(f"| {what}, minutes | | " + " | ".join([*minutes, *empty]) + " |")
+    says = "In each cell: hit rate, timing error, MSE x 1e4" + ", detail" * has_detail
+    return f"{says}.\n\n" + "\n".join(lines) + "\n"
+
+
+def _rows(results):
+    return next(iter(results.values()))["inbetween"]
+
+
+def _cell(found, has_detail):
+    timing = found.get("timing_error_degrees")
+    timing = f"{found['timing_error']:.2f} frames" if timing is None else f"{timing:.2f}°"
+    texts = [f"{found['hit_rate']:.2f}", timing, f"{1e4 * found['mse']:.2f}"]
+    if has_detail:
+        texts.append(f"{found['detail']:.2f}" if "detail" in found else "-")
+    return ", ".join(texts)
+
+
+def _scaled(mse):
+    return "-" if mse is None else f"{1e4 * mse:.2f}"
+
+
+def _minutes(seconds):
+    return "-" if seconds is None else f"{seconds / 60:.1f}"
+
+
+def _metrics(run_dir, split):
+    path = path_of_metrics(run_dir, split)
+    again = f"python -m tf_inbetween.evaluate --run_dir={run_dir}"
+    if split != "test":
+        again += f" --split={split}"
+    try:
+        found = read_checked_json(path)
+        if found["split"] == split:
+            _check_whole(found)
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, OverflowError) as error:
+        raise InputError(f"{path}: missing or damaged; {again}") from error
+    if found["split"] != split:
+        raise InputError(f"{path}: measured on {found['split']!r}, not on {split!r}; {again}")
+    return found
+
+
+def _check_whole(found):
+    """Raises something other than `InputError` if what the table shows is missing or no number."""
+    mse = found["reconstruction"][found["split"]]["mse"]
+    numbers = [0.0 if mse is None else mse]  # A pixel network has none.
+    numbers += [found.get(key) or 0.0 for key in ("train_seconds", "total_seconds")]
+    for row in found["inbetween"]:
+        numbers += [row["gap"], row["t"], row["pairs"], row["methods"]["latent"]["mse"]]
+        for measures in row["methods"].values():
+            numbers += [measures["mse"], measures["hit_rate"], measures["timing_error"]]
+            numbers.append(measures.get("timing_error_degrees") or 0.0)
+            numbers.append(measures.get("detail", 0.0))  # Older records have none.
+        row["gap_label"].encode()
+    if not all(math.isfinite(number) for number in numbers):
+        raise ValueError("a number is not finite")
+
+
+def _check_same_rows(run_dirs, found):
+    """Raises `InputError` unless the runs were measured on the same pairs of the same frames."""
+    rows = [[(row["gap_label"], row["t"]) for row in result["inbetween"]] for result in found]
+    labels = [", ".join(f"{label} at t = {t:g}" for label, t in pairs) for pairs in rows]
+    _check_equal(run_dirs, "rows of metrics.json", labels)
+    pairs = [" ".join(str(row["pairs"]) for row in result["inbetween"]) for result in found]
+    _check_equal(run_dirs, "pairs of frames in each row of metrics.json", pairs)
+    for name in baselines.METHODS:
+        for index, row in enumerate(found[0]["inbetween"]):
+            label = f"MSE of {figures.LABELS[name]} at {row['gap_label']}, t = {row['t']:g}"
+            there = [
+                (run_dir, result["inbetween"][index]["methods"][name]["mse"])
+                for run_dir, result in zip(run_dirs, found, strict=True)
+                if name in result["inbetween"][index]["methods"]
+            ]
+            for run_dir, mse in there:
+                # No model has part in it: another value means other frames or another program.
+                if not math.isclose(mse, there[0][1], rel_tol=1e-3, abs_tol=1e-8):
+                    _check_equal([there[0][0], run_dir], label, [there[0][1], mse])
+
+
+def _check_equal(run_dirs, what, values):
+    for run_dir, value in zip(run_dirs, values, strict=True):
+        if value != values[0]:
+            raise InputError(
+                f"--run_dir: the runs differ in {what}: {values[0]} in {run_dirs[0]}, "
+                f"{value} in {run_dir}"
+            )

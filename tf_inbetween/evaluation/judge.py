@@ -1,0 +1,233 @@
+"""Measures what methods draw between the frames of clips, and what a model reconstructs.
+
+Of a large data set only the clips that are judged are decoded, a few at a time: first the lengths
+of all are read, then what to judge is chosen, evenly spread over all.
+"""
+
+import itertools
+
+import numpy as np
+from tqdm import tqdm
+
+from tf_inbetween import interpolation
+from tf_inbetween.distributions import gaussian
+from tf_inbetween.evaluation import metrics
+from tf_inbetween.evaluation.pairs import by_clip, clip_starts, fitting_gaps, spread
+from tf_inbetween.matching import MATCHINGS
+from tf_inbetween.models import to_float
+
+PLACES = (0.25, 0.5, 0.75)
+PATH_POINTS = 16
+_RECONSTRUCTED = 2000  # frames of a split, at the most
+_BATCH = 100
+_MIXTURE_SAMPLES = 64
+_HELD = 1000  # frames of true clips, as floats
+
+
+def reconstruction(model, clips, read):
+    """MSE, PSNR, SSIM, detail and ELBO (nats per frame) of every n-th frame's reconstruction.
+
+    None for what the model lacks: all of it without latents, the ELBO without posteriors.
+
+    Args:
+        model: of a run.
+        clips, read: as for `inbetween`. About 2000 to 4000 frames of all are taken, or all.
+    """
+    if not model.has_latents:
+        return dict.fromkeys(("mse", "psnr", "ssim", "detail", "elbo"))
+    lengths = np.array([clip.length for clip in clips])
+    step = max(lengths.sum() // _RECONSTRUCTED, 1)
+    if step % lengths[0] == 0:
+        step += 1  # Or 100,000 clips of one length would all show their first frame.
+    places = by_clip(np.arange(0, lengths.sum(), step), lengths)
+    frames = (
+        frame
+        for inside, clip in zip(places.values(), read(list(places)), strict=True)
+        for frame in clip.frames[inside]
+    )
+    rows = {"mse": [], "psnr": [], "ssim": [], "detail": [], "elbo": []}
+    for i in itertools.count(0, _BATCH):
+        batch = list(itertools.islice(frames, _BATCH))
+        if not batch:
+            break
+        truth = to_float(np.stack(batch)).numpy()
+        drawn = model.reconstruct(truth).numpy()
+        rows["mse"].append(metrics.mse(drawn, truth))
+        rows["psnr"].append(metrics.psnr(drawn, truth))
+        rows["ssim"].append(metrics.ssim(drawn, truth))
+        rows["detail"].append(metrics.detail(drawn, truth))
+        if model.has_posteriors:
+            rows["elbo"].append(model.elbo(truth, seed=[0, i]).numpy())
+    return {
+        name: float(np.mean(np.concatenate(values))) if values else None
+        for name, values in rows.items()
+    }
+
+
+def inbetween(methods, clips, read, gaps, pairs, unit, encode=None):
+    """The rows of metrics.json: one for each gap and each t of `PLACES`.
+
+    Args:
+        methods: name -> function of (first, second, t), as in `tf_inbetween.evaluation.baselines`.
+        clips: the `Outline`s of true clips, dense, of one pace.
+        read: a function that takes the numbers of some of them, ascending, and yields these
+            `Clip`s. A thousand frames are held here at a time, or one clip.
+        gaps: in the scene's unit; those too long for all clips are left out.
+        pairs: of frames for each row, evenly spread over the clips.
+        unit: the name of the gaps' unit; "" where they are frames.
+        encode: frames [N, H, W, C] -> posteriors; each row then has their `latent_geometry`, means
+            over the pairs.
+
+    Raises:
+        InputError: if no clip is long enough for a gap, or the clips differ in pace.
+    """
+    starts = {gap: spread(clips, gap, pairs) for gap in fitting_gaps(clips, gaps)}
+    found = {(gap, t): [] for gap in starts for t in PLACES}
+    shapes = {place: [] for place in found}
+    numbers = sorted(set().union(*starts.values()))
+    source = read(numbers)
+    with tqdm(total=len(numbers), desc="Evaluating", unit=" clips", leave=False) as bar:
+        for group in _groups(numbers, clips):
+            frames = (_Held(clip, encode) for clip in itertools.islice(source, len(group)))
+            held = dict(zip(group, frames, strict=True))
+            for gap, t in found:
+                judged = [(held[n], starts[gap][n]) for n in group if n in starts[gap]]
+                if judged:
+                    found[gap, t].append(_measured(methods, judged, gap, t))
+                    if encode:
+                        shapes[gap, t].append(_geometry(judged, gap, t))
+            bar.update(len(group))
+    pace = clips[0].pace
+    return [
+        {
+            "gap": gap,
+            "gap_label": f"{gap * pace:.4g}{unit}" if unit else f"{gap} frames",
+            "t": t,
+            "pairs": min(pairs, sum(clip_starts(clip, gap) for clip in clips)),
+            "methods": {name: _means([p[name] for p in parts], pace, unit) for name in methods},
+            **({"latent_geometry": _mean_geometry(shapes[gap, t])} if encode else {}),
+        }
+        for (gap, t), parts in found.items()
+    ]
+
+
+def _groups(numbers, clips):
+    """Divides clips, in order, into groups of at most `_HELD` frames, or of one clip."""
+    groups, frames = [], np.inf
+    for number in numbers:
+        frames += clips[number].length
+        if frames > _HELD:
+            groups.append([])
+            frames = clips[number].length
+        groups[-1].append(number)
+    return groups
+
+
+class _Held:
+    """A clip's frames as floats, their posteriors if asked for, and whether it is closed."""
+
+    def __init__(self, clip, encode=None):
+        self.frames, self.closed = to_float(clip.frames).numpy(), clip.closed
+        if encode:
+            starts = range(0, len(self.frames), _BATCH)
+            posteriors = [encode(self.frames[i : i + _BATCH]) for i in starts]
+            self.mean = np.concatenate([q.mean() for q in posteriors])
+            self.stddev = np.concatenate([q.stddev() for q in posteriors])
+
+    def at(self, places):
+        """The frames at `places` [N], which may go round the end."""
+        return self.frames[places % len(self.frames)]
+
+    def posterior_at(self, places):
+        """The means and the stddevs of the posteriors of the frames at `places`: [2, N, Z]."""
+        places = places % len(self.frames)
+        return np.stack([self.mean[places], self.stddev[places]])
+
+
+def _measured(methods, judged, gap, t):
+    """What the methods draw, measured: {method: {measure: [N]}}.
+
+    Args:
+        methods, gap, t: as in `inbetween`.
+        judged: clips, and for each the indices of the frames that in-betweens start from.
+    """
+    step = round(gap * t)
+    first, truth, second = (
+        np.concatenate([clip.at(starts + offset) for clip, starts in judged])
+        for offset in (0, step, gap)
+    )
+    ends = np.cumsum([len(starts) for _, starts in judged])
+    found = {}
+    for name, method in methods.items():
+        drawn = np.clip(method(first, second, t), 0.0, 1.0)
+        by_clip = zip(np.split(drawn, ends[:-1]), judged, strict=True)
+        errors = [
+            metrics.timing_error(part, clip.frames, (starts + step) % len(clip.frames), clip.closed)
+            for part, (clip, starts) in by_clip
+        ]
+        error = np.concatenate(errors)
+        found[name] = {
+            "mse": metrics.mse(drawn, truth),
+            "psnr": metrics.psnr(drawn, truth),
+            "ssim": metrics.ssim(drawn, truth),
+            "detail": metrics.detail(drawn, truth),
+            "timing_error": error,
+            "hit_rate": metrics.hits(error, gap),
+        }
+    return found
+
+
+def _geometry(judged, gap, t):
+    """What `latent_geometry` has of judged pairs, before the means: {measure: [N]}."""
+    q0, q1, q2 = (
+        gaussian(*np.concatenate([clip.posterior_at(s + offset) for clip, s in judged], axis=1))
+        for offset in (0, round(gap * t), gap)
+    )
+    return latent_geometry(q0, q1, q2, np.full(q0.batch_shape, t, np.float32))
+
+
+def latent_geometry(q0, q1, q2, t):
+    """How far the posterior of the true frame is from where the chord passes.
+
+    Args:
+        q0, q1, q2: posteriors of the first, the true and the second frames, batch [N].
+        t: [N], where the true frames lie.
+
+    Returns:
+        {"sagitta": see `interpolation.sagitta`, "kl_READING": KL( q1 || (1-t) q0 + t q2 ) in nats
+        by each of `matching.MATCHINGS`}, each [N]. That of the mixture is estimated from 64 draws.
+    """
+    found = {
+        f"kl_{name}": matching(q0, q1, q2, t, samples=_MIXTURE_SAMPLES, seed=[0, 0]).numpy()
+        for name, matching in MATCHINGS.items()
+    }
+    sagitta = interpolation.sagitta(q0.mean(), q1.mean(), q2.mean(), q1.stddev(), t)
+    return {"sagitta": sagitta.numpy(), **found}
+
+
+def _mean_geometry(parts):
+    return {key: float(np.mean(np.concatenate([part[key] for part in parts]))) for key in parts[0]}
+
+
+def _means(parts, pace, unit):
+    row = {key: float(np.mean(np.concatenate([part[key] for part in parts]))) for key in parts[0]}
+    if unit == "°":
+        row["timing_error_degrees"] = row["timing_error"] * pace
+    return row
+
+
+def path(method, clip, gap):
+    """ACAI's figures for paths of 16 points over `gap` frames, averaged over 16 starts.
+
+    `method`: what draws them, one of `MODEL_METHODS` of a model.
+    """
+    frames = to_float(clip.frames).numpy()
+    starts = next(iter(spread([clip], gap, PATH_POINTS).values()))
+    ends = np.stack([starts, (starts + gap) % len(frames)]).repeat(PATH_POINTS, axis=1)
+    t = np.tile(np.linspace(0, 1, PATH_POINTS), len(starts))
+    paths = np.split(method(frames[ends[0]], frames[ends[1]], t), len(starts))
+    unevenness = [metrics.smoothness(drawn, frames, clip.closed) for drawn in paths]
+    return {
+        "mean_distance": metrics.mean_distance(np.concatenate(paths), frames),
+        "smoothness": float(np.mean(unevenness)),
+    }

@@ -1,0 +1,89 @@
+"""What draws in-betweens in an evaluation: a model, in one of its ways, or pixels alone."""
+
+import numpy as np
+import tensorflow as tf
+
+from tf_inbetween import interpolation
+from tf_inbetween.config import InputError, lookup
+from tf_inbetween.evaluation import baselines
+from tf_inbetween.models import FusionVAE
+
+_BATCH = 100
+
+
+def latent_method(model):
+    """The in-betweens of `model` as a function of (first, second, t), like those of `baselines`.
+
+    Unlike there `t` may also be [N], one for each pair. A `FusionVAE` draws the fused frame.
+    """
+    return _in_batches(model.inbetween)
+
+
+def latent_only_method(model):
+    """As `latent_method`, from the latent alone: decode(z_t), as the paper draws.
+
+    For every model but a `FusionVAE` that is its own way too.
+    """
+
+    def draw(first, second, t):
+        z0, z2 = _ends(model, first, second)
+        return model.decode(model.join(z0, z2, t))
+
+    return _in_batches(draw)
+
+
+def slerp_method(model):
+    """As `latent_method`, along the great circle between the two posterior means."""
+
+    def draw(first, second, t):
+        z0, z2 = _ends(model, first, second)
+        z_t = interpolation.slerp(z0, z2, t)
+        if isinstance(model, FusionVAE):
+            return model.fuse(first, second, z0, z2, z_t, t)["frame"]
+        return model.decode(z_t)
+
+    return _in_batches(draw)
+
+
+# What a model draws with; the first is its own way. `baselines.METHODS` need no model.
+MODEL_METHODS = {
+    "latent": latent_method,
+    "latent_only": latent_only_method,
+    "latent_slerp": slerp_method,
+}
+NEED_LATENTS = {"latent_only", "latent_slerp"}
+DEFAULT_METHODS = ("latent", "crossfade", "optical_flow", "nearest_frame")
+
+
+def check_methods(methods):
+    """The names of the methods of an evaluation, each once; all of `DEFAULT_METHODS` if none given.
+
+    Without OpenCV optical flow is left out of the default. Raises `InputError` for a name that is
+    unknown, or a method that is asked for and cannot run here.
+    """
+    if not methods:
+        names = [n for n in DEFAULT_METHODS if n in (*MODEL_METHODS, *baselines.available())]
+        if len(names) < len(DEFAULT_METHODS):
+            print("optical flow left out: pip install 'tf_inbetween[baselines]' adds it")
+        return names
+    for name in methods:
+        lookup({**MODEL_METHODS, **baselines.METHODS}, name, "method")
+        if name not in MODEL_METHODS and name not in baselines.available():
+            raise InputError(f"--methods={','.join(methods)}: {baselines.MISSING}")
+    return list(dict.fromkeys(methods))
+
+
+def _ends(model, first, second):
+    """The posterior means of both frames, each [N, Z]."""
+    return tf.split(model.encode(tf.concat([first, second], axis=0)).mean(), 2)
+
+
+def _in_batches(draw):
+    """`draw` on some pairs at a time; its t [B] is made of a number or of t [N]."""
+
+    def method(first, second, t):
+        t = np.broadcast_to(np.float32(t), len(first))
+        parts = (slice(i, i + _BATCH) for i in range(0, len(first), _BATCH))
+        return np.concatenate([draw(first[part], second[part], t[part]) for part in parts])
+
+    return method

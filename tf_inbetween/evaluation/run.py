@@ -1,0 +1,148 @@
+"""Evaluates a run: metrics.json and figures/ in its run directory.
+
+Everything is measured on whole clips: the test clip is rendered densely, and the in-between of two
+of its frames is compared with the frame that truly lies there, and with all others, to see which
+moment it shows.
+"""
+
+import contextlib
+import functools
+from pathlib import Path
+
+from tf_inbetween import run_directory
+from tf_inbetween.checkpoints import progress
+from tf_inbetween.clips import prepare
+from tf_inbetween.config import InputError
+from tf_inbetween.evaluation import baselines, figures
+from tf_inbetween.evaluation.judge import inbetween, path, reconstruction
+from tf_inbetween.evaluation.methods import (
+    MODEL_METHODS,
+    NEED_LATENTS,
+    check_methods,
+    latent_method,
+)
+from tf_inbetween.evaluation.pairs import first_clip
+from tf_inbetween.files import read_checked_json, write_checked_json
+
+PAIRS = 200
+
+
+def evaluate(run_dir, split="test", pairs=PAIRS, data_dir="", methods=(), data=None):
+    """Writes metrics.json and figures/ of a run; returns what metrics.json holds.
+
+    For another split than test they are metrics.SPLIT.json and figures/SPLIT/.
+
+    Args:
+        run_dir: with a trained model.
+        split: to judge in-betweens on.
+        pairs: of frames, for each gap and each t.
+        data_dir: where data sets live, if not where the training had them.
+        methods: names of what is to draw in-betweens, of `MODEL_METHODS` and `baselines.METHODS`;
+            empty for `DEFAULT_METHODS`, as far as they can run here.
+        data: the clips, a `clips.StoredClips` or `clips.ClipsInMemory`; None: those that the run
+            was trained on, prepared anew.
+
+    Raises:
+        InputError: if the run, its model or its data set cannot be read, the clips of the split
+            cannot be judged, see `fitting_gaps`, or a method is unknown or cannot run here.
+    """
+    run_dir = Path(run_dir)
+    config = run_directory.load_config(run_dir)
+    names = check_methods(methods)
+    model = run_directory.load_model(run_dir)
+    for name in set(names) & NEED_LATENTS if not model.has_latents else ():
+        raise InputError(f"--methods={name}: the model of {run_dir} has no latents")
+    methods = {
+        name: MODEL_METHODS[name](model) if name in MODEL_METHODS else baselines.METHODS[name]
+        for name in names
+    }
+    data = data or prepare(config, data_dir)
+    clips = {name: data.outlines(name) for name in ("train", split)}
+    read = {name: functools.partial(data.read, name) for name in clips}
+    encode = model.encode if model.has_posteriors else None
+    rows = inbetween(methods, clips[split], read[split], data.gaps, pairs, data.gap_unit, encode)
+    (clip,) = read[split]([first_clip(clips[split], max(row["gap"] for row in rows))])
+    paths = {
+        name: path(method, clip, rows[-1]["gap"])
+        for name, method in {"latent": latent_method(model), **methods}.items()
+        if name in MODEL_METHODS
+    }
+    steps, train_seconds = _progress(run_dir)
+    metrics_path, figures_path = path_of_metrics(run_dir, split), path_of_figures(run_dir, split)
+    result = {
+        "scene": config.scene,
+        "split": split,
+        "pairs": pairs,
+        "seed": config.seed,
+        "steps": steps,
+        "train_seconds": round(train_seconds, 1),
+        "total_seconds": _total_seconds(metrics_path),
+        "loss": {
+            "alpha": config.alpha if model.has_posteriors else None,
+            "matching": config.matching if model.has_posteriors else None,
+            "likelihood": config.likelihood,
+            "inbetween_weight": config.inbetween_weight,
+        },
+        "reconstruction": {name: reconstruction(model, clips[name], read[name]) for name in clips},
+        "inbetween": rows,
+        "path": paths["latent"],
+        "paths": paths,
+    }
+    figures.draw_all(figures_path, model, methods, data, clip, result)
+    run_directory.load_config(run_dir)  # It may be gone by now, and metrics alone are no run.
+    # Last: where it is, all of the evaluation is.
+    write_checked_json(metrics_path, result)
+    _report(result)
+    print(f"wrote {metrics_path} and {figures_path}/")
+    return result
+
+
+def path_of_metrics(run_dir, split):
+    """Where the evaluation of a run on a split is: metrics.json, or metrics.SPLIT.json."""
+    return Path(run_dir) / ("metrics.json" if split == "test" else f"metrics.{split}.json")
+
+
+def path_of_figures(run_dir, split):
+    """Where its pictures are: figures, or figures/SPLIT."""
+    return Path(run_dir) / "figures" / ("" if split == "test" else split)
+
+
+def _progress(run_dir):
+    """The steps and the seconds of a training; from an evaluation if it has no checkpoints now."""
+    found = progress(run_dir / "checkpoints")
+    for other in () if found[0] else run_dir.glob("metrics*.json"):
+        with contextlib.suppress(OSError, ValueError, KeyError):
+            before = read_checked_json(other)
+            found = before["steps"], before["train_seconds"]
+    return found
+
+
+def _total_seconds(metrics_path):
+    """What the training command wrote of its own duration; None if it did not."""
+    try:
+        return read_checked_json(metrics_path)["total_seconds"]
+    except (OSError, ValueError, KeyError):
+        return None
+
+
+def _report(result):
+    print(
+        f"{'gap':>10} {'t':>5}  method                  MSE x 1e4  timing error  hit rate  detail"
+    )
+    for row in result["inbetween"]:
+        if row["t"] != 0.5:
+            continue
+        for name, found in row["methods"].items():
+            error = found.get("timing_error_degrees")
+            error = f"{found['timing_error']:7.2f} frames" if error is None else f"{error:13.2f}°"
+            print(
+                f"{row['gap_label']:>10} {row['t']:>5g}  {name:<23} {1e4 * found['mse']:9.2f}  "
+                f"{error} {found['hit_rate']:8.3f} {found['detail']:7.3f}"
+            )
+    for split, found in result["reconstruction"].items():
+        if found["mse"] is None:
+            continue
+        print(
+            f"reconstruction, {split}: MSE x 1e4 {1e4 * found['mse']:.2f}, "
+            f"detail {found['detail']:.3f}"
+        )
