@@ -32,6 +32,7 @@ What becomes of what strangers send:
 import collections
 import contextlib
 import dataclasses
+import errno
 import re
 import warnings
 from collections.abc import Callable, Iterator
@@ -334,9 +335,11 @@ def _opened(path):
         raise ValueError(
             f"{path}: videos need the package av: pip install 'tf_inbetween[video]'"
         ) from None
+    opened = False
     try:
         # "file:", or a colon in the name would make it an address.
         with av.open(f"file:{path}", metadata_errors="ignore", options=_LIMITS) as container:
+            opened = True
             streams = [
                 stream
                 for stream in container.streams.video
@@ -349,7 +352,19 @@ def _opened(path):
             streams[0].codec_context.options = _LIMITS  # Its size may change on the way.
             yield container, streams[0]
     except av.error.FFmpegError as error:
-        raise ValueError(f"{path}: not a readable video, or damaged ({error.strerror})") from error
+        why = f"not a readable video, or damaged ({error.strerror})"
+        raise ValueError(f"{path}: {why if opened else _not_a_video(path, error)}") from error
+
+
+def _not_a_video(path, error):
+    """Why a file cannot be opened as a video: it may be a picture, or of another kind."""
+    with contextlib.suppress(Exception), warnings.catch_warnings(action="ignore"):
+        with pictures.opened(path) as picture:
+            suffix = f".{picture.format.lower()}"
+        return f"is a {picture.format} picture by its content; name it {path.stem}{suffix}"
+    if error.errno == errno.EINVAL:  # A container that is not among `_CONTAINERS`.
+        return "not a readable video: of none of the kinds MP4, MOV, MKV, WebM, AVI and their like"
+    return f"not a readable video, or damaged ({error.strerror})"
 
 
 def _declared(container, stream):

@@ -442,8 +442,8 @@ def define_flags():
 def main():
     """Reads the pictures, has the server draw between them, writes the result."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # gRPC's messages import TensorFlow.
-    picture_files.check_writable(FLAGS.output)
     paths = [FLAGS.first, FLAGS.second, *FLAGS.then]
+    picture_files.check_writable(FLAGS.output, paths)
     pictures = [picture_files.read(path) for path in paths]
     client = connect(
         FLAGS.server,

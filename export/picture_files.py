@@ -67,6 +67,8 @@ def read(path):
         raise too_many from None
     except InputError:
         raise
+    except PIL.UnidentifiedImageError:  # Its message names the bytes in memory and not the file.
+        raise InputError(f"{path}: not a readable picture (of no kind that is known)") from None
     except Exception as error:  # Decoders raise of everything for a damaged file.
         raise InputError(f"{path}: not a readable picture ({error})") from error
     picture.thumbnail((_MAX_SIDE, _MAX_SIDE), PIL.Image.Resampling.LANCZOS)
@@ -105,9 +107,14 @@ def fit(content, frame):
     return PIL.ImageOps.fit(picture, frame.size, PIL.Image.Resampling.LANCZOS)
 
 
-def check_writable(path):
-    """Raises `InputError` if `write` could not write a file of this name."""
+def check_writable(path, sources=()):
+    """Raises `InputError` if `write` could not write a file of this name.
+
+    Nor may it be one of `sources`, the paths that are read.
+    """
     path = Path(path)
+    if any(path.exists() and path.samefile(source) for source in sources if os.path.exists(source)):
+        raise InputError(f"{path}: is one of the pictures to read; name another file")
     if path.suffix.lower() not in _WRITABLE:
         raise InputError(f"{path}: the name must end in one of {', '.join(_WRITABLE)}")
     if path.is_dir():
@@ -161,7 +168,8 @@ def _write_mp4(path, frames, seconds_per_frame):
 
     # With colour at half the resolution, as players expect it, the sides must be even.
     width, height = (side + side % 2 for side in frames[0].size)
-    with av.open(str(path), "w") as film:
+    # Its name may have a colon, which without "file:" would make it an address.
+    with av.open(f"file:{path}", "w") as film:
         rate = fractions.Fraction(1 / seconds_per_frame).limit_denominator(1000)
         stream = film.add_stream("libx264", rate=rate, options={"crf": "14"})
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"

@@ -199,7 +199,8 @@ def check_writable(path, sources=()):
     Nor may it be one of `sources`, the paths (or None) that are read.
     """
     path = Path(path)
-    if any(source and path.exists() and path.samefile(source) for source in sources):
+    sources = [source for source in sources if source and Path(source).exists()]
+    if path.exists() and any(path.samefile(source) for source in sources):
         raise InputError(f"--output={path}: is the input itself; name another file")
     if path.suffix.lower() not in _WRITABLE:
         raise InputError(f"{path}: the name must end in one of {', '.join(_WRITABLE)}")

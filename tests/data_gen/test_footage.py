@@ -1,6 +1,7 @@
 """Footage of every kind that people have, read frame by frame."""
 
 import builtins
+import wave
 import weakref
 
 import numpy as np
@@ -212,6 +213,12 @@ def test_what_cannot_be_read_is_one_line(tmp_path):
     for name in ("text.mp4", "text.gif", "text.png"):
         (tmp_path / name).write_text("to be a video\n" * 99)
         refused(tmp_path / name, "not a readable (video|picture)")
+    (tmp_path / "one.gif").rename(tmp_path / "named.mp4")
+    refused(tmp_path / "named.mp4", r"is a GIF picture by its content; name it named\.gif")
+    with wave.open(str(tmp_path / "sound.wav"), "wb") as sound:
+        sound.setparams((1, 2, 8000, 0, "NONE", ""))
+        sound.writeframes(bytes(800))
+    refused(tmp_path / "sound.wav", "of none of the kinds MP4, MOV, MKV")
     (tmp_path / "nothing.mp4").touch()
     refused(tmp_path / "nothing.mp4", "not a readable video")
 

@@ -234,6 +234,16 @@ def test_an_unwritable_name_is_refused_and_nothing_is_left(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["folder.png"]
 
 
+def test_the_output_may_not_be_an_input(tmp_path):
+    (tmp_path / "a.gif").touch()
+    (tmp_path / "link.gif").symlink_to("a.gif")
+    sources = [None, tmp_path / "nowhere.gif", str(tmp_path / "a.gif")]
+    for name in ("a.gif", "link.gif"):
+        with pytest.raises(InputError, match="is the input itself; name another file"):
+            images.check_writable(tmp_path / name, sources)
+    images.check_writable(tmp_path / "nowhere.gif", sources)
+
+
 def test_a_failed_write_keeps_the_old_file(tmp_path, monkeypatch):
     path = tmp_path / "a.png"
     images.write_frames(path, np.ones((1, 8, 8, 3)))
