@@ -16,7 +16,7 @@ from absl import flags
 from tqdm import tqdm
 
 from data_gen import render, scenes
-from export.saved_model import usual_error
+from export.saved_model import training_rmse
 from export.signatures import signatures
 from tf_inbetween import command_line, images, run_directory
 from tf_inbetween.clips import prepare
@@ -47,7 +47,7 @@ def main():
     if (config.scene, config.image_size, config.channels) != ("teapot_1dof", 64, 3):
         raise InputError(f"--run_dir={FLAGS.run_dir}: is no run on teapot_1dof, 64 px, RGB")
     model = run_directory.load_model(FLAGS.run_dir)
-    usual = usual_error(FLAGS.run_dir, model)
+    usual = training_rmse(FLAGS.run_dir, model)
     inbetween, _ = signatures(model, config, usual)["inbetween"]
     frames = to_float(prepare(config, FLAGS.data_dir).load("test")[0].frames).numpy()
     found = {}
@@ -59,7 +59,7 @@ def main():
             "error": [round(float(value / usual), 2) for value in (error.min(), error.max())],
             "confidence": [round(float(v), 4) for v in (min(confidence), max(confidence))],
         }
-    write_json(FLAGS.output, {"usual_error": usual, "pictures": found})
+    write_json(FLAGS.output, {"training_rmse": usual, "pictures": found})
     for page in FLAGS.page:
         write_section(page, _SECTION, markdown_table(found))
     print(markdown_table(found))

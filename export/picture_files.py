@@ -143,7 +143,7 @@ def write(path, frames, seconds_per_frame=0.1, scale=1):
     size = (frames[0].width * scale, frames[0].height * scale)
     frames = [frame.resize(size, PIL.Image.Resampling.NEAREST) for frame in frames]
     kind = path.suffix.lower()
-    with _written_whole(path) as beside:
+    with _atomic_write(path) as beside:
         if kind == ".mp4":
             _write_mp4(beside, frames, seconds_per_frame)
         elif kind == ".png":
@@ -182,7 +182,7 @@ def _write_mp4(path, frames, seconds_per_frame):
 
 
 @contextlib.contextmanager
-def _written_whole(path):
+def _atomic_write(path):
     """Yields a path beside `path` to write to; on success it takes the place of `path`."""
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.stem}.partial{path.suffix}")

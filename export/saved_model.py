@@ -5,7 +5,7 @@
     models/teapot/
       1/                       a version: saved_model.pb, variables/, fingerprint.pb
         assets.extra/          tf_serving_warmup_requests, provenance.json, samples/*.png,
-                               SHA256SUMS (export.manifest)
+                               SHA256SUMS (export.checksums)
       models.config            and batching_parameters.txt, monitoring.config, compose.yaml:
                                for TensorFlow Serving; an existing one is left alone
 
@@ -13,7 +13,7 @@ The version is written beside, loaded by a Python that cannot see this project, 
 batch 0, 1 and 5, compared with the Keras model, and only then renamed into place.
 
 --format=litert and --format=onnx write models/teapot/teapot.tflite and teapot.SIGNATURE.onnx
-instead, see `export.formats`.
+instead, see `export.litert_onnx`.
 """
 
 import contextlib
@@ -31,7 +31,7 @@ import keras
 import tensorflow as tf
 from absl import flags
 
-from export import deployment, formats, manifest
+from export import checksums, litert_onnx, tf_serving_files
 from export.signatures import DEFAULT, signatures
 from tf_inbetween import command_line, run_directory
 from tf_inbetween.config import InputError
@@ -39,7 +39,7 @@ from tf_inbetween.files import read_checked_json, write_json
 
 FLAGS = flags.FLAGS
 
-FORMATS = {"litert": formats.litert, "onnx": formats.onnx}
+FORMATS = {"litert": litert_onnx.litert, "onnx": litert_onnx.onnx}
 BATCHES = (0, 1, 5)
 # The same float32 operations, fused or not, differ by this at most; bfloat16 has 8 bits.
 _TOLERANCES = {"float32": 1e-5, "mixed_bfloat16": 2**-5}
@@ -76,7 +76,7 @@ def export(run_dir, model_dir, version=None):
     """
     run_dir, model_dir = Path(run_dir), Path(model_dir)
     name = _model_name(model_dir)
-    cases = _import_cases()
+    golden_requests = _import_golden_requests()
     config, model, error = _load(run_dir)
     with _workplace(model_dir) as beside:
         version = _free_version(model_dir, version)
@@ -84,14 +84,18 @@ def export(run_dir, model_dir, version=None):
         write_saved_model(model, signatures(model, config, error), folder)
         extra = folder / "assets.extra"
         extra.mkdir()
-        tried = {batch: list(cases.cases(model, config, error, batch)) for batch in BATCHES}
-        cases.write(extra / "tf_serving_warmup_requests", tried[1], name)
+        tried = {
+            batch: list(golden_requests.cases(model, config, error, batch)) for batch in BATCHES
+        }
+        golden_requests.write(extra / "tf_serving_warmup_requests", tried[1], name)
         write_json(extra / "provenance.json", _provenance(run_dir, folder, error))
         _copy_samples(run_dir, extra / "samples")
-        manifest.write(folder)
-        cases.write(beside / "cases", [case for batch in BATCHES for case in tried[batch]], name)
+        checksums.write(folder)
+        golden_requests.write(
+            beside / "cases", [case for batch in BATCHES for case in tried[batch]], name
+        )
         check(folder, beside / "cases", _TOLERANCES[model.encoder.dtype_policy.name])
-        kept = deployment.write(model_dir, name, version)
+        kept = tf_serving_files.write(model_dir, name, version)
         folder.rename(model_dir / str(version))
     print(f"wrote {model_dir / str(version)}, the files for TensorFlow Serving beside it")
     if kept:
@@ -106,11 +110,11 @@ def convert(run_dir, model_dir, to):
     """
     run_dir, model_dir = Path(run_dir), Path(model_dir)
     name = _model_name(model_dir)
-    cases = _import_cases()
+    golden_requests = _import_golden_requests()
     config, model, error = _load(run_dir)
     if model.encoder.dtype_policy.name != "float32":
         raise InputError(f"--format={to}: takes models trained in float32")
-    tried = [case for n in BATCHES if n for case in cases.cases(model, config, error, n)]
+    tried = [case for n in BATCHES if n for case in golden_requests.cases(model, config, error, n)]
     with _workplace(model_dir) as beside:
         saved, files = beside / "saved_model", beside / "files"
         files.mkdir()
@@ -122,7 +126,7 @@ def convert(run_dir, model_dir, to):
     return paths
 
 
-def usual_error(run_dir, model):
+def training_rmse(run_dir, model):
     """The root mean square error of a training frame's reconstruction, in (0, 1].
 
     It is the scale of a calibrated likelihood; for the others it is what evaluate measured. Raises
@@ -222,15 +226,15 @@ def _load(run_dir):
             f"--run_dir={run_dir}: a run with --network={config.network} has no latents, and the "
             "signatures of a SavedModel need them; it cannot be exported"
         )
-    return config, model, usual_error(run_dir, model)
+    return config, model, training_rmse(run_dir, model)
 
 
-def _import_cases():
+def _import_golden_requests():
     try:
-        from export import cases
+        from export import golden_requests
     except ModuleNotFoundError as error:
         raise InputError(f"no package {error.name}: pip install 'tf_inbetween[serving]'") from error
-    return cases
+    return golden_requests
 
 
 def _provenance(run_dir, folder, error):
@@ -244,7 +248,7 @@ def _provenance(run_dir, folder, error):
             "checkpoint_hash": str(fingerprint.checkpoint_hash),
         },
         "model_keras_sha256": hashlib.sha256((run_dir / "model.keras").read_bytes()).hexdigest(),
-        "usual_error": error,
+        "training_rmse": error,
         "flags": (run_dir / "flags.txt").read_text().splitlines(),
         "environment_of_training": json.loads((run_dir / "environment.json").read_text()),
         "environment_of_export": run_directory.environment(),

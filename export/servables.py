@@ -19,7 +19,7 @@ from google.protobuf.message import DecodeError
 from tensorflow_serving.apis import prediction_log_pb2
 from tensorflow_serving.config import model_server_config_pb2
 
-from export import manifest, tensors
+from export import checksums, tensors
 from export.command_line import InputError, one_line
 from export.errors import ServingError, from_exception, invalid
 from export.server_config import Models, read_models
@@ -96,7 +96,7 @@ class Servable:
     def __init__(self, path):
         self.path = Path(path)
         _check_files(path)
-        manifest.check(self.path)
+        checksums.check(self.path)
         self._session = tf.compat.v1.Session(graph=tf.Graph())
         try:
             with self._session.graph.as_default():

@@ -121,10 +121,10 @@ class Server:
         from export import (
             admission,
             batching,
+            grpc_api,
             metrics,
             predict,
-            rest,
-            rpc,
+            rest_api,
             servables,
             server_config,
             tensors,
@@ -159,7 +159,7 @@ class Server:
             "grace_s": GRACE_S,
             "tls": self._tls,
         }
-        self._rest = rest.RestServer(
+        self._rest = rest_api.RestServer(
             predictor,
             counters,
             gate,
@@ -168,7 +168,7 @@ class Server:
             cors=options.rest_api_enable_cors_support,
             demo=options.demo,
         )
-        self._rpc = rpc.RpcServer(
+        self._rpc = grpc_api.RpcServer(
             predictor,
             counters,
             gate,

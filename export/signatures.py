@@ -43,13 +43,13 @@ from tf_inbetween.models import FusionVAE
 DEFAULT = "inbetween_png"
 
 
-def signatures(model, config, usual_error):
+def signatures(model, config, training_rmse):
     """The functions to export, with the specs of their inputs.
 
     Args:
         model: a built `TripletVAE` or `FusionVAE`.
         config: the `Config` of its run; its sizes count.
-        usual_error: root mean square error of a training frame's reconstruction, in [0, 1].
+        training_rmse: root mean square error of a training frame's reconstruction, in [0, 1].
 
     Returns:
         A dict: name -> (function, list of `tf.TensorSpec` named as the function's arguments).
@@ -76,7 +76,7 @@ def signatures(model, config, usual_error):
         error = tf.maximum(_mse(found["first_again"], first), _mse(found["second_again"], second))
         if fuses:
             error += 4 * t * (1 - t) * _mse(found["first_warped"], found["second_warped"])
-        bound = 4 * usual_error**2
+        bound = 4 * training_rmse**2
         return {"frame": found["frame"], "confidence": bound / tf.maximum(error, bound)}
 
     def inbetween_png(first_bytes, second_bytes, t):

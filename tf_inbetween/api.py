@@ -139,9 +139,9 @@ def config_for(clips, **settings):
     height, width, channels = clips.frame_shape
     if height != width:
         raise InputError(f"clips: frames of {height}x{width}; must be square, 64x64 or 128x128")
-    outlines = clips.outlines("train") + clips.outlines("validation")
-    shortest = min(outline.length for outline in outlines)
-    fitting = fitting_settings(shortest, all(outline.closed for outline in outlines))
+    clip_infos = clips.clip_infos("train") + clips.clip_infos("validation")
+    shortest = min(clip_info.length for clip_info in clip_infos)
+    fitting = fitting_settings(shortest, all(clip_info.closed for clip_info in clip_infos))
     steps = settings.get("steps", Config.steps)
     if "steps_per_epoch" not in settings and steps % Config.steps_per_epoch:
         fitting |= {"steps_per_epoch": steps, "steps_per_execution": 1}

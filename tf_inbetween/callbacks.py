@@ -18,7 +18,7 @@ from tqdm import tqdm
 from tf_inbetween import images
 from tf_inbetween.config import InputError
 from tf_inbetween.evaluation import metrics
-from tf_inbetween.files import written_whole
+from tf_inbetween.files import atomic_write
 from tf_inbetween.models import FusionVAE, to_float
 
 _STRIP = 8  # frames in a row of a TensorBoard picture
@@ -66,10 +66,10 @@ class Progress(keras.callbacks.Callback):
             self._bar.close()
 
 
-class StopOnBadNumbers(keras.callbacks.Callback):
+class TerminateOnNonFinite(keras.callbacks.Callback):
     """Raises `InputError` with the step as soon as a metric is NaN or infinite.
 
-    The terms of the loss are looked at inside of every step, see `stop_for_bad_numbers`; this is
+    The terms of the loss are looked at inside of every step, see `raise_for_non_finite`; this is
     for the rest: the diagnostics, and sums that overflow though each of their terms is finite.
     """
 
@@ -87,7 +87,7 @@ class StopOnBadNumbers(keras.callbacks.Callback):
             raise _broken(int(self.model.optimizer.iterations.numpy()), ", ".join(sorted(bad)))
 
 
-def stop_for_bad_numbers(message):
+def raise_for_non_finite(message):
     """Raises `InputError` if a TensorFlow error's message is that of `models.ops.assert_finite`."""
     found = re.search(r"step (\d+): ([\w, ]+) became NaN or infinite", message)
     if found:
@@ -101,7 +101,7 @@ def _broken(step, names):
     )
 
 
-class StopWithoutFolder(keras.callbacks.Callback):
+class CheckRunDirectory(keras.callbacks.Callback):
     """Raises `InputError` after an epoch if the run directory is gone. The first of the callbacks.
 
     The others make a new one that lacks what was written at the start. So it looks for the file of
@@ -134,7 +134,7 @@ def validation_error(inbetween_weight):
     return "inbetween_mse" if inbetween_weight > 0 else "reconstruction_mse"
 
 
-class SaveProgress(keras.callbacks.Callback):
+class SaveBestAndCheckpoint(keras.callbacks.Callback):
     """After each epoch: the model with the least validation error so far, and a checkpoint.
 
     The error is `validation_error` of the validation: the weights kept are those with the largest
@@ -158,7 +158,7 @@ class SaveProgress(keras.callbacks.Callback):
         """Saves."""
         error = logs[f"val_{validation_error(self.model.inbetween_weight)}"]
         if error < float(self._checkpoints.least_error.numpy()):
-            with written_whole(self._path) as beside:
+            with atomic_write(self._path) as beside:
                 self.model.save(beside, include_optimizer=False)
             self._checkpoints.least_error.assign(error)
         now = time.monotonic()
@@ -167,7 +167,7 @@ class SaveProgress(keras.callbacks.Callback):
         self._checkpoints.save()
 
 
-class Summaries(keras.callbacks.Callback):
+class TensorBoardLogger(keras.callbacks.Callback):
     """TensorBoard: scalars, strips of frames, latent histograms, HParams, graph, Projector.
 
     The horizontal axis of every chart is the optimizer step. A model without latents has no

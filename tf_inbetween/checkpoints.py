@@ -21,7 +21,7 @@ class Checkpoints:
     """The model, its optimizer, the least validation error and the seconds spent, in one file.
 
     Attributes:
-        least_error: of the validations so far, as `callbacks.SaveProgress` has it.
+        least_error: of the validations so far, as `callbacks.SaveBestAndCheckpoint` has it.
         seconds: the training time so far.
         restored_step: the step that `restore` went back to; 0 if it found nothing.
     """

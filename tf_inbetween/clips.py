@@ -4,7 +4,7 @@ Both kinds have splits of `Clip`s and the same methods:
 
     load(split)             all its clips, decoded
     read(split, numbers)    some of them, one after another
-    outlines(split)         what is known of each without its frames
+    clip_infos(split)         what is known of each without its frames
 """
 
 import contextlib
@@ -49,7 +49,7 @@ class Clip:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Outline:
+class ClipInfo:
     """What is known of a clip without its frames: `length`, how many there are; else as `Clip`."""
 
     length: int
@@ -96,7 +96,7 @@ class StoredClips:
 
         Raises `InputError` for an unknown split, or one whose files are damaged.
         """
-        with self.named_damage(split):
+        with self.report_corruption(split):
             return [_clip(example) for example in tfds.as_numpy(self._examples(split))]
 
     def read(self, split, numbers):
@@ -122,17 +122,17 @@ class StoredClips:
         return self._read(split, examples)
 
     def _read(self, split, examples):
-        with self.named_damage(split):
+        with self.report_corruption(split):
             yield from map(_clip, tfds.as_numpy(examples))
 
-    def outlines(self, split):
-        """The `Outline` of every clip of a split, in the order of `load`; no frame is decoded.
+    def clip_infos(self, split):
+        """The `ClipInfo` of every clip of a split, in the order of `load`; no frame is decoded.
 
         Raises as `load`.
         """
-        with self.named_damage(split):
+        with self.report_corruption(split):
             return [
-                Outline(
+                ClipInfo(
                     length=len(example["pose"]),
                     closed=bool(example["closed"]),
                     pace=float(example["pace"]) or 1.0,
@@ -162,7 +162,7 @@ class StoredClips:
         )
 
     @contextlib.contextmanager
-    def named_damage(self, *splits):
+    def report_corruption(self, *splits):
         """Names the damaged file, in an `InputError`, where reading some splits fails below.
 
         TensorFlow finds the damage (every record has a CRC32C, and TFDS counts the records) and
@@ -251,16 +251,16 @@ class ClipsInMemory:
         """As `StoredClips.read`."""
         return iter([self.load(split)[number] for number in numbers])
 
-    def outlines(self, split):
-        """As `StoredClips.outlines`."""
-        return [Outline(clip.length, clip.closed, clip.pace) for clip in self.load(split)]
+    def clip_infos(self, split):
+        """As `StoredClips.clip_infos`."""
+        return [ClipInfo(clip.length, clip.closed, clip.pace) for clip in self.load(split)]
 
     def fit_in_memory(self, split, config):
         """They do."""
         del split, config
         return True
 
-    def named_damage(self, *splits):
+    def report_corruption(self, *splits):
         """There is none to name."""
         del splits
         return contextlib.nullcontext()

@@ -45,18 +45,18 @@ def batches(clips, split, config, start_step=0, widen_gaps=True, replicas=1, own
         InputError: where a clip is too short, or no triplet in it has a gap in the range, or a
             file is damaged. Of streamed clips the first few are looked at; a later one that does
             not fit raises `tf.errors.InvalidArgumentError` when its turn comes, and a damaged file
-            `tf.errors.DataLossError`, which `clips.named_damage` names.
+            `tf.errors.DataLossError`, which `clips.report_corruption` names.
     """
     per_batch = config.clips_per_batch
     per_replica = per_batch // replicas
-    with clips.named_damage(split):
+    with clips.report_corruption(split):
         source = _in_memory if clips.fit_in_memory(split, config) else _streamed
 
     def is_own(draw, *_):
         replica = draw % per_batch // per_replica
         return tf.logical_and(replica >= own.start, replica < own.stop)
 
-    with clips.named_damage(split):
+    with clips.report_corruption(split):
         draws = source(
             clips,
             split,

@@ -12,7 +12,7 @@ _LARGEST_TEXT = 2**26  # bytes; a page or a metrics.json has some hundred thousa
 
 
 @contextlib.contextmanager
-def written_whole(path):
+def atomic_write(path):
     """Yields a path beside `path` to write to; on success it takes the place of `path`.
 
     A crash leaves what was at `path` before. Raises `OSError` with the file's name, which `write`
@@ -34,7 +34,7 @@ def written_whole(path):
 
 def write_json(path, content):
     """Writes `content` as JSON, whole or not at all. NaN and infinity are errors."""
-    with written_whole(path) as beside:
+    with atomic_write(path) as beside:
         beside.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n")
 
 
@@ -54,7 +54,7 @@ def write_checked_json(path, content, table=None):
         for name, row in checked.pop(table).items()
     ]
     head = json.dumps(checked, indent=2, allow_nan=False).removesuffix("\n}")
-    with written_whole(path) as beside:
+    with atomic_write(path) as beside:
         beside.write_text(head + f',\n  "{table}": {{\n' + ",\n".join(rows) + "\n  }\n}\n")
 
 
@@ -112,7 +112,7 @@ def write_section(page, name, text):
     Raises `InputError` if it has no such lines.
     """
     before, after = _around_section(page, name)
-    with written_whole(page) as beside:
+    with atomic_write(page) as beside:
         beside.write_text(f"{before}\n{text}{after}")
 
 

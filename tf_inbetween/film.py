@@ -40,7 +40,7 @@ def main():
         data_dir=FLAGS.data_dir,
     )
     clips = prepare(config)
-    count = len(clips.outlines(FLAGS.split))
+    count = len(clips.clip_infos(FLAGS.split))
     if FLAGS.clip >= count:
         raise InputError(f"--clip={FLAGS.clip}: split {FLAGS.split!r} has {count}")
     (clip,) = clips.read(FLAGS.split, [FLAGS.clip])

@@ -12,7 +12,7 @@ import PIL.Image
 
 from data_gen import footage, pictures
 from tf_inbetween.config import InputError, checked_floats
-from tf_inbetween.files import written_whole
+from tf_inbetween.files import atomic_write
 
 _ANIMATED = {".gif", ".webp", ".apng"}
 _WRITABLE = (*sorted(_ANIMATED), ".mp4", ".png")
@@ -232,7 +232,7 @@ def write_frames(path, frames, seconds_per_frame=0.1, scale=1):
     check_writable(path)
     kind = Path(path).suffix.lower()
     pixels = (to_uint8(frame).repeat(scale, axis=0).repeat(scale, axis=1) for frame in frames)
-    with written_whole(path) as beside:
+    with atomic_write(path) as beside:
         if kind == ".mp4":
             _write_mp4(beside, pixels, seconds_per_frame)
         elif kind not in _ANIMATED:

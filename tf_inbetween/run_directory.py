@@ -25,7 +25,7 @@ import tensorflow as tf
 
 import tf_inbetween
 from tf_inbetween.config import Config, InputError
-from tf_inbetween.files import read_json, read_text, write_json, written_whole
+from tf_inbetween.files import atomic_write, read_json, read_text, write_json
 from tf_inbetween.models import TripletModel
 
 FORMAT = 1  # Of the directory; a change that old code cannot read raises it.
@@ -103,7 +103,7 @@ def start(config, precision, init_sha256=None):
         if init_sha256:
             own["init_sha256"] = init_sha256
         write_json(run_dir / "environment.json", {**own, **environment()})
-        with written_whole(run_dir / "flags.txt") as beside:
+        with atomic_write(run_dir / "flags.txt") as beside:
             flags = flag_texts(config).items()
             beside.write_text("".join(f"--{name}={text}\n" for name, text in flags))
     return run_dir

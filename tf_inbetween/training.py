@@ -11,12 +11,12 @@ import tensorflow as tf
 
 from tf_inbetween import first_weights, optimizers, run_directory, strategies
 from tf_inbetween.callbacks import (
+    CheckRunDirectory,
     Progress,
-    SaveProgress,
-    StopOnBadNumbers,
-    StopWithoutFolder,
-    Summaries,
-    stop_for_bad_numbers,
+    SaveBestAndCheckpoint,
+    TensorBoardLogger,
+    TerminateOnNonFinite,
+    raise_for_non_finite,
 )
 from tf_inbetween.checkpoints import Checkpoints, progress
 from tf_inbetween.clips import prepare
@@ -92,7 +92,7 @@ def train(config, clips=None, judged=False, strategy=None):
     batch = strategies.first_of(strategy, next(iter(validation)))
 
     if judged:
-        fitting_gaps(clips.outlines("test"), clips.gaps)
+        fitting_gaps(clips.clip_infos("test"), clips.gaps)
 
     # What can be wrong with the settings has shown by now; from here on files are written.
     with _folder(config, model, init_sha256, chief) as folder:
@@ -112,7 +112,7 @@ def train(config, clips=None, judged=False, strategy=None):
         (clip,) = clips.read("validation", [0])
         bar = Progress(config.steps, start, shown=chief)
         try:
-            with clips.named_damage("train", "validation"):
+            with clips.report_corruption("train", "validation"):
                 model.fit(
                     training,
                     initial_epoch=start // config.steps_per_epoch,
@@ -121,17 +121,17 @@ def train(config, clips=None, judged=False, strategy=None):
                     validation_data=validation,
                     validation_steps=config.validation_steps if distributed else None,
                     callbacks=[
-                        StopWithoutFolder(folder, chief),
-                        StopOnBadNumbers(),
+                        CheckRunDirectory(folder, chief),
+                        TerminateOnNonFinite(),
                         bar,
-                        Summaries(folder / "logs", config, clip, clips.pose_names, batch),
-                        SaveProgress(checkpoints, folder),
+                        TensorBoardLogger(folder / "logs", config, clip, clips.pose_names, batch),
+                        SaveBestAndCheckpoint(checkpoints, folder),
                     ],
                     shuffle=False,
                     verbose=0,
                 )
         except tf.errors.InvalidArgumentError as error:
-            stop_for_bad_numbers(error.message)
+            raise_for_non_finite(error.message)
             first_line = error.message.partition("\n")[0]
             raise InputError(f"a batch could not be made: {first_line}") from error
         finally:

@@ -21,7 +21,7 @@ import pytest
 import tensorflow as tf
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
-from export.cases import cases
+from export.golden_requests import cases
 from tf_inbetween import images
 
 REQUESTS = 1000

@@ -15,7 +15,7 @@ from google.protobuf import text_format
 from tensorflow_serving.apis import prediction_log_pb2
 from tensorflow_serving.config import model_server_config_pb2
 
-from export import cases, check, deployment, pictures, saved_model
+from export import check, golden_requests, pictures, saved_model, tf_serving_files
 from tf_inbetween import run_directory, training
 from tf_inbetween.config import InputError
 from tf_inbetween.files import write_json
@@ -53,7 +53,7 @@ def test_what_an_export_leaves(exported, trained):
     assert provenance["environment_of_training"]["seed"] == 0
     assert provenance["environment_of_export"]["packages"]["tensorflow"] == tf.__version__
     model = run_directory.load_model(trained)
-    assert provenance["usual_error"] == float(model.scale.numpy())
+    assert provenance["training_rmse"] == float(model.scale.numpy())
 
 
 def test_the_warmup_requests_are_one_row_of_every_signature(exported):
@@ -99,10 +99,10 @@ def test_the_files_for_tensorflow_serving(exported):
 
 
 def test_files_that_a_person_changed_are_kept(tmp_path):
-    assert deployment.write(tmp_path, "mine", 1) == []
+    assert tf_serving_files.write(tmp_path, "mine", 1) == []
     (tmp_path / "models.config").write_text("changed")
     (tmp_path / "compose.yaml").unlink()
-    kept = deployment.write(tmp_path, "mine", 2)
+    kept = tf_serving_files.write(tmp_path, "mine", 2)
     assert kept == ["models.config", "batching_parameters.txt", "monitoring.config"]
     assert (tmp_path / "models.config").read_text() == "changed"
     assert "/models/mine/models.config" in (tmp_path / "compose.yaml").read_text()
@@ -138,8 +138,8 @@ def test_the_name_of_the_folder_must_do_as_the_name_of_a_model(trained, tmp_path
 
 
 def test_without_the_extra_one_line_says_how_to_get_it(trained, tmp_path, monkeypatch):
-    monkeypatch.delitem(sys.modules, "export.cases")
-    monkeypatch.delattr("export.cases")
+    monkeypatch.delitem(sys.modules, "export.golden_requests")
+    monkeypatch.delattr("export.golden_requests")
     monkeypatch.setitem(sys.modules, "tensorflow_serving", None)
     monkeypatch.setitem(sys.modules, "tensorflow_serving.apis", None)
     with pytest.raises(InputError, match=r"pip install 'tf_inbetween\[serving\]'"):
@@ -150,9 +150,9 @@ def test_without_the_extra_one_line_says_how_to_get_it(trained, tmp_path, monkey
 def test_the_usual_error_of_other_likelihoods_is_what_evaluate_measured(tiny_config, tmp_path):
     model = training.build_model(tiny_config(likelihood="bernoulli"))
     with pytest.raises(InputError, match=r"metrics.json: missing.*tf_inbetween.evaluate"):
-        saved_model.usual_error(tmp_path, model)
+        saved_model.training_rmse(tmp_path, model)
     write_json(tmp_path / "metrics.json", {"reconstruction": {"train": {"mse": 0.0004}}})
-    assert saved_model.usual_error(tmp_path, model) == pytest.approx(0.02)
+    assert saved_model.training_rmse(tmp_path, model) == pytest.approx(0.02)
 
 
 @pytest.mark.parametrize(
@@ -186,8 +186,8 @@ def written(folder, double):
     (folder / "assets.extra").mkdir()
     latent = np.float32([[1, 2]])
     logged = [("decode", {"latent": latent}, {"image": 2 * latent})]
-    cases.write(folder / "assets.extra" / "tf_serving_warmup_requests", logged, "doubles")
-    cases.write(folder / "cases", logged, "doubles")
+    golden_requests.write(folder / "assets.extra" / "tf_serving_warmup_requests", logged, "doubles")
+    golden_requests.write(folder / "cases", logged, "doubles")
     return folder / "cases"
 
 
@@ -240,9 +240,9 @@ def test_every_signature_must_be_tried_at_every_batch(tmp_path):
         ("decode", {"latent": np.repeat(latent, n, 0)}, {"image": 2 * np.repeat(latent, n, 0)})
         for n in (1, 2)
     ]
-    cases.write(tmp_path / "cases", rows, "doubles")
+    golden_requests.write(tmp_path / "cases", rows, "doubles")
     check.main(str(tmp_path), str(tmp_path / "cases"), 1e-5)
-    cases.write(tmp_path / "cases", [], "doubles")
+    golden_requests.write(tmp_path / "cases", [], "doubles")
     with pytest.raises(check.Mismatch, match="no request"):
         check.main(str(tmp_path), str(tmp_path / "cases"), 1e-5)
 

@@ -18,7 +18,7 @@ import trustme
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from tensorflow_serving.apis import predict_pb2
 
-from export import rest, rpc
+from export import grpc_api, rest_api
 
 MODEL = "half_plus_three"
 PREDICT = f"/v1/models/{MODEL}:predict"
@@ -32,10 +32,10 @@ PATIENCE_S = 20  # Until a test gives up; what is closed in time is closed long 
 def server(toy_dir, run_server):
     with pytest.MonkeyPatch.context() as patch:
         for name in ("_HEADER_S", "_BODY_S", "_WRITE_S"):
-            patch.setattr(rest, name, LIMIT_S)
+            patch.setattr(rest_api, name, LIMIT_S)
         for name in ("_REQUEST_S", "_WRITE_S"):
-            patch.setattr(rpc, name, LIMIT_S)
-        patch.setattr(rpc, "_MAX_WATCHES", 2)
+            patch.setattr(grpc_api, name, LIMIT_S)
+        patch.setattr(grpc_api, "_MAX_WATCHES", 2)
         with run_server(toy_dir) as server:
             yield server
 
@@ -122,7 +122,7 @@ def test_a_body_that_trickles(server, chunked):
 
 
 def test_an_answer_that_nobody_takes(server, monkeypatch):
-    monkeypatch.setattr(rest, "_BODY_S", PATIENCE_S)
+    monkeypatch.setattr(rest_api, "_BODY_S", PATIENCE_S)
     eventually(lambda: not open_connections(server))
     admission = server.server._rest._admission
     with socket.socket() as connection:
@@ -134,8 +134,8 @@ def test_an_answer_that_nobody_takes(server, monkeypatch):
 
 
 def test_a_server_that_stops_leaves_no_connection_open(toy_dir, run_server, monkeypatch):
-    monkeypatch.setattr(rest, "_HEADER_S", PATIENCE_S)
-    monkeypatch.setattr(rest, "_WRITE_S", PATIENCE_S)
+    monkeypatch.setattr(rest_api, "_HEADER_S", PATIENCE_S)
+    monkeypatch.setattr(rest_api, "_WRITE_S", PATIENCE_S)
     with run_server(toy_dir) as server, socket.socket() as connection, connect(server.port):
         send_and_take_nothing(connection, server.port)
         eventually(lambda: server.server._rest._admission._buffered > 2 * (9 << 20))
@@ -176,8 +176,8 @@ def test_the_quick_do_not_wait_for_the_slow(server):
 
 @pytest.mark.slow
 def test_a_handshake_that_never_comes(toy_dir, run_server, tmp_path, monkeypatch):
-    monkeypatch.setattr(rest, "_HEADER_S", LIMIT_S)
-    monkeypatch.setattr(rpc, "_HANDSHAKE_S", LIMIT_S)
+    monkeypatch.setattr(rest_api, "_HEADER_S", LIMIT_S)
+    monkeypatch.setattr(grpc_api, "_HANDSHAKE_S", LIMIT_S)
     authority = trustme.CA()
     certificate = authority.issue_cert("localhost")
     certificate.cert_chain_pems[0].write_to_path(tmp_path / "server.pem")

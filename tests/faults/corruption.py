@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from export import manifest
+from export import checksums
 from tests.faults.kills import FLAGS, SCENE
 from tf_inbetween import run_directory
 from tf_inbetween.checkpoints import newest_whole
@@ -70,7 +70,7 @@ def _read_metrics(folder):
 
 def _read_version(folder):
     """What a server looks at before it loads a version: that every byte is what it was."""
-    manifest.check(folder / "1")
+    checksums.check(folder / "1")
     return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 

@@ -26,7 +26,7 @@ import numpy as np
 import PIL.Image
 import tensorflow as tf
 
-from export import manifest
+from export import checksums
 from tf_inbetween import run_directory
 from tf_inbetween.checkpoints import newest_whole
 
@@ -375,8 +375,8 @@ def _check_file(path):
             shards = [str(shard) for shard in path.parent.glob(f"*-{split['name']}.tfrecord*")]
             _expect(sum(1 for _ in tf.data.TFRecordDataset(shards)) == written)
     elif path.name == "saved_model.pb":
-        _expect((path.parent / manifest.NAME).exists())
-        manifest.check(path.parent)
+        _expect((path.parent / checksums.NAME).exists())
+        checksums.check(path.parent)
 
 
 def _expect(truth):

@@ -7,7 +7,7 @@ import keras
 import pytest
 import tensorflow as tf
 
-from tf_inbetween.callbacks import SaveProgress, StopWithoutFolder
+from tf_inbetween.callbacks import CheckRunDirectory, SaveBestAndCheckpoint
 from tf_inbetween.config import InputError
 
 # (loss, MSE of reconstructions, MSE of in-betweens) of each validation
@@ -33,7 +33,7 @@ def test_the_weights_of_the_least_error_are_kept_whatever_the_loss(tmp_path, wei
     model = keras.Sequential([keras.layers.Dense(1)])
     model.build((None, 1))
     model.inbetween_weight = weight
-    callback = SaveProgress(checkpoints, tmp_path)
+    callback = SaveBestAndCheckpoint(checkpoints, tmp_path)
     callback.set_model(model)
     callback.on_train_begin()
     for epoch, (loss, reconstruction, inbetween) in enumerate(EPOCHS):
@@ -53,7 +53,7 @@ def test_a_model_without_reconstructions_is_judged_by_its_inbetweens(tmp_path):
     model = keras.Sequential([keras.layers.Dense(1)])
     model.build((None, 1))
     model.inbetween_weight = 1.0
-    callback = SaveProgress(checkpoints, tmp_path)
+    callback = SaveBestAndCheckpoint(checkpoints, tmp_path)
     callback.set_model(model)
     callback.on_train_begin()
     callback.on_epoch_end(0, {"val_loss": -1.0, "val_inbetween_mse": 0.03})
@@ -69,7 +69,7 @@ def test_a_folder_that_was_made_anew_is_not_the_run_directory(tmp_path, flags):
     folder.mkdir()
     if flags:
         (folder / "flags.txt").touch()
-    watch = StopWithoutFolder(folder, chief=flags)
+    watch = CheckRunDirectory(folder, chief=flags)
     watch.on_train_begin()
     watch.on_epoch_end(0)
     shutil.rmtree(folder)
@@ -82,7 +82,7 @@ def test_a_folder_that_was_made_anew_is_not_the_run_directory(tmp_path, flags):
 
 def test_a_folder_that_disappears_before_the_first_step_is_missed_too(tmp_path):
     folder = tmp_path / "run"
-    watch = StopWithoutFolder(folder)
+    watch = CheckRunDirectory(folder)
     (folder / "logs").mkdir(parents=True)  # As the other callbacks make it.
     watch.on_train_begin()
     with pytest.raises(InputError, match="run: the run directory has disappeared"):

@@ -9,7 +9,7 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from tf_inbetween import data
-from tf_inbetween.clips import Outline, StoredClips, prepare
+from tf_inbetween.clips import ClipInfo, StoredClips, prepare
 from tf_inbetween.config import Config, InputError
 
 
@@ -256,8 +256,8 @@ def test_a_clip_of_two_frames_is_refused(tiny_config):
 def test_the_outlines_are_those_of_the_clips(several, stored):
     for made, split in ((several, "train"), (stored, "test")):
         clips = made.load(split)
-        assert made.outlines(split) == [
-            Outline(len(clip.frames), clip.closed, clip.pace) for clip in clips
+        assert made.clip_infos(split) == [
+            ClipInfo(len(clip.frames), clip.closed, clip.pace) for clip in clips
         ]
 
 
@@ -292,7 +292,7 @@ def test_a_damaged_file_of_a_data_set_is_named(
     named = rf"^{path}: {message}.*; the data set is damaged: remove {folder} and build or"
     for read in (
         lambda: copy.load("train"),
-        lambda: copy.outlines("train"),
+        lambda: copy.clip_infos("train"),
         lambda: list(copy.read("train", [0])),
         lambda: data.batches(copy, "train", tiny_config(storage=storage)),
     ):
@@ -307,6 +307,6 @@ def test_an_unknown_scene_and_an_unknown_split_list_the_valid_ones(stored, tiny_
     with pytest.raises(InputError, match=r"must be one of .*validation"):
         stored.load("training")
     with pytest.raises(InputError, match=r"must be one of .*validation"):
-        stored.outlines("training")
+        stored.clip_infos("training")
     with pytest.raises(InputError, match=r"must be one of .*validation"):
         stored.read("training", [0])

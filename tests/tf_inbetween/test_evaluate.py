@@ -14,7 +14,7 @@ import tensorflow as tf
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from tf_inbetween import run_directory, training
-from tf_inbetween.clips import Clip, Outline
+from tf_inbetween.clips import Clip, ClipInfo
 from tf_inbetween.config import InputError
 from tf_inbetween.distributions import gaussian
 from tf_inbetween.evaluation import baselines, figures, judge
@@ -143,8 +143,8 @@ def test_pairs_are_spread_over_all_clips_and_stay_inside_open_ones():
 
 def test_a_closed_clip_is_gone_round_once_at_most():
     for closed, expected in ((True, [9, 9, 0, 0]), (False, [5, 1, 0, 0])):
-        outline = Outline(9, closed, 1.0)
-        assert [pair_choice.clip_starts(outline, gap) for gap in (4, 8, 9, 12)] == expected
+        clip_info = ClipInfo(9, closed, 1.0)
+        assert [pair_choice.clip_starts(clip_info, gap) for gap in (4, 8, 9, 12)] == expected
 
 
 def test_clips_of_different_pace_are_an_error(clips):
@@ -163,13 +163,13 @@ def test_clips_of_different_pace_are_an_error(clips):
 )
 def test_clips_too_short_for_every_gap_are_an_error(lengths, closed, message):
     with pytest.raises(InputError, match=message):
-        pair_choice.fitting_gaps([Outline(length, closed, 1.0) for length in lengths], [8, 16])
+        pair_choice.fitting_gaps([ClipInfo(length, closed, 1.0) for length in lengths], [8, 16])
 
 
 def test_gaps_are_judged_where_a_clip_has_them():
-    outlines = [Outline(length, False, 1.0) for length in (1, 9, 5, 17)]
-    assert pair_choice.fitting_gaps(outlines, [4, 5, 8, 16, 20]) == [4, 8, 16]
-    assert [pair_choice.first_clip(outlines, gap) for gap in (4, 8, 12)] == [1, 1, 3]
+    clip_infos = [ClipInfo(length, False, 1.0) for length in (1, 9, 5, 17)]
+    assert pair_choice.fitting_gaps(clip_infos, [4, 5, 8, 16, 20]) == [4, 8, 16]
+    assert [pair_choice.first_clip(clip_infos, gap) for gap in (4, 8, 12)] == [1, 1, 3]
 
 
 def test_clips_of_many_lengths_are_evaluated(make_clips, tiny_config, tmp_path, monkeypatch):
@@ -217,14 +217,14 @@ def test_of_many_clips_few_are_decoded_and_fewer_held(make_clips, decoded, monke
     several = make_clips(test=[(int(length), False, 0.0) for length in lengths])
     monkeypatch.setattr(judge, "_RECONSTRUCTED", 20)
     monkeypatch.setattr(judge, "_BATCH", 7)
-    outlines = several.outlines("test")
+    clip_infos = several.clip_infos("test")
     assert not decoded.names
     read = functools.partial(several.read, "test")
 
     rows = judge.inbetween(
-        {"first": lambda first, second, t: first}, outlines, read, [4, 8], pairs=10, unit=""
+        {"first": lambda first, second, t: first}, clip_infos, read, [4, 8], pairs=10, unit=""
     )
-    wanted = {clip for gap in (4, 8) for clip in pair_choice.spread(outlines, gap, 10)}
+    wanted = {clip for gap in (4, 8) for clip in pair_choice.spread(clip_infos, gap, 10)}
     assert [row["pairs"] for row in rows] == [10] * 6
     assert sorted(map(int, decoded.names)) == sorted(wanted)
     assert len(wanted) <= 20
@@ -232,7 +232,7 @@ def test_of_many_clips_few_are_decoded_and_fewer_held(make_clips, decoded, monke
 
     decoded.names.clear()
     model = Reconstructing()
-    judge.reconstruction(model, outlines, read)
+    judge.reconstruction(model, clip_infos, read)
     assert 20 <= len(decoded.names) <= 40
     assert decoded.most <= 2
     # The frames are those of the whole split, held as one.
@@ -247,7 +247,7 @@ def test_frames_of_a_great_many_clips_are_not_all_the_first(make_clips, monkeypa
     monkeypatch.setattr(judge, "_RECONSTRUCTED", 20)  # 200 frames: every tenth, if not for this.
     model = Reconstructing()
     read = functools.partial(several.read, "test")
-    judge.reconstruction(model, several.outlines("test"), read)
+    judge.reconstruction(model, several.clip_infos("test"), read)
     shown = np.rint(255 * np.concatenate(model.seen)[:, 0, 0, 1])
     assert list(np.bincount(shown.astype(int))) == [4, 4, 4, 4, 3]
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tf_inbetween.files import read_checked_json, write_checked_json, write_json, written_whole
+from tf_inbetween.files import atomic_write, read_checked_json, write_checked_json, write_json
 
 CONTENT = {"steps": 40, "mse": 0.125, "none": None, "rows": [{"gap": 60, "label": "60°"}]}
 
@@ -61,7 +61,7 @@ def test_what_is_no_such_file_is_refused(tmp_path, text):
 def test_a_full_disk_is_told_with_the_name_of_the_file(tmp_path):
     with (
         pytest.raises(OSError, match=r"No space left on device: '.*/\.a\.partial\.txt'"),
-        written_whole(tmp_path / "a.txt"),
+        atomic_write(tmp_path / "a.txt"),
         open("/dev/full", "w") as full,
     ):
         full.write("a" * 2**20)

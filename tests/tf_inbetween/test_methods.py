@@ -269,7 +269,7 @@ def test_acai_by_its_equations(tiny_config):
     np.testing.assert_allclose(
         shown["critic_error"], np.mean((says - mixed) ** 2) + np.mean(blended**2), rtol=1e-4
     )
-    np.testing.assert_allclose(shown["critic_fooled"], np.mean(says**2), rtol=1e-4)
+    np.testing.assert_allclose(shown["adversarial_loss"], np.mean(says**2), rtol=1e-4)
     error = np.mean((real - drawn) ** 2) + 2.0 * np.mean(says**2)
     expected = 64 * 64 * 3 * (3 * error + shown["critic_error"])
     np.testing.assert_allclose(loss, expected, rtol=1e-4)

@@ -84,7 +84,7 @@ SHOWN = {
         "reconstruction_mse",
         "inbetween_mse",
         "critic_error",
-        "critic_fooled",
+        "adversarial_loss",
     },
     "PixelModel": {"inbetween_nll", "inbetween_mse"},
 }

@@ -62,7 +62,7 @@ def compare(run_dirs, output, pages, gaps, data_dir="", section=SECTION, split="
         methods["optical_flow"] = baselines.optical_flow
     rows = [row for row in found[0]["inbetween"] if row["gap_label"] in gaps]
     longest = max(row["gap"] for row in rows)
-    number = first_clip(clips.outlines(split), longest)
+    number = first_clip(clips.clip_infos(split), longest)
     (clip,) = clips.read(split, [number])
     figures.inbetween_grid(output / "inbetween.png", methods, clip, rows)
     figures.path_picture(output / "path.png", hero, clip, rows[-1]["gap"])

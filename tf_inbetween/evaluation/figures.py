@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from tf_inbetween import images
-from tf_inbetween.files import written_whole
+from tf_inbetween.files import atomic_write
 from tf_inbetween.models import FusionVAE, to_float
 
 LABELS = {
@@ -278,5 +278,5 @@ def _show(axis, frame):
 
 def save(figure, path):
     """Writes a matplotlib figure as a PNG, whole or not at all."""
-    with written_whole(path) as beside:
+    with atomic_write(path) as beside:
         figure.savefig(beside, dpi=_DPI)

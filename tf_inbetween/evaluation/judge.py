@@ -69,7 +69,7 @@ def inbetween(methods, clips, read, gaps, pairs, unit, encode=None):
 
     Args:
         methods: name -> function of (first, second, t), as in `tf_inbetween.evaluation.baselines`.
-        clips: the `Outline`s of true clips, dense, of one pace.
+        clips: the `ClipInfo`s of true clips, dense, of one pace.
         read: a function that takes the numbers of some of them, ascending, and yields these
             `Clip`s. A thousand frames are held here at a time, or one clip.
         gaps: in the scene's unit; those too long for all clips are left out.

@@ -9,7 +9,7 @@ def fitting_gaps(clips, gaps):
     """Those of `gaps`, in the scene's unit, for which a clip is long enough: in frames, each once.
 
     Args:
-        clips: `Clip`s, or their `Outline`s.
+        clips: `Clip`s, or their `ClipInfo`s.
         gaps: at least one.
 
     Raises:

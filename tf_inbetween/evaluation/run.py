@@ -57,7 +57,7 @@ def evaluate(run_dir, split="test", pairs=PAIRS, data_dir="", methods=(), data=N
         for name in names
     }
     data = data or prepare(config, data_dir)
-    clips = {name: data.outlines(name) for name in ("train", split)}
+    clips = {name: data.clip_infos(name) for name in ("train", split)}
     read = {name: functools.partial(data.read, name) for name in clips}
     encode = model.encode if model.has_posteriors else None
     rows = inbetween(methods, clips[split], read[split], data.gaps, pairs, data.gap_unit, encode)

@@ -34,7 +34,7 @@ class ACAI(Autoencoder):
     """
 
     networks = (*Autoencoder.networks, "critic")
-    terms = (*Autoencoder.terms, "critic_error", "critic_fooled")
+    terms = (*Autoencoder.terms, "critic_error", "adversarial_loss")
 
     def __init__(self, encoder, decoder, critic, critic_weight=0.5, **kwargs):
         super().__init__(encoder, decoder, **kwargs)
@@ -76,6 +76,6 @@ class ACAI(Autoencoder):
             [weight.value for weight in self.critic.non_trainable_variables],
             mixed,
         )
-        shown["critic_fooled"] = tf.reduce_mean(judged**2)
-        adversarial = shown["critic_error"] + 3 * self.critic_weight * shown["critic_fooled"]
+        shown["adversarial_loss"] = tf.reduce_mean(judged**2)
+        adversarial = shown["critic_error"] + 3 * self.critic_weight * shown["adversarial_loss"]
         return error + values * adversarial, shown

@@ -21,7 +21,7 @@ from pathlib import Path
 
 from tf_inbetween.clips import prepare
 from tf_inbetween.evaluation.judge import PLACES
-from tf_inbetween.files import write_checked_json, written_whole
+from tf_inbetween.files import atomic_write, write_checked_json
 from tf_inbetween.study import pictures as study_pictures
 from tf_inbetween.study.hparams import write_hparams
 from tf_inbetween.study.jobs import BOTH_ERRORS, methods_of
@@ -90,7 +90,7 @@ def write(questions, settings):
             if picture.is_there
         }
         write_record({**kept, **shown})
-        with written_whole(results / "README.md") as beside:
+        with atomic_write(results / "README.md") as beside:
             beside.write_text(_page(sections, pictures, entries, settings))
     write_hparams(entries, settings)
     names = {job.name for rows in sections.values() for row in rows for job in row.jobs}
@@ -148,7 +148,7 @@ def _entries(questions, settings):
 
     def train_frames(config):
         if config.scene not in frames:
-            clips = prepare(config).outlines("train")
+            clips = prepare(config).clip_infos("train")
             frames[config.scene] = sum(clip.length for clip in clips)
         return frames[config.scene]
 

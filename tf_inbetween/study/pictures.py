@@ -20,7 +20,7 @@ from tf_inbetween.evaluation import baselines, figures
 from tf_inbetween.evaluation.methods import MODEL_METHODS
 from tf_inbetween.evaluation.pairs import first_clip
 from tf_inbetween.evaluation.run import path_of_figures
-from tf_inbetween.files import written_whole
+from tf_inbetween.files import atomic_write
 from tf_inbetween.models import to_float
 from tf_inbetween.study.rows import at_gap, by_clips, gaps_of, parts_of
 
@@ -123,7 +123,7 @@ def _clip(rows, gap):
     """The first clip that rows are judged on and that is long enough for a gap."""
     job = rows[0].jobs[0]
     clips = prepare(job.config)
-    number = first_clip(clips.outlines(job.split), gap)
+    number = first_clip(clips.clip_infos(job.split), gap)
     (clip,) = clips.read(job.split, [number])
     return clip
 
@@ -203,7 +203,7 @@ def _path_of_latent_pca(job):
 
 
 def _copy(source, path):
-    with written_whole(path) as beside:
+    with atomic_write(path) as beside:
         shutil.copyfile(source, beside)
 
 

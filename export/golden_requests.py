@@ -16,11 +16,11 @@ from tf_inbetween.models import FusionVAE
 _KEYS = ("first", "second", "t")
 
 
-def cases(model, config, usual_error, batch, times=3):
+def cases(model, config, training_rmse, batch, times=3):
     """Yields (signature name, inputs, outputs) with `batch` rows each, as NumPy arrays by name.
 
-    The pictures are smooth noise of a fixed seed and the same at every call. `usual_error` is as in
-    `export.signatures`; `times` is the K of the sequences.
+    The pictures are smooth noise of a fixed seed and the same at every call. `training_rmse` is as
+    in `export.signatures`; `times` is the K of the sequences.
     """
     rng = np.random.default_rng(0)
     first, second = (_noise(rng, batch, config) for _ in range(2))
@@ -38,7 +38,7 @@ def cases(model, config, usual_error, batch, times=3):
     if isinstance(model, FusionVAE):
         parts = {name: part.numpy() for name, part in model.parts(first, second, t).items()}
         error += 4 * t * (1 - t) * _mse(parts["first_warped"], parts["second_warped"])
-    confidence = np.minimum(1, 4 * usual_error**2 / error).astype(np.float32)
+    confidence = np.minimum(1, 4 * training_rmse**2 / error).astype(np.float32)
     q = model.encode(first)
     drawn = model.sample_inbetween(first, second, t, seed).numpy()
 

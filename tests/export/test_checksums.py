@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from export import manifest
+from export import checksums
 
 
 @pytest.fixture
@@ -15,22 +15,22 @@ def version(tmp_path):
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(name.encode())
-    manifest.write(folder)
+    checksums.write(folder)
     return folder
 
 
 def test_a_whole_version_passes_here_and_by_sha256sum(version):
-    manifest.check(version)
-    manifest.write(version)  # again: the list is not in itself
-    manifest.check(version)
+    checksums.check(version)
+    checksums.write(version)  # again: the list is not in itself
+    checksums.check(version)
     if shutil.which("sha256sum"):
-        command = ["sha256sum", "--check", "--strict", str(manifest.NAME)]
+        command = ["sha256sum", "--check", "--strict", str(checksums.NAME)]
         assert subprocess.run(command, cwd=version, capture_output=True, check=True).stdout
 
 
 def test_a_version_without_a_list_passes(version):
-    (version / manifest.NAME).unlink()
-    manifest.check(version)
+    (version / checksums.NAME).unlink()
+    checksums.check(version)
 
 
 @pytest.mark.parametrize("name", ["saved_model.pb", "variables/variables.index"])
@@ -39,14 +39,14 @@ def test_a_damaged_file_is_named(version, name):
     whole = path.read_bytes()
     path.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
     with pytest.raises(ValueError, match=rf"{name}: damaged, its SHA-256 is not the one in "):
-        manifest.check(version)
+        checksums.check(version)
     path.unlink()
     with pytest.raises(ValueError, match=rf"{name}: missing, though assets.extra/SHA256SUMS"):
-        manifest.check(version)
+        checksums.check(version)
 
 
 @pytest.mark.parametrize("line", ["nonsense", "0" * 64 + "  ../../etc/passwd", "0" * 64 + "  /a"])
 def test_a_damaged_list_is_named(version, line):
-    (version / manifest.NAME).write_text(line + "\n")
+    (version / checksums.NAME).write_text(line + "\n")
     with pytest.raises(ValueError, match=r"SHA256SUMS: damaged$"):
-        manifest.check(version)
+        checksums.check(version)

@@ -28,7 +28,7 @@ def litert(saved_model, cases, folder, name):
 
     Args:
         saved_model: the folder of an export.
-        cases: (signature, inputs, outputs), as from `export.cases`.
+        cases: (signature, inputs, outputs), as from `export.golden_requests`.
         folder: where to.
         name: the model's.
 

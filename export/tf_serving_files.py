@@ -7,7 +7,7 @@ starts it with them, REST on port 8501 and gRPC on 8500 of this machine.
 
 from pathlib import Path
 
-from tf_inbetween.files import written_whole
+from tf_inbetween.files import atomic_write
 
 MODELS_CONFIG = """\
 # Every version stays available, so that a label never points nowhere; move `stable` by hand.
@@ -74,6 +74,6 @@ def write(model_dir, name, version):
     }
     kept = [file for file in files if (Path(model_dir) / file).exists()]
     for file in files.keys() - set(kept):
-        with written_whole(Path(model_dir) / file) as beside:
+        with atomic_write(Path(model_dir) / file) as beside:
             beside.write_text(files[file])
     return kept

@@ -5,7 +5,7 @@ import sys
 import numpy as np
 import pytest
 
-from export import formats, saved_model
+from export import litert_onnx, saved_model
 from tf_inbetween.config import InputError
 
 
@@ -15,10 +15,10 @@ def test_a_difference_is_an_error_that_names_the_signature():
     def off_by(difference):
         return lambda name, inputs: {"image": np.array([1.0, 100.0 + difference])}
 
-    assert formats.compare(off_by(0.005), cases, "decode") == pytest.approx(5e-5)
+    assert litert_onnx.compare(off_by(0.005), cases, "decode") == pytest.approx(5e-5)
     for difference in (0.02, np.nan):
         with pytest.raises(RuntimeError, match="decode: image differs by"):
-            formats.compare(off_by(difference), cases, "decode")
+            litert_onnx.compare(off_by(difference), cases, "decode")
 
 
 @pytest.mark.parametrize("name", ["litert", "onnx"])
@@ -26,7 +26,7 @@ def test_without_the_extra_one_line_says_how_to_get_it(name, tmp_path, monkeypat
     for package in ("ai_edge_litert", "ai_edge_litert.interpreter", "onnxruntime"):
         monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(InputError, match=rf"pip install 'tf_inbetween\[{name}\]'"):
-        formats.__dict__[name](tmp_path, [], tmp_path, "pot")
+        litert_onnx.__dict__[name](tmp_path, [], tmp_path, "pot")
 
 
 @pytest.mark.slow
