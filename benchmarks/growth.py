@@ -102,7 +102,7 @@ def model_of_size(config, image_size):
         decoder = ConvDecoder(image_size, config.channels, config.widths, config.hidden)
     encoder.build((None, image_size, image_size, config.channels))
     decoder.build((None, config.latent_dim))
-    larger = TripletVAE(encoder, decoder, **model._settings)
+    larger = TripletVAE(encoder, decoder, **{n: getattr(model, n) for n in model.settings})
     larger.built = True
     larger.compile(
         optimizer=model.optimizer.from_config(model.optimizer.get_config()),

@@ -104,6 +104,9 @@ class ExportedModel:
 def train(clips, run_dir=None, validation=None, closed=False, **settings):
     """Trains a model on frames in memory.
 
+    As the command does, it seeds Python, NumPy and TensorFlow, and has TensorFlow use deterministic
+    operations from then on (`seed`, `deterministic=False` for other choices).
+
     Args:
         clips: a list of arrays [K, H, W, C], each the frames of one motion at an even pace: uint8
             in 0..255 or floats in [0, 1]; H and W 64 or 128, C 3 or 1.

@@ -34,12 +34,13 @@ class ACAI(Autoencoder):
     """
 
     networks = (*Autoencoder.networks, "critic")
+    settings = (*Autoencoder.settings, "critic_weight")
     terms = (*Autoencoder.terms, "critic_error", "adversarial_loss")
 
     def __init__(self, encoder, decoder, critic, critic_weight=0.5, **kwargs):
         super().__init__(encoder, decoder, **kwargs)
         self.critic = critic
-        self._set(critic_weight=critic_weight)
+        self.critic_weight = critic_weight
 
     @classmethod
     def _arguments(cls, config):

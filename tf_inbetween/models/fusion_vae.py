@@ -38,13 +38,14 @@ class FusionVAE(TripletVAE):
     """
 
     networks = (*TripletVAE.networks, "fusion")
+    settings = (*TripletVAE.settings, "latent_dropout", "clips_per_batch")
     terms = (*TripletVAE.terms, "fusion_nll")
     diagnostics = (*TripletVAE.diagnostics, "latent_inbetween_mse", "drawn_share")
 
     def __init__(self, encoder, decoder, fusion, latent_dropout=0.25, clips_per_batch=1, **kwargs):
         super().__init__(encoder, decoder, **kwargs)
         self.fusion = fusion
-        self._set(latent_dropout=latent_dropout, clips_per_batch=clips_per_batch)
+        self.latent_dropout, self.clips_per_batch = latent_dropout, clips_per_batch
 
     @classmethod
     def _arguments(cls, config):

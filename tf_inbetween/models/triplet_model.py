@@ -19,6 +19,7 @@ class TripletModel(keras.Model):
     training. A subclass has `call`, `loss_and_terms`, and `inbetween`, and says in attributes:
 
         networks: the constructor's arguments that are networks.
+        settings: its other arguments, which are attributes of the same names.
         terms: what `loss_and_terms` returns by name of what the loss is made of, scalars.
         diagnostics: what else it returns; `fit` and TensorBoard show the means of both.
         has_latents: whether it has `encode`, `decode`, `reconstruct`, `join`.
@@ -35,6 +36,7 @@ class TripletModel(keras.Model):
     """
 
     networks = ()
+    settings = ("likelihood", "normal_scale", "inbetween_weight", "inbetweens")
     terms = ()
     diagnostics = ()
     has_latents = True
@@ -44,13 +46,8 @@ class TripletModel(keras.Model):
     def __init__(self, likelihood, normal_scale, inbetween_weight, inbetweens, **kwargs):
         super().__init__(**kwargs)
         self.autocast = False  # Or Keras would round the batch's t to bfloat16; networks cast.
-        self._settings = {}
-        self._set(
-            likelihood=likelihood,
-            normal_scale=normal_scale,
-            inbetween_weight=inbetween_weight,
-            inbetweens=inbetweens,
-        )
+        self.likelihood, self.normal_scale = likelihood, normal_scale
+        self.inbetween_weight, self.inbetweens = inbetween_weight, inbetweens
         self._likelihood = lookup(distributions.LIKELIHOODS, likelihood, "likelihood")
         self._calibrated = likelihood == "calibrated_normal"
         self.scale = self.add_weight(
@@ -62,12 +59,6 @@ class TripletModel(keras.Model):
             aggregation="only_first_replica",
         )
         self._means = {name: keras.metrics.Mean(name) for name in self.terms + self.diagnostics}
-
-    def _set(self, **settings):
-        """Keeps arguments of the constructor as attributes and for `get_config`."""
-        self._settings.update(settings)
-        for name, value in settings.items():
-            setattr(self, name, value)
 
     @property
     def frame_shape(self):
@@ -177,7 +168,8 @@ class TripletModel(keras.Model):
         networks = {
             name: keras.saving.serialize_keras_object(getattr(self, name)) for name in self.networks
         }
-        return {**super().get_config(), **networks, **self._settings}
+        settings = {name: getattr(self, name) for name in self.settings}
+        return {**super().get_config(), **networks, **settings}
 
     @classmethod
     def from_config(cls, config):

@@ -42,6 +42,15 @@ class TripletVAE(TripletModel):
     """
 
     networks = ("encoder", "decoder", "curve")
+    settings = (
+        *TripletModel.settings,
+        "matching",
+        "matching_samples",
+        "alpha",
+        "alpha_warmup_steps",
+        "prior_weight",
+        "seed",
+    )
     terms = ("reconstruction_nll", "prior_kl", "matching_kl", "inbetween_nll")
     diagnostics = ("reconstruction_mse", "inbetween_mse", "sagitta", "alpha")
 
@@ -64,14 +73,9 @@ class TripletVAE(TripletModel):
     ):
         super().__init__(likelihood, normal_scale, inbetween_weight, inbetweens, **kwargs)
         self.encoder, self.decoder, self.curve = encoder, decoder, curve
-        self._set(
-            matching=matching,
-            matching_samples=matching_samples,
-            alpha=alpha,
-            alpha_warmup_steps=alpha_warmup_steps,
-            prior_weight=prior_weight,
-            seed=seed,
-        )
+        self.matching, self.matching_samples = matching, matching_samples
+        self.alpha, self.alpha_warmup_steps = alpha, alpha_warmup_steps
+        self.prior_weight, self.seed = prior_weight, seed
         self._matching = lookup(MATCHINGS, matching, "matching")
 
     @property
