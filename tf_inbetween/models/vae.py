@@ -255,49 +255,51 @@ class TripletVAE(TripletModel):
         }
 
     def loss_and_terms(self, x, y_pred, training):
-        """The loss of `losses.triplet_loss`, and its terms and diagnostics, not yet averaged.
+        """The loss of a batch in nats, and its terms and diagnostics, not yet averaged.
+
+        Per triplet, with the three frames' VAE losses summed (see `losses.triplet_loss`):
+
+            sum over x0, x1, x2 of  -log p(x|z) + prior_weight KL( q(x) || N(0, I) )
+            + alpha             KL( q(x1) || (1-t) q(x0) + t q(x2) )
+            + inbetween_weight  -log p(x1|z_t)
+        """
+        (frames, p), (truth, p_inbetween) = self._drawn(x, y_pred, training)
+        q = distributions.gaussian(y_pred["mean"], y_pred["stddev"])
+        q0, q1, q2 = self._posteriors(x, y_pred)
+        alpha = self._alpha_of_step() if training else tf.constant(self.alpha)
+        terms = {}
+        with tf.name_scope("likelihood"):
+            terms["reconstruction_nll"] = losses.negative_log_likelihood(p, frames)
+            terms["inbetween_nll"] = losses.negative_log_likelihood(p_inbetween, truth)
+        with tf.name_scope("prior"):
+            terms["prior_kl"] = losses.prior_kl(q, distributions.prior(q))
+        with tf.name_scope("matching"):
+            random = {"samples": self.matching_samples, "seed": self._seed_of_matching()}
+            terms["matching_kl"] = tf.reduce_mean(self._matching(q0, q1, q2, x["t"], **random))
+        with tf.name_scope("triplet_loss"):
+            loss = losses.triplet_loss(terms, alpha, self.prior_weight, self.inbetween_weight)
+        diagnostics = {
+            "reconstruction_mse": (p.mean() - frames) ** 2,
+            "inbetween_mse": (p_inbetween.mean() - truth) ** 2,
+            "sagitta": interpolation.sagitta(q0.mean(), q1.mean(), q2.mean(), q1.stddev(), x["t"]),
+            "alpha": alpha,
+        }
+        return loss, {**terms, **diagnostics}
+
+    def _posteriors(self, x, y_pred):
+        """q(x0), q(x1), q(x2) of the triplets, as the matching takes them.
 
         Where the way is bent, so is the matching: q(x0) and q(x2) are moved by as much as the
         curve lies off the chord at t, so that q(x1) is asked to lie where the way passes.
         """
-        first, middle, second = tf.unstack(x["triplets"], axis=1)
-        with tf.name_scope("likelihood"):
-            (frames, p), (truth, p_inbetween) = self._drawn(x, y_pred, training)
-            terms = {
-                "reconstruction_nll": losses.negative_log_likelihood(p, frames),
-                "inbetween_nll": losses.negative_log_likelihood(p_inbetween, truth),
-            }
-        with tf.name_scope("prior"):
-            q = distributions.gaussian(y_pred["mean"], y_pred["stddev"])
-            terms["prior_kl"] = losses.prior_kl(q, distributions.prior(q))
-        with tf.name_scope("matching"):
-            q0, q1, q2 = (
-                distributions.gaussian(tf.gather(y_pred["mean"], i), tf.gather(y_pred["stddev"], i))
-                for i in (first, middle, second)
-            )
-            if self.curve is not None:
-                off_chord = self.curve(q0.mean(), q2.mean(), x["t"])
-                q0, q2 = (
-                    distributions.gaussian(q.mean() + off_chord, q.stddev()) for q in (q0, q2)
-                )
-            seed = self._seed_of_step(1)
-            if replica_count() > 1:
-                seed = tf.random.experimental.stateless_fold_in(seed, replica_number())
-            kl = self._matching(q0, q1, q2, x["t"], samples=self.matching_samples, seed=seed)
-            terms["matching_kl"] = tf.reduce_mean(kl)
-            alpha = self._alpha_of_step() if training else tf.constant(self.alpha)
-        with tf.name_scope("triplet_loss"):
-            loss = losses.triplet_loss(terms, alpha, self.prior_weight, self.inbetween_weight)
-        with tf.name_scope("diagnostics"):
-            diagnostics = {
-                "reconstruction_mse": (p.mean() - frames) ** 2,
-                "inbetween_mse": (p_inbetween.mean() - truth) ** 2,
-                "sagitta": interpolation.sagitta(
-                    q0.mean(), q1.mean(), q2.mean(), q1.stddev(), x["t"]
-                ),
-                "alpha": alpha,
-            }
-        return loss, {**terms, **diagnostics}
+        q0, q1, q2 = (
+            distributions.gaussian(tf.gather(y_pred["mean"], i), tf.gather(y_pred["stddev"], i))
+            for i in tf.unstack(x["triplets"], axis=1)
+        )
+        if self.curve is not None:
+            off_chord = self.curve(q0.mean(), q2.mean(), x["t"])
+            q0, q2 = (distributions.gaussian(q.mean() + off_chord, q.stddev()) for q in (q0, q2))
+        return q0, q1, q2
 
     def _drawn(self, x, y_pred, training):
         """The batch's frames and p(x|z) of them; the true middle frames and p(x1|z_t) of them."""
@@ -308,6 +310,12 @@ class TripletVAE(TripletModel):
             self._likelihood(y_pred[name], scale) for name in ("outputs", "inbetween_outputs")
         )
         return (frames, p), (truth, p_inbetween)
+
+    def _seed_of_matching(self):
+        seed = self._seed_of_step(1)
+        if replica_count() > 1:
+            seed = tf.random.experimental.stateless_fold_in(seed, replica_number())
+        return seed
 
     def _alpha_of_step(self):
         if not self.alpha_warmup_steps:
