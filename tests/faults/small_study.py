@@ -3,15 +3,17 @@
 import signal
 import sys
 
-from tf_inbetween import command_line, study
-from tf_inbetween.study_runs import Question, Run
+from tf_inbetween import command_line
+from tf_inbetween.study import __main__ as command
+from tf_inbetween.study import run
+from tf_inbetween.study.questions import Question, Run
 
 if __name__ == "__main__":
     tiny = sys.argv.pop(1)
     tiny += " --steps=24 --steps_per_epoch=4"  # Or they would be as long as the study's own.
     runs = tuple(Run(f"alpha {alpha}", f"{tiny} --alpha={alpha}") for alpha in (0, 5))
-    study.QUESTIONS = (Question("opening", "", "In ten seconds:", runs),)
-    study._POLL = 0.2
-    study.define_flags()
-    signal.signal(signal.SIGTERM, study._stop)
-    command_line.run(study.main, on_interrupt="the same command goes on where it was")
+    command.QUESTIONS = (Question("opening", "", "In ten seconds:", runs),)
+    run._POLL = 0.2
+    command.define_flags()
+    signal.signal(signal.SIGTERM, command._stop)
+    command_line.run(command.main, on_interrupt="the same command goes on where it was")
