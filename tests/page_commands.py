@@ -20,7 +20,7 @@ SMALL = {
 # Runs every command in a fork of one process that has imported TensorFlow already.
 _RUN_ALL = """
 import json, os, runpy, sys
-import tf_inbetween.callbacks, tf_inbetween.evaluate
+import tf_inbetween.callbacks, tf_inbetween.evaluation.run
 from data_gen import builder, scenes
 
 for make in scenes.SCENES.values():

@@ -25,7 +25,7 @@ TENSORFLOW_SAYS = r"(?m)^([IWE]\d{4} |WARNING: All log messages before absl).*\n
 # a command does is the same, and ten of them take no longer than one.
 SERVER = """
 import json, os, runpy, signal, sys
-import data_gen.builder, tf_inbetween.callbacks, tf_inbetween.checkpoints, tf_inbetween.evaluate
+import data_gen.builder, tf_inbetween.callbacks, tf_inbetween.checkpoints
 
 for line in sys.stdin:
     module, arguments, folder = json.loads(line)
