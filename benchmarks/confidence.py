@@ -18,10 +18,11 @@ from tqdm import tqdm
 from data_gen import render, scenes
 from export.saved_model import training_rmse
 from export.signatures import signatures
-from tf_inbetween import command_line, images, run_directory
+from frame_io import command_line
+from frame_io.files import check_section, write_json, write_section
+from tf_inbetween import images, run_directory
 from tf_inbetween.clips import prepare
 from tf_inbetween.config import InputError
-from tf_inbetween.files import check_section, write_json, write_section
 from tf_inbetween.models import to_float
 
 FLAGS = flags.FLAGS

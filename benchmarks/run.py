@@ -23,9 +23,9 @@ from benchmarks import (
     roof,
     training,
 )
-from tf_inbetween import command_line
+from frame_io import command_line
+from frame_io.files import check_section, write_json, write_section
 from tf_inbetween.config import InputError, lookup
-from tf_inbetween.files import check_section, write_json, write_section
 from tf_inbetween.run_directory import environment
 
 FLAGS = flags.FLAGS

@@ -22,8 +22,8 @@ import numpy as np
 from absl import flags
 from tqdm import tqdm
 
-from export import command_line
-from export.command_line import InputError
+from frame_io import command_line
+from frame_io.errors import InputError
 
 FLAGS = flags.FLAGS
 
@@ -43,7 +43,7 @@ def define_flags():
 
 def main():
     """Measures the model that the flags name and writes what was found."""
-    from tf_inbetween.files import check_section, write_json, write_section
+    from frame_io.files import check_section, write_json, write_section
 
     for page in FLAGS.page:
         check_section(page, _SECTION)

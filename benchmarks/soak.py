@@ -18,8 +18,8 @@ import numpy as np
 from absl import flags
 
 from benchmarks import serving
-from export import command_line
-from export.command_line import InputError
+from frame_io import command_line
+from frame_io.errors import InputError
 
 FLAGS = flags.FLAGS
 
@@ -38,7 +38,7 @@ def define_flags():
 
 def main():
     """Soaks the server of the model that the flags name, and writes what was found."""
-    from tf_inbetween.files import write_json
+    from frame_io.files import write_json
 
     found = soak(FLAGS.model_dir, FLAGS.clients, FLAGS.seconds)
     write_json(FLAGS.output, found)

@@ -4,7 +4,8 @@ import time
 
 from absl import flags
 
-from data_gen import command_line, scene_flags
+from data_gen import scene_flags
+from frame_io import command_line
 
 _DATA_DIR = flags.DEFINE_string(
     "data_dir",
@@ -55,4 +56,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    command_line.run(main, on_interrupt="nothing was built")
+    command_line.run(main, on_interrupt="nothing was built", bad_input=(ValueError,))

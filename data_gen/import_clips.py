@@ -5,7 +5,7 @@
     python -m tf_inbetween.train --scene=my_clips ...
 
 An input is a video, a moving picture (GIF, WebP, PNG) or a folder of numbered pictures. How it is
-cut and split: `data_gen.imported`; what becomes of what cameras do: `data_gen.footage`. What
+cut and split: `data_gen.imported`; what becomes of what cameras do: `frame_io.footage`. What
 a clip of a public data set is: `data_gen.tfds_sources`.
 """
 
@@ -14,8 +14,8 @@ import time
 
 from absl import flags
 
-from data_gen import command_line
 from data_gen.fitting import fitting_settings
+from frame_io import command_line
 
 FLAGS = flags.FLAGS
 
@@ -114,7 +114,8 @@ def _is_public():
 
 
 def _import_footage():
-    from data_gen import imported, pictures
+    from data_gen import imported
+    from frame_io import pictures
 
     settings = imported.Settings(
         name=FLAGS.name,
@@ -153,4 +154,4 @@ def _import_source():
 
 if __name__ == "__main__":
     define_flags()
-    command_line.run(main, on_interrupt="nothing was imported")
+    command_line.run(main, on_interrupt="nothing was imported", bad_input=(ValueError,))

@@ -39,7 +39,7 @@ from tensorflow_datasets.core.example_serializer import ExampleSerializer
 from tensorflow_datasets.core.utils import file_utils
 from tqdm import tqdm
 
-from data_gen import footage, pictures, scenes
+from data_gen import scenes
 from data_gen.builder import (
     CHANNELS,
     IMAGE_SIZES,
@@ -49,6 +49,7 @@ from data_gen.builder import (
     damaged,
     with_checksum,
 )
+from frame_io import footage, pictures
 
 VERSION = "1.0.0"
 CONTACT_SHEET = "contact_sheet.png"

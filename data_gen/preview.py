@@ -11,7 +11,8 @@ import numpy as np
 from absl import flags
 from PIL import Image
 
-from data_gen import command_line, scene_flags
+from data_gen import scene_flags
+from frame_io import command_line
 
 _SPLIT = flags.DEFINE_string("split", "train", "The split whose first clips to draw.")
 _ROWS = flags.DEFINE_integer("rows", 4, "Clips, as far as the split has them.", lower_bound=1)
@@ -128,4 +129,4 @@ def _picture(pixels: np.ndarray) -> Image.Image:
 
 
 if __name__ == "__main__":
-    command_line.run(main, on_interrupt="nothing was drawn")
+    command_line.run(main, on_interrupt="nothing was drawn", bad_input=(ValueError,))

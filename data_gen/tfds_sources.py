@@ -30,8 +30,9 @@ import PIL.Image
 import tensorflow_datasets as tfds
 from tqdm import tqdm
 
-from data_gen import imported, pictures, scenes
+from data_gen import imported, scenes
 from data_gen.imported import Motion
+from frame_io import pictures
 
 _HELD_BYTES = 2**28
 _BATCH = 256

@@ -24,8 +24,9 @@ import numpy as np
 import PIL.Image
 from absl import flags
 
-from export import command_line, credentials, picture_files
-from export.command_line import InputError
+from export import credentials, picture_files
+from frame_io import command_line, writing
+from frame_io.errors import InputError, one_line
 
 FLAGS = flags.FLAGS
 
@@ -264,7 +265,7 @@ class RestClient(_Client):
                 raise self._late() from error
             raise self._unreachable(getattr(root, "strerror", None) or _flat(root)) from error
         except (requests.RequestException, ValueError) as error:
-            raise ServerError(f"{self.server}: {command_line.one_line(error)}") from error
+            raise ServerError(f"{self.server}: {one_line(error)}") from error
         try:
             content = answer.json()
         except ValueError:
@@ -443,7 +444,7 @@ def main():
     """Reads the pictures, has the server draw between them, writes the result."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # gRPC's messages import TensorFlow.
     paths = [FLAGS.first, FLAGS.second, *FLAGS.then]
-    picture_files.check_writable(FLAGS.output, paths)
+    writing.check_writable(FLAGS.output, paths)
     pictures = [picture_files.read(path) for path in paths]
     client = connect(
         FLAGS.server,

@@ -5,7 +5,7 @@ import re
 import ssl
 from pathlib import Path
 
-from export.command_line import InputError, one_line
+from frame_io.errors import InputError, one_line
 
 _SHORTEST_TOKEN = 16  # Characters; what can be guessed by trying is no secret.
 

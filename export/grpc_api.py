@@ -19,8 +19,8 @@ from tensorflow_serving.apis import (
 )
 
 from export import tensors
-from export.command_line import InputError
 from export.errors import CODES, ServingError, from_exception, invalid
+from frame_io.errors import InputError
 
 _STATUS_CODES = {code.value[0]: code for code in grpc.StatusCode}
 _PREDICTION_SERVICE = "tensorflow.serving.PredictionService"

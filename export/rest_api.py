@@ -22,9 +22,9 @@ from google.protobuf import json_format
 from tensorflow_serving.apis import get_model_metadata_pb2, model_pb2
 
 from export import openapi, tensors
-from export.command_line import InputError, one_line
 from export.errors import ServingError, from_exception, invalid
 from export.servables import UnknownSignature, is_within
+from frame_io.errors import InputError, one_line
 
 _PREDICTION = re.compile(
     r"/v1/models/([^/:]+)(?:/versions/([0-9]+)|/labels/([^/:]+))?:(classify|regress|predict)",

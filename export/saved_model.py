@@ -33,9 +33,10 @@ from absl import flags
 
 from export import checksums, litert_onnx, tf_serving_files
 from export.signatures import DEFAULT, signatures
-from tf_inbetween import command_line, run_directory
+from frame_io import command_line
+from frame_io.files import read_checked_json, write_json
+from tf_inbetween import run_directory
 from tf_inbetween.config import InputError
-from tf_inbetween.files import read_checked_json, write_json
 
 FLAGS = flags.FLAGS
 

@@ -20,9 +20,9 @@ from tensorflow_serving.apis import prediction_log_pb2
 from tensorflow_serving.config import model_server_config_pb2
 
 from export import checksums, tensors
-from export.command_line import InputError, one_line
 from export.errors import ServingError, from_exception, invalid
 from export.server_config import Models, read_models
+from frame_io.errors import InputError, one_line
 
 DEFAULT_SIGNATURE = "serving_default"
 

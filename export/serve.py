@@ -16,8 +16,9 @@ from pathlib import Path
 
 from absl import flags
 
-from export import command_line, credentials
-from export.command_line import InputError
+from export import credentials
+from frame_io import command_line
+from frame_io.errors import InputError
 
 GRACE_S = 10.0  # For requests that run when the server is told to stop.
 

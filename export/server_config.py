@@ -20,7 +20,7 @@ from google.protobuf import (
 )
 from tensorflow_serving.config import model_server_config_pb2
 
-from export.command_line import InputError
+from frame_io.errors import InputError
 
 METRICS_PATH = "/monitoring/prometheus/metrics"
 

@@ -7,7 +7,7 @@ starts it with them, REST on port 8501 and gRPC on 8500 of this machine.
 
 from pathlib import Path
 
-from tf_inbetween.files import atomic_write
+from frame_io.files import atomic_write
 
 MODELS_CONFIG = """\
 # Every version stays available, so that a label never points nowhere; move `stable` by hand.

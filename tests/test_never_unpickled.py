@@ -9,7 +9,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 FILES = sorted(
     path
-    for folder in ("tf_inbetween", "data_gen", "export", "benchmarks")
+    for folder in ("frame_io", "tf_inbetween", "data_gen", "export", "benchmarks")
     for path in (ROOT / folder).rglob("*.py")
 )
 MODULES = {"pickle", "cPickle", "_pickle", "cloudpickle", "dill", "joblib", "marshal", "shelve"}

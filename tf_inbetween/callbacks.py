@@ -15,10 +15,10 @@ from tensorboard.plugins import projector
 from tensorboard.plugins.hparams import api as hparams
 from tqdm import tqdm
 
+from frame_io.files import atomic_write
 from tf_inbetween import images
 from tf_inbetween.config import InputError
 from tf_inbetween.evaluation import metrics
-from tf_inbetween.files import atomic_write
 from tf_inbetween.models import FusionVAE, to_float
 
 _STRIP = 8  # frames in a row of a TensorBoard picture

@@ -11,7 +11,7 @@ scenes. A single run is compared with the pixel methods alone.
 
 from absl import flags
 
-from tf_inbetween import command_line
+from frame_io import command_line
 from tf_inbetween.evaluation.comparison import SECTION, compare
 
 FLAGS = flags.FLAGS

@@ -9,9 +9,7 @@ import math
 
 import numpy as np
 
-
-class InputError(ValueError):
-    """Something the user gave is wrong. The message is one line: what, where, what is right."""
+from frame_io.errors import InputError
 
 
 def _setting(default, help_text, choices=None):

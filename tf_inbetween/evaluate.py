@@ -5,7 +5,7 @@ Writes metrics.json and figures/ into the run directory, see `tf_inbetween.evalu
 
 from absl import flags
 
-from tf_inbetween import command_line
+from frame_io import command_line
 from tf_inbetween.evaluation.baselines import METHODS
 from tf_inbetween.evaluation.methods import DEFAULT_METHODS, MODEL_METHODS
 from tf_inbetween.evaluation.run import PAIRS, evaluate

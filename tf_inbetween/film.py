@@ -7,7 +7,8 @@ import itertools
 
 from absl import flags
 
-from tf_inbetween import command_line, images
+from frame_io import command_line, writing
+from tf_inbetween import images
 from tf_inbetween.clips import prepare
 from tf_inbetween.config import Config, InputError
 
@@ -32,7 +33,7 @@ def define_flags():
 
 def main():
     """Writes the clip that the flags name, its data set built first if need be."""
-    images.check_writable(FLAGS.output)
+    writing.check_writable(FLAGS.output)
     config = Config(
         scene=FLAGS.scene,
         image_size=FLAGS.image_size,

@@ -4,18 +4,13 @@ A frame in memory is float32 [H, W, C], sRGB values in [0, 1]; C is 3 or 1.
 """
 
 import contextlib
-import fractions
 from pathlib import Path
 
 import numpy as np
 import PIL.Image
 
-from data_gen import footage, pictures
+from frame_io import footage, pictures, writing
 from tf_inbetween.config import InputError, checked_floats
-from tf_inbetween.files import atomic_write
-
-_ANIMATED = {".gif", ".webp", ".apng"}
-_WRITABLE = (*sorted(_ANIMATED), ".mp4", ".png")
 
 
 def read_frame(path, image_size, channels, notify=print):
@@ -141,7 +136,7 @@ class Footage:
         """Looks through it.
 
         Args:
-            path: of the file or the folder, see `data_gen.footage`.
+            path: of the file or the folder, see `frame_io.footage`.
             image_size: height and width of the frames.
             channels: 3 or 1.
             crop: "centre" or "x,y,w,h", a box of which the centred square is taken.
@@ -193,80 +188,12 @@ def _input_errors(path=None):
         raise InputError(f"{path}: {error}" if path else str(error)) from error
 
 
-def check_writable(path, sources=()):
-    """Raises `InputError` if `write_frames` could not write a file of this name.
-
-    Nor may it be one of `sources`, the paths (or None) that are read.
-    """
-    path = Path(path)
-    sources = [source for source in sources if source and Path(source).exists()]
-    if path.exists() and any(path.samefile(source) for source in sources):
-        raise InputError(f"--output={path}: is the input itself; name another file")
-    if path.suffix.lower() not in _WRITABLE:
-        raise InputError(f"{path}: the name must end in one of {', '.join(_WRITABLE)}")
-    if path.is_dir():
-        raise InputError(f"{path}: is a folder; name a file")
-    if path.suffix.lower() == ".mp4":
-        try:
-            import av  # noqa: F401 - Better missed before the frames are drawn than after.
-        except ModuleNotFoundError:
-            raise InputError(
-                f"{path}: films need the package av: pip install 'tf_inbetween[video]'"
-            ) from None
-
-
 def write_frames(path, frames, seconds_per_frame=0.1, scale=1):
-    """Writes frames as an animation, a film or, for .png, a strip: whole or not at all.
+    """Writes frames, floats [H, W, C] in [0, 1], in an array or anything else that yields them.
 
-    Args:
-        path: ends in .gif, .webp or .apng (animations that loop), .mp4 (H.264) or .png
-            (side by side).
-        frames: floats [H, W, C] in [0, 1], in an array or anything else that yields one or more.
-            A film is written as they come.
-        seconds_per_frame: how long each is shown.
-        scale: whole number of pixels drawn for every pixel.
-
-    Raises:
-        InputError: for another ending.
+    As an animation, a video or, for .png, a strip; arguments and errors as of `writing.write`.
     """
-    check_writable(path)
-    kind = Path(path).suffix.lower()
-    pixels = (to_uint8(frame).repeat(scale, axis=0).repeat(scale, axis=1) for frame in frames)
-    with atomic_write(path) as beside:
-        if kind == ".mp4":
-            _write_mp4(beside, pixels, seconds_per_frame)
-        elif kind not in _ANIMATED:
-            _picture(np.concatenate(list(pixels), axis=1)).save(beside)
-        else:
-            first, *rest = [_picture(frame) for frame in pixels]
-            first.save(
-                beside,
-                format={".apng": "PNG", ".webp": "WEBP", ".gif": "GIF"}[kind],
-                save_all=True,
-                append_images=rest,
-                duration=round(1000 * seconds_per_frame),
-                loop=0,
-                **({"lossless": True} if kind == ".webp" else {}),
-            )
-
-
-def _write_mp4(path, frames, seconds_per_frame):
-    import av
-
-    rate = fractions.Fraction(1 / seconds_per_frame).limit_denominator(1000)
-    # Its name may have a colon, which without "file:" would make it an address.
-    with av.open(f"file:{path}", "w") as film:
-        stream = film.add_stream("libx264", rate=rate, options={"crf": "14"})
-        stream.pix_fmt = "yuv420p"
-        for place, frame in enumerate(frames):
-            height, width = frame.shape[:2]
-            # With colour at half the resolution, as players expect it, the sides must be even.
-            frame = np.pad(frame, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
-            if place == 0:
-                stream.height, stream.width = frame.shape[:2]
-            pixels = np.repeat(frame, 3, -1) if frame.shape[-1] == 1 else frame
-            film.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
-        film.mux(stream.encode())
+    writing.write(path, map(to_uint8, frames), seconds_per_frame, scale)
 
 
 def to_uint8(frames):
@@ -286,7 +213,3 @@ def tile(rows, gap=2):
             top, left = i * (height + gap), j * (width + gap)
             sheet[top : top + height, left : left + width] = frame
     return np.clip(sheet, 0.0, 1.0)
-
-
-def _picture(pixels):
-    return PIL.Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)

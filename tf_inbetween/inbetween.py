@@ -10,7 +10,8 @@
 from absl import flags
 from tqdm import tqdm
 
-from tf_inbetween import command_line, images, interpolation, run_directory
+from frame_io import command_line, writing
+from tf_inbetween import images, interpolation, run_directory
 from tf_inbetween.config import InputError
 from tf_inbetween.drawing import draw_through
 
@@ -67,7 +68,7 @@ def define_flags():
 def main():
     """Reads the key frames, draws between them, writes the result."""
     kind = _kind_of_keys()
-    images.check_writable(FLAGS.output, [FLAGS.first, FLAGS.second, FLAGS.input, *FLAGS.frame])
+    writing.check_writable(FLAGS.output, [FLAGS.first, FLAGS.second, FLAGS.input, *FLAGS.frame])
     config = run_directory.load_config(FLAGS.run_dir)
     size = (config.image_size, config.channels)
     if kind == "input":

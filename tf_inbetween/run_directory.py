@@ -24,8 +24,8 @@ import keras
 import tensorflow as tf
 
 import tf_inbetween
+from frame_io.files import atomic_write, read_json, read_text, write_json
 from tf_inbetween.config import Config, InputError
-from tf_inbetween.files import atomic_write, read_json, read_text, write_json
 from tf_inbetween.models import TripletModel
 
 FORMAT = 1  # Of the directory; a change that old code cannot read raises it.

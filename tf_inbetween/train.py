@@ -10,9 +10,10 @@ from pathlib import Path
 
 from absl import flags
 
-from tf_inbetween import command_line, strategies
+from frame_io import command_line
+from frame_io.files import write_checked_json
+from tf_inbetween import config_flags, strategies
 from tf_inbetween.evaluation.run import PAIRS, evaluate
-from tf_inbetween.files import write_checked_json
 from tf_inbetween.training import train
 
 FLAGS = flags.FLAGS
@@ -20,7 +21,7 @@ FLAGS = flags.FLAGS
 
 def define_flags():
     """Defines the flags of this command."""
-    command_line.define_config_flags()
+    config_flags.define_config_flags()
     flags.DEFINE_integer("pairs", PAIRS, "Pairs of frames for each gap of the evaluation.", 1)
     flags.DEFINE_bool("evaluate", True, "Measure the model and draw its figures at the end.")
     flags.DEFINE_enum(
@@ -36,7 +37,7 @@ def define_flags():
 def main():
     """Trains and evaluates what the flags describe."""
     began = time.monotonic()
-    config = command_line.config_from_flags()
+    config = config_flags.config_from_flags()
     strategy = strategies.choose(FLAGS.strategy, config.clips_per_batch)
     checkpoints = train(config, judged=FLAGS.evaluate, strategy=strategy)
     if strategies.is_chief(strategy):

@@ -67,7 +67,7 @@ def test_bad_input_is_one_line_before_anything_is_measured(tmp_path):
 
 def test_the_page_has_a_section_for_every_part():
     from benchmarks.canonical import ROOT
-    from tf_inbetween.files import check_section
+    from frame_io.files import check_section
 
     for part in run.PARTS:
         check_section(ROOT / "docs" / "speed.md", part)

@@ -15,7 +15,8 @@ from tensorflow_datasets.core import shuffle
 
 import data_gen
 import data_gen.build as build_main
-from data_gen import builder, command_line, render, scenes
+from data_gen import builder, render, scenes
+from frame_io import command_line
 
 ROOT = Path(builder.__file__).parent.parent
 

@@ -9,7 +9,7 @@ import PIL.Image
 import pytest
 from footage_files import moving_square, trim, write_animation, write_folder, write_video
 
-from data_gen import footage, pictures
+from frame_io import footage, pictures
 
 FRAMES = moving_square(24)
 

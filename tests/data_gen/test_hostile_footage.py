@@ -19,7 +19,8 @@ from hostile_files import QUICK
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data_gen import footage, imported, pictures
+from data_gen import imported
+from frame_io import footage, pictures
 
 ROOT = Path(footage.__file__).parent.parent
 FRAMES = moving_square(6)
@@ -30,7 +31,7 @@ WITHIN = """
 import resource, sys
 mib, path = int(sys.argv[1]), sys.argv[2]
 import av, numpy as np
-from data_gen import footage, pictures
+from frame_io import footage, pictures
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 try:
     found = footage.look(path)

@@ -8,7 +8,8 @@ import tensorflow_datasets as tfds
 
 import data_gen
 import data_gen.build as build_main
-from data_gen import builder, command_line, meshes, render, scenes
+from data_gen import builder, meshes, render, scenes
+from frame_io import command_line
 from tf_inbetween import data
 from tf_inbetween.config import Config
 

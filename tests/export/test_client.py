@@ -17,7 +17,7 @@ import pytest
 
 from export import client, picture_files
 from export.client import ServerError
-from export.command_line import InputError
+from frame_io.errors import InputError
 
 ROOT = Path(__file__).parents[2]
 
@@ -472,14 +472,18 @@ def test_the_ends_are_the_pictures_themselves(pictures, blend_server):
     ("given", "before", "message"),
     [
         (["--first=d.png"], "", "error: d.png: no such file"),
-        (["--output=b.png"], "", "error: b.png: is one of the pictures to read; name another file"),
+        (["--output=b.png"], "", "error: --output=b.png: is the input itself; name another file"),
         (["--output=x.bmp"], "", "error: x.bmp: the name must end in one of .apng, "),
         (["--server=here"], "", "error: 'here' is no server: http://HOST:PORT or grpc://HOST:PORT"),
         (["--server=http://127.0.0.1:1"], "", "error: http://127.0.0.1:1 cannot be reached: Conn"),
         (["--frames=0"], "", "error: --frames=0"),
         (["--model_version=1", "--label=x"], "", "error: a version or a label, not both"),
         (["--server=grpc://127.0.0.1:1"], "sys.modules['grpc'] = None", "error: no package grpc: "),
-        (["--output=x.mp4"], "sys.modules['av'] = None", "error: no package av: pip install 'tf_i"),
+        (
+            ["--output=x.mp4"],
+            "sys.modules['av'] = None",
+            "error: x.mp4: films need the package av: ",
+        ),
         ([], "sys.modules['requests'] = None", "error: no package requests: pip install 'tf_inb"),
     ],
 )

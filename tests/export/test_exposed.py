@@ -23,8 +23,8 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
 from export import admission, client, credentials, serve
-from export.command_line import InputError
 from export.errors import ServingError
+from frame_io.errors import InputError
 
 ROOT = Path(serve.__file__).parents[1]
 MODEL = "half_plus_three"

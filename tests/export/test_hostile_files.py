@@ -15,7 +15,7 @@ from tensorflow_serving.apis import get_model_status_pb2, model_service_pb2_grpc
 
 import export
 from export import serve
-from export.command_line import InputError
+from frame_io.errors import InputError
 
 ROOT = Path(export.__file__).parents[1]
 PAGE_POLICY = ["default-src 'self'", "object-src 'none'", "base-uri 'none'", "form-action 'none'"]

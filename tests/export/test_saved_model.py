@@ -16,9 +16,9 @@ from tensorflow_serving.apis import prediction_log_pb2
 from tensorflow_serving.config import model_server_config_pb2
 
 from export import check, golden_requests, pictures, saved_model, tf_serving_files
+from frame_io.files import write_json
 from tf_inbetween import run_directory, training
 from tf_inbetween.config import InputError
-from tf_inbetween.files import write_json
 
 ROOT = Path(__file__).parents[2]
 

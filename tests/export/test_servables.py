@@ -12,10 +12,10 @@ import pytest
 import tensorflow as tf
 from tensorflow_serving.apis import prediction_log_pb2
 
-from export.command_line import InputError
 from export.errors import ServingError
 from export.servables import Manager, Servable
 from export.server_config import read_batching, read_models
+from frame_io.errors import InputError
 
 
 @pytest.fixture

@@ -173,7 +173,8 @@ def test_what_runs_is_answered_when_it_stops(toy_dir, tmp_path):
 def test_what_never_ends_does_not_keep_it_from_stopping(toy_dir, tmp_path):
     script = f"""
 import sys
-from export import command_line, serve
+from frame_io import command_line
+from export import serve
 
 serve.GRACE_S = 0.1
 serve.define_flags()

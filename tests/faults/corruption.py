@@ -14,12 +14,12 @@ import numpy as np
 import tensorflow as tf
 
 from export import checksums
+from frame_io.files import read_checked_json
 from tests.faults.kills import FLAGS, SCENE
 from tf_inbetween import run_directory
 from tf_inbetween.checkpoints import newest_whole
 from tf_inbetween.clips import prepare
 from tf_inbetween.config import Config, InputError
-from tf_inbetween.files import read_checked_json
 
 
 @dataclasses.dataclass(frozen=True)

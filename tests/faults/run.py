@@ -14,11 +14,11 @@ from pathlib import Path
 
 from absl import flags
 
+from frame_io import command_line
+from frame_io.files import check_section, write_json, write_section
 from tests.faults import bad_numbers, corruption, kills, places
 from tests.faults.commands import Commands
-from tf_inbetween import command_line
 from tf_inbetween.config import InputError, lookup
-from tf_inbetween.files import check_section, write_json, write_section
 from tf_inbetween.run_directory import environment
 
 FLAGS = flags.FLAGS

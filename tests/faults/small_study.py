@@ -3,7 +3,7 @@
 import signal
 import sys
 
-from tf_inbetween import command_line
+from frame_io import command_line
 from tf_inbetween.study import __main__ as command
 from tf_inbetween.study import run
 from tf_inbetween.study.questions import Question, Run

@@ -55,7 +55,8 @@ TRAIN = """
 import sys
 import tensorflow_datasets as tfds
 import tf_inbetween.train as command
-from tf_inbetween import command_line, training
+from frame_io import command_line
+from tf_inbetween import training
 from tf_inbetween.clips import StoredClips
 
 data = sys.argv.pop(1)
@@ -68,7 +69,7 @@ command_line.run(command.main)
 RAISE = """
 import builtins, sys
 import tensorflow as tf
-from tf_inbetween import command_line
+from frame_io import command_line
 from tf_inbetween.config import InputError
 
 def reading():

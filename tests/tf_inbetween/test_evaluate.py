@@ -13,6 +13,7 @@ import pytest
 import tensorflow as tf
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from frame_io.files import read_checked_json, write_checked_json
 from tf_inbetween import run_directory, training
 from tf_inbetween.clips import Clip, ClipInfo
 from tf_inbetween.config import InputError
@@ -23,7 +24,6 @@ from tf_inbetween.evaluation import methods as method_table
 from tf_inbetween.evaluation import pairs as pair_choice
 from tf_inbetween.evaluation import run as evaluation_run
 from tf_inbetween.evaluation.run import evaluate
-from tf_inbetween.files import read_checked_json, write_checked_json
 from tf_inbetween.matching import MATCHINGS
 from tf_inbetween.models import to_float
 

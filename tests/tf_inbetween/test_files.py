@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tf_inbetween.files import atomic_write, read_checked_json, write_checked_json, write_json
+from frame_io.files import atomic_write, read_checked_json, write_checked_json, write_json
 
 CONTENT = {"steps": 40, "mse": 0.125, "none": None, "rows": [{"gap": 60, "label": "60°"}]}
 

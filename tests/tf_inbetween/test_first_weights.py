@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from test_train import final_weights, interrupt_at
 
+from frame_io.files import read_json
 from tf_inbetween import first_weights, run_directory, strategies, training
 from tf_inbetween.config import InputError
 from tf_inbetween.data import batches
-from tf_inbetween.files import read_json
 
 pytestmark = pytest.mark.usefixtures("tiny_data")
 

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 from test_train import final_weights, interrupt_at, weights_of
 
-from tf_inbetween import command_line, training
+from tf_inbetween import config_flags, training
 from tf_inbetween.config import InputError
 from tf_inbetween.models import fusion_vae
 
@@ -100,6 +100,6 @@ def test_flags_of_layers_that_do_not_fit(flags, line, decoder):
 
 def refused(flags, line):
     with pytest.raises(InputError) as caught:
-        training.model_class(command_line.config_of(flags))
+        training.model_class(config_flags.config_of(flags))
     assert line in str(caught.value)
     assert len(str(caught.value).splitlines()) == 1

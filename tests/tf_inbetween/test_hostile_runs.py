@@ -12,7 +12,7 @@ from hostile_files import QUICK
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tf_inbetween import command_line, run_directory
+from tf_inbetween import config_flags, run_directory
 from tf_inbetween.config import Config, InputError
 from tf_inbetween.evaluation import comparison as compare
 from tf_inbetween.models import TripletVAE
@@ -39,7 +39,7 @@ def one_line(error):
 
 def check_flags(given_flags):
     try:
-        config = command_line.config_of([f"--{name}={value}" for name, value in given_flags])
+        config = config_flags.config_of([f"--{name}={value}" for name, value in given_flags])
     except InputError as error:
         one_line(error)
     else:

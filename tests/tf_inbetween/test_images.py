@@ -8,6 +8,7 @@ import numpy as np
 import PIL.Image
 import pytest
 
+from frame_io import writing
 from tf_inbetween import images
 from tf_inbetween.config import InputError
 
@@ -230,7 +231,7 @@ def test_an_unwritable_name_is_refused_and_nothing_is_left(tmp_path):
         images.write_frames(tmp_path / "a.bmp", np.zeros((1, 8, 8, 3)))
     (tmp_path / "folder.png").mkdir()
     with pytest.raises(InputError, match="is a folder"):
-        images.check_writable(tmp_path / "folder.png")
+        writing.check_writable(tmp_path / "folder.png")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["folder.png"]
 
 
@@ -240,8 +241,8 @@ def test_the_output_may_not_be_an_input(tmp_path):
     sources = [None, tmp_path / "nowhere.gif", str(tmp_path / "a.gif")]
     for name in ("a.gif", "link.gif"):
         with pytest.raises(InputError, match="is the input itself; name another file"):
-            images.check_writable(tmp_path / name, sources)
-    images.check_writable(tmp_path / "nowhere.gif", sources)
+            writing.check_writable(tmp_path / name, sources)
+    writing.check_writable(tmp_path / "nowhere.gif", sources)
 
 
 def test_a_failed_write_keeps_the_old_file(tmp_path, monkeypatch):
@@ -279,7 +280,7 @@ def test_a_film_has_every_frame(tmp_path):
 def test_a_film_without_pyav_is_refused(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "av", None)
     with pytest.raises(InputError, match=r"films need the package av: pip install"):
-        images.check_writable(tmp_path / "a.mp4")
+        writing.check_writable(tmp_path / "a.mp4")
 
 
 def test_the_frames_of_a_folder_are_read_as_pictures_are(tmp_path):

@@ -10,8 +10,9 @@ import tensorflow as tf
 from test_train import interrupt_at
 
 from export import saved_model
+from frame_io.files import read_checked_json
 from tf_inbetween import (
-    command_line,
+    config_flags,
     drawing,
     run_directory,
     training,
@@ -19,7 +20,6 @@ from tf_inbetween import (
 from tf_inbetween.config import InputError
 from tf_inbetween.evaluation import baselines
 from tf_inbetween.evaluation.run import evaluate
-from tf_inbetween.files import read_checked_json
 from tf_inbetween.networks.curve import Curve
 
 T = tf.constant([0.25, 0.5, 0.9])
@@ -293,9 +293,9 @@ def test_what_does_not_go_with_pixels(tiny_config, setting, message):
 
 def test_the_unet_costs_about_what_the_vae_does():
     """Multiplications of a step of `teapot.flags`, forward, from the shapes in the graph."""
-    config = command_line.config_of(["--flagfile=teapot.flags", "--network=pixel_unet"])
+    config = config_flags.config_of(["--flagfile=teapot.flags", "--network=pixel_unet"])
     unet = training.build_model(config)
-    vae = training.build_model(command_line.config_of(["--flagfile=teapot.flags"]))
+    vae = training.build_model(config_flags.config_of(["--flagfile=teapot.flags"]))
     frames = (config.frames_per_clip, 64, 64)
     pixel = multiplications(unet.unet, (*frames, 7))
     latent = multiplications(vae.encoder, (*frames, 3)) + multiplications(

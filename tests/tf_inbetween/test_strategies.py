@@ -25,7 +25,8 @@ import sys
 import tensorflow as tf
 import tensorflow_datasets as tfds
 import tf_inbetween.train as command
-from tf_inbetween import command_line, training
+from frame_io import command_line
+from tf_inbetween import training
 from tf_inbetween.evaluation import run as evaluate
 from tf_inbetween.clips import StoredClips
 

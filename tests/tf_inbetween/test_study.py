@@ -18,13 +18,13 @@ import tensorflow as tf
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.plugins.hparams import plugin_data_pb2
 
+from frame_io.files import write_checked_json
 from tf_inbetween import run_directory, training
-from tf_inbetween.command_line import config_of
 from tf_inbetween.config import Config, InputError
+from tf_inbetween.config_flags import config_of
 from tf_inbetween.evaluation import baselines
 from tf_inbetween.evaluation.methods import check_methods
 from tf_inbetween.evaluation.run import evaluate, path_of_metrics
-from tf_inbetween.files import write_checked_json
 from tf_inbetween.study import hparams, tables
 from tf_inbetween.study import page as study_page
 from tf_inbetween.study import pictures as study_pictures
@@ -862,7 +862,7 @@ def test_the_questions_of_the_study(monkeypatch):
 # The command, on questions of the test's own.
 STUDY = """
 import signal, sys
-from tf_inbetween import command_line
+from frame_io import command_line
 from tf_inbetween.study import __main__ as command
 from tf_inbetween.study import run as study
 from tf_inbetween.study.questions import Best, Question, Run

@@ -5,6 +5,7 @@ import math
 import re
 from pathlib import Path
 
+from frame_io.files import check_section, read_checked_json, write_json, write_section
 from tf_inbetween import run_directory
 from tf_inbetween.clips import prepare
 from tf_inbetween.config import Config, InputError
@@ -12,7 +13,6 @@ from tf_inbetween.evaluation import baselines, figures
 from tf_inbetween.evaluation.methods import latent_method
 from tf_inbetween.evaluation.pairs import first_clip
 from tf_inbetween.evaluation.run import path_of_metrics
-from tf_inbetween.files import check_section, read_checked_json, write_json, write_section
 from tf_inbetween.networks import PIXEL_NETWORKS
 
 SECTION = "comparison"

@@ -6,8 +6,8 @@ import textwrap
 import numpy as np
 from matplotlib.figure import Figure
 
+from frame_io.files import atomic_write
 from tf_inbetween import images
-from tf_inbetween.files import atomic_write
 from tf_inbetween.models import FusionVAE, to_float
 
 LABELS = {

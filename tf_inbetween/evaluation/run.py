@@ -9,6 +9,7 @@ import contextlib
 import functools
 from pathlib import Path
 
+from frame_io.files import read_checked_json, write_checked_json
 from tf_inbetween import run_directory
 from tf_inbetween.checkpoints import progress
 from tf_inbetween.clips import prepare
@@ -22,7 +23,6 @@ from tf_inbetween.evaluation.methods import (
     latent_method,
 )
 from tf_inbetween.evaluation.pairs import first_clip
-from tf_inbetween.files import read_checked_json, write_checked_json
 
 PAIRS = 200
 

@@ -16,7 +16,7 @@ import signal
 
 from absl import flags
 
-from tf_inbetween import command_line
+from frame_io import command_line
 from tf_inbetween.config import InputError
 from tf_inbetween.study.questions import QUESTIONS
 from tf_inbetween.study.run import study

@@ -19,14 +19,14 @@ import numpy as np
 import tensorflow as tf
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from frame_io.files import read_checked_json, read_json
 from tf_inbetween import run_directory
 from tf_inbetween.callbacks import validation_error
 from tf_inbetween.checkpoints import latest, progress
-from tf_inbetween.command_line import config_of
 from tf_inbetween.config import InputError
+from tf_inbetween.config_flags import config_of
 from tf_inbetween.evaluation import baselines
 from tf_inbetween.evaluation.run import path_of_metrics
-from tf_inbetween.files import read_checked_json, read_json
 from tf_inbetween.study.questions import Run
 from tf_inbetween.study.settings import Settings, path_of_record
 

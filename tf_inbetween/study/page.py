@@ -19,9 +19,9 @@ import os
 import re
 from pathlib import Path
 
+from frame_io.files import atomic_write, write_checked_json
 from tf_inbetween.clips import prepare
 from tf_inbetween.evaluation.judge import PLACES
-from tf_inbetween.files import atomic_write, write_checked_json
 from tf_inbetween.study import pictures as study_pictures
 from tf_inbetween.study.hparams import write_hparams
 from tf_inbetween.study.jobs import BOTH_ERRORS, methods_of

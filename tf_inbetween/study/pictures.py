@@ -14,13 +14,13 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 
+from frame_io.files import atomic_write
 from tf_inbetween import run_directory
 from tf_inbetween.clips import prepare
 from tf_inbetween.evaluation import baselines, figures
 from tf_inbetween.evaluation.methods import MODEL_METHODS
 from tf_inbetween.evaluation.pairs import first_clip
 from tf_inbetween.evaluation.run import path_of_figures
-from tf_inbetween.files import atomic_write
 from tf_inbetween.models import to_float
 from tf_inbetween.study.rows import at_gap, by_clips, gaps_of, parts_of
 

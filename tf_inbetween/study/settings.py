@@ -3,9 +3,9 @@
 import dataclasses
 from pathlib import Path
 
+from frame_io.files import read_checked_json
 from tf_inbetween import run_directory
 from tf_inbetween.config import InputError
-from tf_inbetween.files import read_checked_json
 
 
 @dataclasses.dataclass(frozen=True)

@@ -12,7 +12,7 @@ error is a ValueError of one line that names the file.
 What becomes of what cameras do:
 
 - Videos that a phone turned by display matrix stand upright; mirrored ones stay as stored.
-- Alpha is kept, and laid over white by `data_gen.pictures`.
+- Alpha is kept, and laid over white by `frame_io.pictures`.
 - More than 8 bits are rounded to 8. High dynamic range is not tone-mapped: it looks pale.
 - Untagged colours are BT.709 from 720 lines on and BT.601 below. Pixels count as square, and
   interlaced frames are not split.
@@ -41,7 +41,7 @@ from pathlib import Path
 import numpy as np
 import PIL.Image
 
-from data_gen import pictures
+from frame_io import pictures
 
 FOLDER_FPS = 30.0
 _UNTIMED_S = 0.1  # How long browsers show a frame of a moving picture that does not say.

@@ -6,7 +6,7 @@ import json
 import os
 from pathlib import Path
 
-from tf_inbetween.config import InputError
+from frame_io.errors import InputError
 
 _LARGEST_TEXT = 2**26  # bytes; a page or a metrics.json has some hundred thousand
 

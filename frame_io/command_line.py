@@ -1,13 +1,14 @@
-"""What the entry points of this package share: flags, and errors that are one clear line.
+"""What all entry points share: a bad input ends in one line and exit code 1."""
 
-Free of TensorFlow and of `tf_inbetween`, so that a client starts at once and a server stays apart
-from the code of the models it serves.
-"""
-
+import contextlib
+import logging as standard_logging
+import os
 import re
 import sys
 
 from absl import app, flags, logging
+
+from frame_io.errors import InputError, one_line, tensorflow_errors
 
 FLAGS = flags.FLAGS
 
@@ -16,25 +17,33 @@ _SERVING = {"aiohttp", "av", "grpc", "grpc_health", "prometheus_client"}
 _SERVING |= {"requests", "tensorflow_serving"}
 
 
-class InputError(ValueError):
-    """Something that the person or the program that calls got wrong; its text is one line."""
+def run(main, on_interrupt="", bad_input=(InputError,)):
+    """Runs `main()` on the parsed flags; a bad input ends in one line and exit code 1.
 
-
-def run(main, on_interrupt=""):
-    """Runs `main()` on the parsed flags; what goes wrong ends in one line and exit code 1.
-
-    That is an `InputError`, a file or a port that cannot be used, and a package of the extra
-    `serving` that is missing: import those inside `main`. With --verbosity=1 the traceback is
-    printed too.
+    Besides `bad_input` that is a file or a port that cannot be used, a package of the extra
+    `serving` that is missing (import those inside `main`), an error that TensorFlow reports, more
+    than memory holds, or a `RuntimeError`, such as that of a rendering process that died. With
+    --verbosity=1 the traceback is printed too.
 
     Args:
         main: a function of no arguments.
         on_interrupt: what Ctrl-C means for this command, said after "interrupted: ".
+        bad_input: classes of errors.
     """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # What TensorFlow says of GPUs and CPUs.
+    with contextlib.suppress(AttributeError):  # Of another object in its place.
+        sys.stdout.reconfigure(errors="backslashreplace")  # Names of files may be no Unicode.
+    app.run(guarded(main, on_interrupt, bad_input), flags_parser=_parse)
 
-    def guarded(argv):
+
+def guarded(main, on_interrupt="", bad_input=(InputError,)):
+    """What `run` runs: a function of argv. Arguments as of `run`."""
+
+    def run_main(argv):
         if not FLAGS["verbosity"].present:
+            # TFDS tells of every file that it opens, and of deprecated calls of its own.
             logging.set_verbosity(logging.ERROR)
+            standard_logging.getLogger("tensorflow").setLevel(standard_logging.ERROR)
         try:
             if len(argv) > 1:
                 raise InputError(f"unexpected argument {argv[1]!r}: settings are --name=value")
@@ -43,22 +52,16 @@ def run(main, on_interrupt=""):
             if not error.name or error.name.partition(".")[0] not in _SERVING:
                 raise
             sys.exit(f"error: no package {error.name}: pip install 'tf_inbetween[serving]'")
-        except (InputError, OSError) as error:
-            logging.debug("%s", error, exc_info=True)
-            sys.exit(f"error: {one_line(error)}")
         except KeyboardInterrupt:
             sys.exit(": ".join(filter(None, ["interrupted", on_interrupt])))
+        except Exception as error:
+            bad = (InputError, *bad_input, OSError, RuntimeError, MemoryError)
+            if not isinstance(error, (*bad, *tensorflow_errors())):
+                raise
+            logging.debug("%s", error, exc_info=True)
+            sys.exit(f"error: {one_line(error)}")
 
-    app.run(guarded, flags_parser=_parse)
-
-
-def one_line(error):
-    """What an error says, in one line."""
-    if isinstance(error, OSError) and error.filename is not None and error.strerror:
-        text = f"{error.filename}: {error.strerror}"
-    else:
-        text = str(error)
-    return " ".join(text.split()) or type(error).__name__
+    return run_main
 
 
 def _parse(argv):

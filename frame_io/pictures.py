@@ -1,6 +1,6 @@
 """What a picture that a person gives becomes: upright, square, in the model's colours.
 
-One set of rules for the pictures of `tf_inbetween.images` and the footage of `data_gen.footage`.
+One set of rules for the pictures of `tf_inbetween.images` and the footage of `frame_io.footage`.
 Pillow alone; no renderer and no TensorFlow. Every error is a ValueError of one line.
 """
 

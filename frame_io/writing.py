@@ -1,0 +1,97 @@
+"""Writes frames as an animation, a video or a strip of pictures: whole or not at all."""
+
+import fractions
+import os
+from pathlib import Path
+
+import numpy as np
+import PIL.Image
+
+from frame_io.errors import InputError
+from frame_io.files import atomic_write
+
+_ANIMATED = {".apng": "PNG", ".gif": "GIF", ".webp": "WEBP"}
+_WRITABLE = (*_ANIMATED, ".mp4", ".png")
+
+
+def check_writable(path, sources=()):
+    """Raises `InputError` if `write` could not write a file of this name.
+
+    Nor may it be one of `sources`, the paths (or None) that are read.
+    """
+    path = Path(path)
+    sources = [source for source in sources if source and Path(source).exists()]
+    if path.exists() and any(path.samefile(source) for source in sources):
+        raise InputError(f"--output={path}: is the input itself; name another file")
+    if path.suffix.lower() not in _WRITABLE:
+        raise InputError(f"{path}: the name must end in one of {', '.join(_WRITABLE)}")
+    if path.is_dir():
+        raise InputError(f"{path}: is a folder; name a file")
+    parent = next(parent for parent in path.absolute().parents if parent.exists())
+    if not (parent.is_dir() and os.access(parent, os.W_OK)):
+        raise InputError(f"{path}: cannot be written: {parent} is no folder that you may write to")
+    if path.suffix.lower() == ".mp4":
+        try:
+            import av  # noqa: F401 - Better missed before the frames are drawn than after.
+        except ModuleNotFoundError:
+            raise InputError(
+                f"{path}: films need the package av: pip install 'tf_inbetween[video]'"
+            ) from None
+
+
+def write(path, frames, seconds_per_frame=0.1, scale=1):
+    """Writes frames as the ending of `path` says.
+
+    Args:
+        path: ends in .gif, .webp or .apng (animations that loop), .mp4 (H.264) or .png
+            (side by side).
+        frames: uint8 [H, W, C], C 1 or 3, all of one size, in anything that yields one or more. A
+            video is written as they come.
+        seconds_per_frame: how long each is shown.
+        scale: whole number of pixels drawn for every pixel.
+
+    Raises:
+        InputError: for a name that `check_writable` refuses.
+    """
+    check_writable(path)
+    kind = Path(path).suffix.lower()
+    frames = (frame.repeat(scale, axis=0).repeat(scale, axis=1) for frame in frames)
+    with atomic_write(path) as beside:
+        if kind == ".mp4":
+            _write_mp4(beside, frames, seconds_per_frame)
+        elif kind == ".png":
+            _picture(np.concatenate(list(frames), axis=1)).save(beside)
+        else:
+            first, *rest = map(_picture, frames)
+            first.save(
+                beside,
+                format=_ANIMATED[kind],
+                save_all=True,
+                append_images=rest,
+                duration=round(1000 * seconds_per_frame),
+                loop=0,
+                **({"lossless": True} if kind == ".webp" else {}),
+            )
+
+
+def _write_mp4(path, frames, seconds_per_frame):
+    import av
+
+    rate = fractions.Fraction(1 / seconds_per_frame).limit_denominator(1000)
+    # Its name may have a colon, which without "file:" would make it an address.
+    with av.open(f"file:{path}", "w") as film:
+        stream = film.add_stream("libx264", rate=rate, options={"crf": "14"})
+        stream.pix_fmt = "yuv420p"
+        for place, frame in enumerate(frames):
+            height, width = frame.shape[:2]
+            # With colour at half the resolution, as players expect it, the sides must be even.
+            frame = np.pad(frame, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
+            if place == 0:
+                stream.height, stream.width = frame.shape[:2]
+            pixels = np.repeat(frame, 3, -1) if frame.shape[-1] == 1 else frame
+            film.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
+        film.mux(stream.encode())
+
+
+def _picture(pixels):
+    return PIL.Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
