@@ -3,6 +3,7 @@
 import time
 
 from absl import flags
+from absl.logging import WARNING
 
 from data_gen import scene_flags
 from frame_io import command_line
@@ -56,4 +57,6 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    command_line.run(main, on_interrupt="nothing was built", bad_input=(ValueError,))
+    command_line.run(
+        main, on_interrupt="nothing was built", bad_input=(ValueError,), verbosity=WARNING
+    )

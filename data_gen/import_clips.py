@@ -13,6 +13,7 @@ import math
 import time
 
 from absl import flags
+from absl.logging import WARNING
 
 from data_gen.fitting import fitting_settings
 from frame_io import command_line
@@ -154,4 +155,6 @@ def _import_source():
 
 if __name__ == "__main__":
     define_flags()
-    command_line.run(main, on_interrupt="nothing was imported", bad_input=(ValueError,))
+    command_line.run(
+        main, on_interrupt="nothing was imported", bad_input=(ValueError,), verbosity=WARNING
+    )

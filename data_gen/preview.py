@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 from absl import flags
+from absl.logging import WARNING
 from PIL import Image
 
 from data_gen import scene_flags
@@ -129,4 +130,6 @@ def _picture(pixels: np.ndarray) -> Image.Image:
 
 
 if __name__ == "__main__":
-    command_line.run(main, on_interrupt="nothing was drawn", bad_input=(ValueError,))
+    command_line.run(
+        main, on_interrupt="nothing was drawn", bad_input=(ValueError,), verbosity=WARNING
+    )

@@ -17,7 +17,7 @@ _SERVING = {"aiohttp", "av", "grpc", "grpc_health", "prometheus_client"}
 _SERVING |= {"requests", "tensorflow_serving"}
 
 
-def run(main, on_interrupt="", bad_input=(InputError,)):
+def run(main, on_interrupt="", bad_input=(InputError,), verbosity=logging.ERROR):
     """Runs `main()` on the parsed flags; a bad input ends in one line and exit code 1.
 
     Besides `bad_input` that is a file or a port that cannot be used, a package of the extra
@@ -29,20 +29,21 @@ def run(main, on_interrupt="", bad_input=(InputError,)):
         main: a function of no arguments.
         on_interrupt: what Ctrl-C means for this command, said after "interrupted: ".
         bad_input: classes of errors.
+        verbosity: of absl's logging, where --verbosity is not given.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # What TensorFlow says of GPUs and CPUs.
     with contextlib.suppress(AttributeError):  # Of another object in its place.
         sys.stdout.reconfigure(errors="backslashreplace")  # Names of files may be no Unicode.
-    app.run(guarded(main, on_interrupt, bad_input), flags_parser=_parse)
+    app.run(guarded(main, on_interrupt, bad_input, verbosity), flags_parser=_parse)
 
 
-def guarded(main, on_interrupt="", bad_input=(InputError,)):
+def guarded(main, on_interrupt="", bad_input=(InputError,), verbosity=logging.ERROR):
     """What `run` runs: a function of argv. Arguments as of `run`."""
 
     def run_main(argv):
         if not FLAGS["verbosity"].present:
             # TFDS tells of every file that it opens, and of deprecated calls of its own.
-            logging.set_verbosity(logging.ERROR)
+            logging.set_verbosity(verbosity)
             standard_logging.getLogger("tensorflow").setLevel(standard_logging.ERROR)
         try:
             if len(argv) > 1:
