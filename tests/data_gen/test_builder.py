@@ -250,12 +250,12 @@ def test_command_says_what_is_there(monkeypatch, capsys, tmp_path):
         monkeypatch.setattr(config, "samples", 1)
     flags = build_main.flags.FLAGS
     flags(["build", f"--data_dir={tmp_path}", "--workers=0"])
-    command_line.guarded(build_main.main)(["build"])
+    command_line.guarded(build_main.main, bad_input=(ValueError,))(["build"])
     first = capsys.readouterr().out
     assert "train 1 clip of 6 frames in all" in first
     assert f"built in {tmp_path}" in first
     assert "24 frames in " in first
-    command_line.guarded(build_main.main)(["build"])
+    command_line.guarded(build_main.main, bad_input=(ValueError,))(["build"])
     assert f"already built in {tmp_path}" in capsys.readouterr().out
     with pytest.raises(SystemExit, match="unexpected argument 'x'"):
-        command_line.guarded(build_main.main)(["build", "x"])
+        command_line.guarded(build_main.main, bad_input=(ValueError,))(["build", "x"])

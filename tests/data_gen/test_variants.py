@@ -163,7 +163,7 @@ def build(monkeypatch, capsys, tmp_path):
         flags.unparse_flags()
         flags(["build", f"--data_dir={tmp_path}", "--workers=0", *arguments])
         try:
-            command_line.guarded(build_main.main)(["build"])
+            command_line.guarded(build_main.main, bad_input=(ValueError,))(["build"])
         finally:
             for name in ("scene", "clips", "frames", "links", "colour", "mesh"):
                 flags[name].unparse()
