@@ -1,7 +1,7 @@
 """TensorFlow Serving's gRPC API: Predict, GetModelMetadata, GetModelStatus, and gRPC health.
 
 The messages are those of `tensorflow-serving-api`. Classify, Regress, MultiInference and
-HandleReloadConfigRequest are not there, and gRPC answers them with UNIMPLEMENTED.
+HandleReloadConfigRequest are answered with UNIMPLEMENTED, and what to call instead.
 """
 
 import asyncio
@@ -101,6 +101,10 @@ class RpcServer:
                 "Check": (kind, self._health.Check),
                 "Watch": (kind, self._watch),
             }
+        for name in ("Classify", "Regress", "MultiInference"):
+            services[_PREDICTION_SERVICE][name] = (None, _refuse(name, "use Predict"))
+        reload = _refuse("HandleReloadConfigRequest", "restart it to serve other models")
+        services[_MODEL_SERVICE]["HandleReloadConfigRequest"] = (None, reload)
         for service, methods in services.items():
             call = self._health_call if service == _HEALTH_SERVICE else self._call
             # As streams of bytes, which look the same on the wire: what is no message is to be
@@ -197,8 +201,8 @@ class RpcServer:
             with self._admission.buffer() as hold:
                 content = await _read(context)
                 hold(len(content))
-                request = _parse(kind, content)
-                if not request.HasField("model_spec"):
+                request = kind and _parse(kind, content)
+                if kind and not request.HasField("model_spec"):
                     raise invalid("Missing ModelSpec")
                 answer = (await method(request)).SerializeToString()
                 hold(len(answer))
@@ -226,6 +230,16 @@ class RpcServer:
             await self._health.Watch(request, _Writer(context))
         finally:
             self._watches -= 1
+
+
+def _refuse(name, instead):
+    """A method that is not there, and says what to do instead."""
+
+    async def refuse(_):
+        message = f"This server has no {name}: {instead}, or TensorFlow Serving"
+        raise ServingError("UNIMPLEMENTED", message)
+
+    return refuse
 
 
 class _Writer:

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from absl import logging
 from aiohttp import web
+from aiohttp.http_exceptions import ContentEncodingError
 from google.protobuf import json_format
 from tensorflow_serving.apis import get_model_metadata_pb2, model_pb2
 
@@ -135,7 +136,10 @@ class _Connection(web.RequestHandler):
 
     def handle_error(self, request, status=500, exc=None, message=None):
         """The answer to what aiohttp cannot make a request of, or to a fault of this server."""
-        if status < 500:
+        if isinstance(exc, ContentEncodingError) and "Please install" in str(exc):
+            # aiohttp's advice is for who runs a server, and not for who asks it.
+            response = _error(415, "Content-Encoding: must be gzip, deflate or none")
+        elif status < 500:
             response = _error(status, f"Malformed request: {one_line(message or exc or status)}")
         else:
             logging.error("internal error", exc_info=exc)

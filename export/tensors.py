@@ -554,6 +554,8 @@ def to_proto(array):
     elif array.dtype.name in _PROTO_FIELDS:
         field = getattr(proto, _PROTO_FIELDS[array.dtype.name])
         field.extend(array.reshape(-1).tolist())
+    elif array.dtype.name in ("float16", "bfloat16"):
+        proto.half_val.extend(array.reshape(-1).view(np.uint16).tolist())  # Their bits.
     else:
         proto.tensor_content = array.tobytes()
     return proto

@@ -126,7 +126,9 @@ def test_all_types(prediction):
     ).items():
         assert array.dtype == values[name].dtype
         assert array == values[name]
-    halves = arrays(prediction.Predict(predict_request("halves", x=np.float16([1.5])), timeout=60))
+    answer = prediction.Predict(predict_request("halves", x=np.float16([1.5])), timeout=60)
+    assert list(answer.outputs["y"].half_val) == [np.float16(2.5).view(np.uint16)]
+    halves = arrays(answer)
     assert halves["y"].dtype == np.float16
     assert halves["y"] == [2.5]
     strings = predict_request("strings", image_bytes=[b"\x00\xff", b""], tag=["a", "é"])
@@ -298,8 +300,10 @@ def test_methods_that_only_tensorflow_serving_has(prediction, models):
         (prediction.MultiInference, inference_pb2.MultiInferenceRequest()),
         (models.HandleReloadConfigRequest, model_management_pb2.ReloadConfigRequest()),
     ):
-        code, _ = refused(call, request)
+        code, details = refused(call, request)
         assert code == grpc.StatusCode.UNIMPLEMENTED
+        assert details.startswith("This server has no ")
+        assert "TensorFlow Serving" in details
 
 
 def test_health(channel, toy_dir, run_server):

@@ -456,6 +456,10 @@ def test_requests_that_are_too_large(toy_dir, run_server):
         small = gzip.compress(b'{"instances": [1.0]}')
         status, _, text = server.ask("POST", PREDICT, small, {"Content-Encoding": "gzip"})
         assert (status, text) == (200, '{"predictions": [3.5]}')
+        for encoding in ("br", "zstd"):
+            status, _, text = server.ask("POST", PREDICT, b"?", {"Content-Encoding": encoding})
+            said = "Content-Encoding: must be gzip, deflate or none"
+            assert (status, json.loads(text)) == (415, {"error": said})
 
 
 def test_cors_is_a_flag(toy_dir, run_server, server):
