@@ -234,8 +234,10 @@ def checked_floats(name, values):
     """`values`, an array. Raises `InputError`, under `name`, unless all are floats in [0, 1]."""
     if not np.issubdtype(values.dtype, np.floating):
         raise InputError(f"{name}: is {values.dtype}; must be uint8 in 0..255 or floats in [0, 1]")
+    if not np.all(np.isfinite(values)):
+        raise InputError(f"{name}: has values that are NaN or infinite")
     low, high = values.min(initial=0.0), values.max(initial=0.0)
-    if not (low >= 0 and high <= 1):  # True for NaN too.
+    if low < 0 or high > 1:
         raise InputError(
             f"{name}: has values from {low:g} to {high:g}; floats must be in [0, 1] (0..255 as "
             "uint8)"

@@ -85,7 +85,7 @@ def test_a_path_takes_frames_as_people_have_them(run, tmp_path, capsys):
         (np.zeros([2, 64, 64, 3]), 0.5, "first: has shape 2x64x64x3; must be 64x64x3"),
         (np.zeros([64, 64]), 0.5, "first: has shape 64x64x1; must be 64x64x3"),
         (np.full([64, 64, 3], 255.0), 0.5, "first: has values from 0 to 255; floats must be in"),
-        (np.full([64, 64, 3], np.nan), 0.5, "first: has values from nan to nan"),
+        (np.full([64, 64, 3], np.nan), 0.5, "first: has values that are NaN or infinite"),
         (np.zeros([64, 64, 3], np.int64), 0.5, "first: is int64; must be uint8 in 0..255 or"),
         ("missing.png", 0.5, "missing.png: no such file"),
         (np.zeros([64, 64, 3]), [0.5, 1.5], r"t: must be numbers from 0 to 1, got \[0.5, 1.5\]"),

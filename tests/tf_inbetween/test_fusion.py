@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tf_inbetween import fusion, training
+from tf_inbetween import training
 from tf_inbetween.models.fusion_vae import _TURNS
 from tf_inbetween.networks.fusion import FusionDecoder, warp
 
@@ -198,7 +198,7 @@ def test_a_dropout_of_one_never_uses_the_latent(tiny_config):
 
 
 def test_it_draws_other_sizes_than_it_was_built_for():
-    decoder = fusion.FusionDecoder(3, (4, 8))
+    decoder = FusionDecoder(3, (4, 8))
     decoder.build()
     wide = pictures(1, 32)[:, :16]
     parts = decoder(*[wide] * 5, tf.fill([1], 0.5), tf.ones([1]))

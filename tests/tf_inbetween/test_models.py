@@ -263,7 +263,7 @@ def test_frames_and_latents_must_be_finite(tiny_config, value):
     frame = np.zeros((64, 64, 3), np.float32)
     broken = frame.copy()
     broken[5, 6, 0] = value
-    with pytest.raises(InputError, match=r"^frames: has values that are NaN or infinite$"):
+    with pytest.raises(InputError, match=r"^second: has values that are NaN or infinite$"):
         model.path(frame, broken, [0.5])
     with pytest.raises(InputError, match=r"^frames: has"):
         model.reconstruct(broken[np.newaxis])
