@@ -433,7 +433,10 @@ def define_flags():
     flags.DEFINE_multi_string("then", [], "A picture to go on to; may be given again.")
     flags.DEFINE_integer("frames", 7, "In-betweens to draw from each to the next.", 1, 10_000)
     flags.DEFINE_string(
-        "output", None, "Where to: .gif, .webp, .apng, .mp4, or .png for a strip.", required=True
+        "output",
+        None,
+        "Where to: .gif, .webp, .apng, .mp4, .png (a strip) or %04d.png.",
+        required=True,
     )
     flags.DEFINE_float("seconds_per_frame", 0.1, "How long an animation shows a frame.", 0.01)
     flags.DEFINE_integer("scale", 1, "Pixels drawn for every pixel of a frame.", 1, 64)

@@ -2,6 +2,7 @@
 
 import fractions
 import os
+import re
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,8 @@ def check_writable(path, sources=()):
         raise InputError(f"--output={path}: is the input itself; name another file")
     if path.suffix.lower() not in _WRITABLE:
         raise InputError(f"{path}: the name must end in one of {', '.join(_WRITABLE)}")
+    if "%" in path.name and not _is_numbered(path):
+        raise InputError(f"{path}: % must be a number's, such as %04d, in the name of a .png")
     if path.is_dir():
         raise InputError(f"{path}: is a folder; name a file")
     parent = next(parent for parent in path.absolute().parents if parent.exists())
@@ -43,8 +46,8 @@ def write(path, frames, seconds_per_frame=0.1, scale=1):
     """Writes frames as the ending of `path` says.
 
     Args:
-        path: ends in .gif, .webp or .apng (animations that loop), .mp4 (H.264) or .png
-            (side by side).
+        path: ends in .gif, .webp or .apng (animations that loop), .mp4 (H.264) or .png: all side
+            by side, or with a number in the name, such as %04d.png, each in a file, from 1 on.
         frames: uint8 [H, W, C], C 1 or 3, all of one size, in anything that yields one or more. A
             video is written as they come.
         seconds_per_frame: how long each is shown.
@@ -56,6 +59,11 @@ def write(path, frames, seconds_per_frame=0.1, scale=1):
     check_writable(path)
     kind = Path(path).suffix.lower()
     frames = (frame.repeat(scale, axis=0).repeat(scale, axis=1) for frame in frames)
+    if _is_numbered(path):
+        for number, frame in enumerate(frames, 1):
+            with atomic_write(Path(path).with_name(Path(path).name % number)) as beside:
+                _picture(frame).save(beside)
+        return
     with atomic_write(path) as beside:
         if kind == ".mp4":
             _write_mp4(beside, frames, seconds_per_frame)
@@ -72,6 +80,12 @@ def write(path, frames, seconds_per_frame=0.1, scale=1):
                 loop=0,
                 **({"lossless": True} if kind == ".webp" else {}),
             )
+
+
+def _is_numbered(path):
+    """Whether a path is one of a .png with one %d, or %04d, in its name."""
+    name = Path(path).name
+    return name.lower().endswith(".png") and bool(re.fullmatch(r"[^%]*%(0?\d+)?d[^%]*", name))
 
 
 def _write_mp4(path, frames, seconds_per_frame):

@@ -235,6 +235,17 @@ def test_an_unwritable_name_is_refused_and_nothing_is_left(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["folder.png"]
 
 
+def test_a_number_in_the_name_gives_a_file_for_each_frame(tmp_path):
+    frames = np.arange(12).reshape(12, 1, 1, 1) / 255 * np.ones((1, 2, 2, 3))
+    images.write_frames(tmp_path / "new" / "%03d.png", frames)
+    assert sorted(path.name for path in (tmp_path / "new").iterdir())[-1] == "012.png"
+    with PIL.Image.open(tmp_path / "new" / "012.png") as picture:
+        assert picture.getpixel((0, 0)) == (11, 11, 11)
+    for name in ("%d.gif", "%s.png", "%d_%d.png", "100%.png"):
+        with pytest.raises(InputError, match="% must be a number's, such as %04d, in the name of"):
+            writing.check_writable(tmp_path / name)
+
+
 def test_the_output_may_not_be_an_input(tmp_path):
     (tmp_path / "a.gif").touch()
     (tmp_path / "link.gif").symlink_to("a.gif")
