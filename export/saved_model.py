@@ -34,7 +34,7 @@ from absl import flags
 from export import checksums, litert_onnx, tf_serving_files
 from export.signatures import DEFAULT, signatures
 from frame_io import command_line
-from frame_io.files import read_checked_json, write_json
+from frame_io.files import read_checked_json, without_pattern, write_json
 from tf_inbetween import run_directory
 from tf_inbetween.config import InputError
 
@@ -120,7 +120,8 @@ def convert(run_dir, model_dir, to):
         saved, files = beside / "saved_model", beside / "files"
         files.mkdir()
         write_saved_model(model, signatures(model, config, error), saved)
-        worst = FORMATS[to](saved, tried, files, name)
+        with without_pattern(saved) as plain:
+            worst = FORMATS[to](Path(plain), tried, files, name)
         paths = [path.replace(model_dir / path.name) for path in sorted(files.iterdir())]
     print(f"largest difference from the Keras model: {worst:.1e}")
     print(f"wrote {', '.join(str(path) for path in paths)}")
@@ -162,12 +163,13 @@ def write_saved_model(model, table, folder):
 def check(folder, cases, tolerance):
     """Runs `check.py` on a SavedModel in a Python of its own; raises `RuntimeError` if it fails."""
     script = Path(__file__).with_name("check.py")
-    result = subprocess.run(
-        [sys.executable, "-I", str(script), str(folder), str(cases), str(tolerance)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    with without_pattern(folder) as plain:
+        result = subprocess.run(
+            [sys.executable, "-I", str(script), plain, str(cases), str(tolerance)],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
     if result.returncode:
         said = result.stderr.strip().rpartition("\n")[2] or f"exit code {result.returncode}"
         raise RuntimeError(f"the SavedModel does not hold, nothing was exported: {said}")

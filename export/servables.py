@@ -23,6 +23,7 @@ from export import checksums, tensors
 from export.errors import ServingError, from_exception, invalid
 from export.server_config import Models, read_models
 from frame_io.errors import InputError, one_line
+from frame_io.files import without_pattern
 
 DEFAULT_SIGNATURE = "serving_default"
 
@@ -99,8 +100,8 @@ class Servable:
         checksums.check(self.path)
         self._session = tf.compat.v1.Session(graph=tf.Graph())
         try:
-            with self._session.graph.as_default():
-                meta = tf.compat.v1.saved_model.loader.load(self._session, ["serve"], str(path))
+            with self._session.graph.as_default(), without_pattern(path) as plain:
+                meta = tf.compat.v1.saved_model.loader.load(self._session, ["serve"], plain)
             self.definitions = dict(meta.signature_def)
             self._signatures = {}
             for name, definition in self.definitions.items():

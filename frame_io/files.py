@@ -4,6 +4,8 @@ import contextlib
 import hashlib
 import json
 import os
+import re
+import tempfile
 from pathlib import Path
 
 from frame_io.errors import InputError
@@ -30,6 +32,25 @@ def atomic_write(path):
         raise
     finally:
         beside.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def without_pattern(path):
+    """Yields another path to the same, without characters that TensorFlow takes for a pattern's.
+
+    It does so wherever it looks for a checkpoint, that of a SavedModel too: *, ?, [] and \\.
+
+    Args:
+        path: of a file or folder, or the prefix of a checkpoint's files; its own name has none.
+    """
+    folder, name = Path(path).parent, Path(path).name
+    if not re.search(r"[*?\[\]\\]", str(folder)):
+        yield str(path)
+        return
+    with tempfile.TemporaryDirectory() as beside:
+        link = Path(beside) / "folder"
+        link.symlink_to(folder.resolve(), target_is_directory=True)
+        yield str(link / name)
 
 
 def write_json(path, content):

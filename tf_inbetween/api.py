@@ -20,6 +20,7 @@ import numpy as np
 import tensorflow as tf
 
 from data_gen.fitting import fitting_settings
+from frame_io.files import without_pattern
 from tf_inbetween import data, images, run_directory, training
 from tf_inbetween.clips import ClipsInMemory
 from tf_inbetween.config import Config, InputError
@@ -77,7 +78,8 @@ class ExportedModel:
     def __init__(self, folder):
         """Raises `InputError` unless `folder` holds one that loads."""
         try:
-            self._loaded = tf.saved_model.load(str(folder))
+            with without_pattern(folder) as plain:
+                self._loaded = tf.saved_model.load(plain)
             self.signatures = self._loaded.signatures
             first = self.signatures["sequence"].structured_input_signature[1]["first"]
         except Exception as error:  # TensorFlow raises of everything for a damaged file.

@@ -7,11 +7,11 @@ restored after all of them were read and found right, and a damaged one gives wa
 import contextlib
 import re
 import shutil
-import tempfile
 from pathlib import Path
 
 import tensorflow as tf
 
+from frame_io.files import without_pattern
 from tf_inbetween.config import InputError
 
 _KEEP = 2
@@ -56,7 +56,7 @@ class Checkpoints:
         if path is None:
             return 0
         try:
-            with _no_pattern(path) as prefix:
+            with without_pattern(path) as prefix:
                 self._checkpoint.restore(prefix).assert_existing_objects_matched()
         except Exception as error:  # TensorFlow raises a different one for every mismatch.
             raise InputError(f"{path}: cannot be restored: {_line(error)}") from error
@@ -138,7 +138,7 @@ def progress(directory, say=print):
     path = newest_whole(directory, say)
     if path is None:
         return 0, 0.0
-    with _no_pattern(path) as prefix:
+    with without_pattern(path) as prefix:
         seconds = tf.train.load_variable(prefix, "seconds/.ATTRIBUTES/VARIABLE_VALUE")
     return int(path.rpartition("-")[2]), float(seconds)
 
@@ -164,26 +164,13 @@ def _listed(directory):
 def _damage(prefix):
     """Why a checkpoint cannot be read; "" if every tensor of it can, and its checksum is right."""
     try:
-        with _no_pattern(prefix) as path:
+        with without_pattern(prefix) as path:
             reader = tf.train.load_checkpoint(path)
             for name in reader.get_variable_to_shape_map():
                 reader.get_tensor(name)
     except Exception as error:  # TensorFlow raises a different one for every damage.
         return _line(error)
     return ""
-
-
-@contextlib.contextmanager
-def _no_pattern(prefix):
-    """Another path to the same, without characters that TensorFlow takes for a pattern's."""
-    folder, name = Path(prefix).parent, Path(prefix).name
-    if not re.search(r"[*?\[\]\\]", str(folder)):
-        yield str(prefix)
-        return
-    with tempfile.TemporaryDirectory() as beside:
-        link = Path(beside) / "checkpoints"
-        link.symlink_to(folder.resolve(), target_is_directory=True)
-        yield str(link / name)
 
 
 def _line(error):

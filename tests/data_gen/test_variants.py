@@ -11,6 +11,7 @@ import data_gen.build as build_main
 from data_gen import builder, meshes, render, scenes
 from frame_io import command_line
 from tf_inbetween import data
+from tf_inbetween.clips import StoredClips
 from tf_inbetween.config import Config
 
 
@@ -126,6 +127,7 @@ def test_a_seed_counts_where_looks_vary():
 def test_the_pipeline_reads_them(tmp_path):
     """Clips without a unit have gaps in frames."""
     clips = prepared(tmp_path, "linked_arm_2links_9frames_4clips", image_size=64)
+    clips = StoredClips(clips)
     (first, *_) = clips.load("train")
     assert first.pace == 1.0
     config = Config(

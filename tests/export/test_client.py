@@ -17,6 +17,7 @@ import pytest
 
 from export import client, picture_files
 from export.client import ServerError
+from frame_io import writing
 from frame_io.errors import InputError
 
 ROOT = Path(__file__).parents[2]
@@ -378,7 +379,7 @@ def test_unwritable_names(tmp_path):
         ("file/a.png", "cannot be written: .*file is no folder that you may write to"),
     ]:
         with pytest.raises(InputError, match=message):
-            picture_files.check_writable(tmp_path / name)
+            writing.check_writable(tmp_path / name)
 
 
 def test_a_failed_write_keeps_the_old_file(tmp_path, monkeypatch):

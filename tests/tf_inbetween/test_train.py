@@ -11,8 +11,9 @@ import pytest
 import tensorflow as tf
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from frame_io.files import without_pattern
 from tf_inbetween import run_directory, training
-from tf_inbetween.checkpoints import _no_pattern, latest
+from tf_inbetween.checkpoints import latest
 from tf_inbetween.config import InputError
 from tf_inbetween.data import batches
 from tf_inbetween.evaluation import metrics
@@ -25,7 +26,7 @@ def weights_of(config):
 
 
 def final_weights(config):
-    with _no_pattern(latest(f"{config.run_dir}/checkpoints")) as path:
+    with without_pattern(latest(f"{config.run_dir}/checkpoints")) as path:
         reader = tf.train.load_checkpoint(path)
         return {
             name: reader.get_tensor(name)
