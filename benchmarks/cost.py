@@ -193,7 +193,7 @@ def drawing_of(first, second):
 
     config = canonical_config(ROOT / FLAG_FILE)
     model = model_of_size(config, len(first))
-    path = tf.function(model.path)
+    path = tf.function(lambda *pair_and_t: model.inbetween(*(x[None] for x in pair_and_t))[0])
     inputs = [tf.constant(values, tf.float32) for values in (first / 255, second / 255, [0.5])]
 
     def run(steps):

@@ -87,9 +87,9 @@ class StoredClips:
     def __init__(self, builder):
         self.builder = builder
         self.splits = {name: split.num_examples for name, split in builder.info.splits.items()}
-        metadata = builder.info.metadata
-        self.gaps, self.gap_unit = metadata["gaps"], metadata["gap_unit"]
-        self.pose_names = metadata["pose_names"]
+        metadata = builder.info.metadata or {}
+        self.gaps, self.gap_unit = metadata.get("gaps"), metadata.get("gap_unit")
+        self.pose_names = metadata.get("pose_names")
 
     def load(self, split):
         """All clips of a split, decoded: a list of `Clip`.

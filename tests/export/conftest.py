@@ -46,7 +46,7 @@ def trained(stored, tiny_settings, tmp_path_factory):
 @pytest.fixture(scope="session")
 def exported(trained, tmp_path_factory):
     """The model folder with version 1 of the `trained` run."""
-    model_dir = tmp_path_factory.mktemp("models [1]") / "tiny"
+    model_dir = tmp_path_factory.mktemp("models") / "tiny"
     saved_model.export(trained, model_dir)
     return model_dir
 

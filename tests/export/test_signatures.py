@@ -2,6 +2,7 @@
 
 import dataclasses
 import io
+import shutil
 
 import numpy as np
 import PIL.Image
@@ -11,6 +12,7 @@ import tensorflow as tf
 import tf_inbetween
 from data_gen import render, scenes
 from export import pictures
+from export.servables import Servable
 from tf_inbetween import images
 from tf_inbetween.models import to_float
 
@@ -214,9 +216,11 @@ def test_bad_values_are_an_invalid_argument_that_says_why(served, frames, signat
         served(signature, **{**valid(signature, frames), **bad})
 
 
-def test_a_notebook_draws_with_it_as_with_the_keras_model(exported, trained_model, frames):
+def test_a_notebook_draws_with_it_as_keras_does(exported, trained_model, frames, tmp_path):
     model, _ = trained_model
-    loaded = tf_inbetween.load(exported)
+    shutil.copytree(exported, tmp_path / "a [1] *?" / "tiny")  # TensorFlow globs.
+    loaded = tf_inbetween.load(tmp_path / "a [1] *?" / "tiny")
+    assert Servable(tmp_path / "a [1] *?" / "tiny" / "1").definitions
     t = [0.25, 0.5]
     np.testing.assert_allclose(
         loaded.path(frames[0], np.uint8(255 * frames[8]), t),
