@@ -4,7 +4,7 @@ Both kinds have splits of `Clip`s and the same methods:
 
     load(split)             all its clips, decoded
     read(split, numbers)    some of them, one after another
-    clip_infos(split)         what is known of each without its frames
+    clip_infos(split)       what is known of each without its frames
 """
 
 import contextlib

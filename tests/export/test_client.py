@@ -351,6 +351,16 @@ def test_animations_have_every_frame_and_loop(tmp_path, suffix):
         assert picture.info["duration"] == 200
 
 
+def test_frames_of_any_mode_are_written_in_their_colours(tmp_path):
+    """Another server's PNGs may have a palette or an alpha channel."""
+    for mode in ("P", "RGBA", "1"):
+        frame = PIL.Image.new("RGB", (2, 2), "white").convert(mode)
+        picture_files.write(tmp_path / "a.png", [frame, frame])
+        with PIL.Image.open(tmp_path / "a.png") as picture:
+            assert (picture.mode, picture.size) == ("RGB", (4, 2))
+            assert picture.getpixel((3, 1)) == (255, 255, 255)
+
+
 def test_a_film_has_every_frame_and_even_sides(tmp_path):
     path = tmp_path / "12:30.mp4"  # To FFmpeg "12:" is a protocol.
     picture_files.write(path, frames_of(10, 100, 200), seconds_per_frame=0.25)
