@@ -42,13 +42,13 @@ def measure(turns, seconds, in_memory=IN_MEMORY, streamed=STREAMED, image_sizes=
             write_clips(Path(folder) / str(count), count)
             settings[f"{count:,} clips in memory"] = {
                 "folder": str(Path(folder) / str(count)),
-                "storage": "memory",
+                "cache": "memory",
             }
         most = max(in_memory)
         repeated = Path(folder) / "streamed"
         repeat_file(Path(folder) / str(most), repeated, max(streamed // most, 1))
         for where, count in ((Path(folder) / str(most), most), (repeated, streamed)):
-            settings[f"{count:,} clips streamed"] = {"folder": str(where), "storage": "stream"}
+            settings[f"{count:,} clips streamed"] = {"folder": str(where), "cache": "none"}
         clips = _turns(settings, turns, seconds)
     sizes = {f"{size} x {size}": {"image_size": size} for size in image_sizes}
     return {
@@ -74,20 +74,20 @@ def _turns(settings, turns, seconds):
     return {"unit": "step", **found}
 
 
-def rivals(folder=None, storage=None, image_size=None):
+def rivals(folder=None, cache=None, image_size=None):
     """The row "step": `fit` on the clips of a folder, or steps on pictures of a size."""
     config = canonical_config()
     if config.deterministic:
         tf.config.experimental.enable_op_determinism()
     if image_size:
         return {"step": steps_of_size(config, image_size)}
-    config = dataclasses.replace(config, storage=storage)
+    config = dataclasses.replace(config, cache=cache)
     clips = StoredClips(tfds.builder_from_directory(folder))
     return {"step": keras_ours.fit(config, batches(clips, "train", config))}
 
 
 def steps_of_size(config, image_size):
-    """Steps of the canonical network at any size: the same widths, so the dense layers grow."""
+    """Steps of the canonical network at any size: the same filters, so the dense layers grow."""
     dataset = tf.data.Dataset.from_tensors(synthetic_batch(config, image_size)).repeat()
     return keras_ours.train_steps(config, dataset, model_of_size(config, image_size))
 
@@ -98,8 +98,8 @@ def model_of_size(config, image_size):
     if image_size == config.image_size:
         return model
     with _policy(model.encoder.dtype_policy):
-        encoder = ConvEncoder(config.latent_dim, config.widths, config.hidden)
-        decoder = ConvDecoder(image_size, config.channels, config.widths, config.hidden)
+        encoder = ConvEncoder(config.latent_dim, config.filters, config.dense_units)
+        decoder = ConvDecoder(image_size, config.channels, config.filters, config.dense_units)
     encoder.build((None, image_size, image_size, config.channels))
     decoder.build((None, config.latent_dim))
     larger = TripletVAE(encoder, decoder, **{n: getattr(model, n) for n in model.settings})
@@ -129,8 +129,8 @@ class Turned(tfds.core.GeneratorBasedBuilder):
             "clip": tfds.features.Text(),
             "frames": tfds.features.Sequence(frame),
             "pose": tfds.features.Tensor(shape=(None, 1), dtype=np.float32),
-            "closed": np.bool_,
-            "pace": np.float32,
+            "cyclic": np.bool_,
+            "units_per_frame": np.float32,
         }
         return tfds.core.DatasetInfo(
             builder=self,
@@ -153,8 +153,8 @@ class Turned(tfds.core.GeneratorBasedBuilder):
                     "clip": str(number),
                     "frames": [io.BytesIO(files[place]) for place in places],
                     "pose": np.float32(places)[:, None],
-                    "closed": True,
-                    "pace": 360 / _FRAMES,
+                    "cyclic": True,
+                    "units_per_frame": 360 / _FRAMES,
                 },
             )
 

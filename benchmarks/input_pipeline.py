@@ -7,7 +7,7 @@ from benchmarks.canonical import canonical_config
 from benchmarks.child import Child
 from benchmarks.turns import take_turns
 
-STORAGES = ("memory", "stream")
+CACHES = ("memory", "none")
 
 
 def measure(turns, seconds):
@@ -18,19 +18,17 @@ def measure(turns, seconds):
     with Child("benchmarks.input_pipeline") as alone:
         found["the pipeline alone"] = {
             "unit": "frame",
-            **take_turns(alone.runs(), turns, seconds, dict.fromkeys(STORAGES, frames)),
+            **take_turns(alone.runs(), turns, seconds, dict.fromkeys(CACHES, frames)),
         }
-    for storage in STORAGES:
-        with Child(
-            "benchmarks.keras_ours", rows=["waits"], overrides={"storage": storage}
-        ) as child:
+    for cache in CACHES:
+        with Child("benchmarks.keras_ours", rows=["waits"], overrides={"cache": cache}) as child:
             child.run("waits", 5)
             steps = max(round(seconds * 10), 5)
             shares = []
             for _ in range(turns):
                 child.run("waits", steps)
                 shares.append(child.values["waits"])
-            waited[f"share of a step spent waiting for its batch, {storage}"] = {
+            waited[f"share of a step spent waiting for its batch, {cache}"] = {
                 "ratio": round(float(np.median(shares)), 4),
                 "quartiles": [round(float(q), 4) for q in np.quantile(shares, [0.25, 0.75])],
             }
@@ -39,11 +37,11 @@ def measure(turns, seconds):
 
 def rivals():
     """Batches of teapot.flags, drawn and thrown away; from memory and from disk."""
-    return {storage: (_drawing(storage), {}) for storage in STORAGES}
+    return {cache: (_drawing(cache), {}) for cache in CACHES}
 
 
-def _drawing(storage):
-    iterator = iter(keras_ours.pipeline(canonical_config(storage=storage)))
+def _drawing(cache):
+    iterator = iter(keras_ours.pipeline(canonical_config(cache=cache)))
 
     def run(steps):
         for _ in range(steps):

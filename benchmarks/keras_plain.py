@@ -16,26 +16,26 @@ _GAP, _ALPHA, _SCALE = 60, 5.0, 0.05
 class PlainVAE(keras.Model):
     """A VAE over triplets: x is the list of the three frames, uint8 [B, H, W, C] each."""
 
-    def __init__(self, image_size, channels, widths, hidden, latent_dim):
+    def __init__(self, image_size, channels, filters, dense_units, latent_dim):
         super().__init__()
-        side = image_size // 2 ** len(widths)
+        side = image_size // 2 ** len(filters)
         self.encoder = keras.Sequential(
             [
                 layers.Rescaling(1 / 255),
-                *(layers.Conv2D(w, 4, 2, "same", activation="silu") for w in widths),
+                *(layers.Conv2D(w, 4, 2, "same", activation="silu") for w in filters),
                 layers.Flatten(),
-                layers.Dense(hidden, activation="silu"),
+                layers.Dense(dense_units, activation="silu"),
                 layers.Dense(2 * latent_dim),
             ]
         )
         self.decoder = keras.Sequential(
             [
-                layers.Dense(hidden, activation="silu"),
-                layers.Dense(side * side * widths[-1], activation="silu"),
-                layers.Reshape((side, side, widths[-1])),
+                layers.Dense(dense_units, activation="silu"),
+                layers.Dense(side * side * filters[-1], activation="silu"),
+                layers.Reshape((side, side, filters[-1])),
                 *(
                     layers.Conv2DTranspose(w, 4, 2, "same", activation="silu")
-                    for w in widths[-2::-1]
+                    for w in filters[-2::-1]
                 ),
                 layers.Conv2DTranspose(channels, 4, 2, "same"),
             ]

@@ -136,7 +136,7 @@ def _out_of_time(found, name, first, most_steps):
 def save_pairs(path, config):
     """Writes pairs of validation frames 60° apart, and the middle ones: uint8 [60, H, W, C]."""
     (clip,) = prepare(config).load("validation")
-    gap = round(_GAP / clip.pace)
+    gap = round(_GAP / clip.units_per_frame)
     first = np.arange(_PAIRS) * clip.length // _PAIRS
     places = {"first": first, "middle": first + gap // 2, "second": first + gap}
     np.savez(path, **{name: clip.frames[p % clip.length] for name, p in places.items()})

@@ -21,23 +21,26 @@ os.environ.setdefault("TORCHINDUCTOR_COMPILE_THREADS", "1")
 class Network(nn.Module):
     """The encoder and the decoder; frames are [N, C, H, W] floats in [0, 1]."""
 
-    def __init__(self, image_size, channels, widths, hidden, latent_dim):
+    def __init__(self, image_size, channels, filters, dense_units, latent_dim):
         super().__init__()
-        side = image_size // 2 ** len(widths)
-        down = itertools.pairwise([channels, *widths])
-        *up, last = itertools.pairwise([*reversed(widths), channels])
+        side = image_size // 2 ** len(filters)
+        down = itertools.pairwise([channels, *filters])
+        *up, last = itertools.pairwise([*reversed(filters), channels])
         self.down = nn.Sequential(
             *_with_silu(nn.Conv2d(i, o, 4, stride=2, padding=1) for i, o in down),
             nn.Flatten(),
-            *_with_silu([nn.Linear(side * side * widths[-1], hidden)]),
+            *_with_silu([nn.Linear(side * side * filters[-1], dense_units)]),
         )
-        self.mean = nn.Linear(hidden, latent_dim)
-        self.raw_stddev = nn.Linear(hidden, latent_dim)
+        self.mean = nn.Linear(dense_units, latent_dim)
+        self.raw_stddev = nn.Linear(dense_units, latent_dim)
         self.up = nn.Sequential(
             *_with_silu(
-                [nn.Linear(latent_dim, hidden), nn.Linear(hidden, side * side * widths[-1])]
+                [
+                    nn.Linear(latent_dim, dense_units),
+                    nn.Linear(dense_units, side * side * filters[-1]),
+                ]
             ),
-            nn.Unflatten(1, (widths[-1], side, side)),
+            nn.Unflatten(1, (filters[-1], side, side)),
             *_with_silu(nn.ConvTranspose2d(i, o, 4, stride=2, padding=1) for i, o in up),
         )
         self.last = nn.ConvTranspose2d(*last, 4, stride=2, padding=1)

@@ -66,21 +66,21 @@ def network_of(config):
     return {
         "image_size": size,
         "channels": channels,
-        "widths": list(config.widths),
-        "hidden": config.hidden,
+        "filters": list(config.filters),
+        "dense_units": config.dense_units,
         "latent_dim": config.latent_dim,
     }
 
 
-def paper_settings(pace=1.0):
-    """What flags/teapot_paper.flags says of the paper's training; gaps in frames of `pace`.
+def paper_settings(units_per_frame=1.0):
+    """The paper's training as in flags/teapot_paper.flags, its gaps in frames.
 
     The learning rate is Adam's.
     """
     config = canonical_config(ROOT / "flags/teapot_paper.flags", learning_rate=ADAM_LEARNING_RATE)
     names = ("alpha", "alpha_warmup_steps", "learning_rate", "learning_rate_warmup_steps")
     settings = {name: getattr(config, name) for name in (*names, "steps", "clip_norm")}
-    gaps = {name: round(getattr(config, name) / pace) for name in ("min_gap", "max_gap")}
+    gaps = {name: round(getattr(config, name) / units_per_frame) for name in ("min_gap", "max_gap")}
     return {**settings, **gaps}
 
 

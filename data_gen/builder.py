@@ -5,8 +5,8 @@ An example is one clip:
     clip    string []             its name, such as "train_000000"
     frames  uint8 [K, H, W, C]    sRGB, stored as K PNG images
     pose    float32 [K, P]        the degrees of freedom of every frame, see metadata["pose_names"]
-    closed  bool []               whether the last frame leads back to the first
-    pace    float32 []            gap units (metadata["gap_unit"], such as degrees) per frame; 0 if
+    cyclic  bool []               whether the last frame leads back to the first
+    units_per_frame  float32 []   gap units (metadata["gap_unit"], such as degrees) per frame; 0 if
                                   the scene has none
 
 and, where clips are drawn at random or their looks vary (so not for plain `teapot_1dof`, whose
@@ -264,8 +264,8 @@ class InbetweenClips(tfds.core.GeneratorBasedBuilder):
                         )
                     ),
                     "pose": tfds.features.Tensor(shape=(None, pose_size), dtype=np.float32),
-                    "closed": np.bool_,
-                    "pace": np.float32,
+                    "cyclic": np.bool_,
+                    "units_per_frame": np.float32,
                     **(how_drawn if _stores_how_drawn(scene) else {}),
                 }
             ),
@@ -364,8 +364,8 @@ def _clips(
             "clip": f"{split}_{number:06d}",
             "frames": np.stack(list(itertools.islice(frames, len(plan.poses)))),
             "pose": plan.poses.astype(np.float32),
-            "closed": plan.closed,
-            "pace": plan.pace,
+            "cyclic": plan.cyclic,
+            "units_per_frame": plan.units_per_frame,
         }
         if _stores_how_drawn(scene):
             example |= {

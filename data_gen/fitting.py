@@ -1,15 +1,15 @@
 """The settings of a training that fit clips."""
 
 
-def fitting_settings(length: int, closed: bool = False, pace: float = 0.0) -> dict:
+def fitting_settings(length: int, cyclic: bool = False, units_per_frame: float = 0.0) -> dict:
     """Returns fields of `tf_inbetween.Config`, which are flags of its command as well.
 
     Args:
       length: frames of a clip.
-      closed, pace: see `data_gen.builder`.
+      cyclic, units_per_frame: see `data_gen.builder`.
     """
-    unit = pace or 1.0
-    if closed:  # All round. At half a turn the middle could be on either side.
+    unit = units_per_frame or 1.0
+    if cyclic:  # All round. At half a turn the middle could be on either side.
         slots = min(length, 36)
         smallest, largest = 2 * length // slots, (length - 1) // 2 // 4 * 4
     else:  # A few of each of several clips, so that a batch shows all of the motion.

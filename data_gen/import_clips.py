@@ -72,7 +72,7 @@ def main() -> None:
     from data_gen import imported
 
     began = time.monotonic()
-    made, length, closed, pace = _import_source() if _is_public() else _import_footage()
+    made, length, cyclic, units_per_frame = _import_source() if _is_public() else _import_footage()
     seconds = time.monotonic() - began
 
     for note, frames in made.notes.items():
@@ -90,13 +90,13 @@ def main() -> None:
     print(f"contact sheet: {made.data_dir / imported.CONTACT_SHEET}")
     print(
         f"train with --scene={FLAGS.name} --image_size={FLAGS.image_size} "
-        f"--channels={FLAGS.channels} {' '.join(training_flags(length, closed, pace))}"
+        f"--channels={FLAGS.channels} {' '.join(training_flags(length, cyclic, units_per_frame))}"
     )
 
 
-def training_flags(length: int, closed: bool = False, pace: float = 0.0) -> list[str]:
+def training_flags(length: int, cyclic: bool = False, units_per_frame: float = 0.0) -> list[str]:
     """Returns the flags of a training that fit clips; arguments as of `fitting_settings`."""
-    settings = fitting_settings(length, closed, pace)
+    settings = fitting_settings(length, cyclic, units_per_frame)
     return [f"--{name}={value:g}" for name, value in settings.items()]
 
 
@@ -150,7 +150,7 @@ def _import_source():
         settings, FLAGS.data_dir, FLAGS.overwrite, FLAGS.download, print
     )
     source = tfds_sources.SOURCES[FLAGS.tfds]
-    return made, source.length, source.motion.closed, source.motion.pace
+    return made, source.length, source.motion.cyclic, source.motion.units_per_frame
 
 
 if __name__ == "__main__":

@@ -149,15 +149,15 @@ class Motion:
       pose_names: of the columns of the pose.
       gaps: to judge at, in gap units; multiples of 4 frames, so that a quarter is a whole frame.
       gap_unit: "" for frames.
-      pace: gap units per frame; 0 where these are frames.
-      closed: whether the last frame leads back to the first.
+      units_per_frame: gap units per frame; 0 where these are frames.
+      cyclic: whether the last frame leads back to the first.
     """
 
     pose_names: tuple[str, ...]
     gaps: tuple[float, ...]
     gap_unit: str = ""
-    pace: float = 0.0
-    closed: bool = False
+    units_per_frame: float = 0.0
+    cyclic: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -439,10 +439,10 @@ def _pace(one, settings):
 
 
 def _describe(one, wanted, settings):
-    own, pace = footage.rate(one.times), _pace(one, settings)
+    own, units_per_frame = footage.rate(one.times), _pace(one, settings)
     line = f"{one.path}: {len(one.times)} frames, {own:.4g} a second"
     if not footage.is_even(one.times):
-        line += f", unevenly: made even at {pace:.4g}"
+        line += f", unevenly: made even at {units_per_frame:.4g}"
     if len(wanted) != len(one.times):
         line += f"; {len(wanted)} taken"
     if len(wanted) < settings.frames_per_clip:
@@ -539,8 +539,8 @@ def store(
                     "clip": f"{split}_{shards[split].clips:06d}_{name}",
                     "frames": frames,
                     "pose": pose.astype(np.float32),
-                    "closed": motion.closed,
-                    "pace": motion.pace,
+                    "cyclic": motion.cyclic,
+                    "units_per_frame": motion.units_per_frame,
                 }
             )
             rows[split].add(frames)
@@ -589,8 +589,8 @@ def _info(settings, motion, metadata, folder, description, citation):
                 "pose": tfds.features.Tensor(
                     shape=(None, len(motion.pose_names)), dtype=np.float32
                 ),
-                "closed": np.bool_,
-                "pace": np.float32,
+                "cyclic": np.bool_,
+                "units_per_frame": np.float32,
             }
         ),
         metadata=with_checksum(

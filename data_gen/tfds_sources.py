@@ -93,7 +93,11 @@ SOURCES = {
         image="image",
         length=18,
         motion=Motion(
-            pose_names=("azimuth",), gaps=(80.0, 160.0), gap_unit="°", pace=20.0, closed=True
+            pose_names=("azimuth",),
+            gaps=(80.0, 160.0),
+            gap_unit="°",
+            units_per_frame=20.0,
+            cyclic=True,
         ),
         sweep="label_azimuth",
         fixed=("label_category", "instance", "label_elevation", "label_lighting"),
@@ -110,7 +114,7 @@ SOURCES = {
             pose_names=("orientation",),
             gaps=tuple(n * _ORIENTATION_STEP for n in (4, 8, 12)),
             gap_unit="°",
-            pace=_ORIENTATION_STEP,
+            units_per_frame=_ORIENTATION_STEP,
         ),
         first_pose=-30.0,
         sweep="label_orientation",
@@ -133,8 +137,8 @@ SOURCES = {
             pose_names=("angle",),
             gaps=(20.0, 40.0, 80.0, 160.0),
             gap_unit="°",
-            pace=5.0,
-            closed=True,
+            units_per_frame=5.0,
+            cyclic=True,
         ),
         sweep="angle_label",
         fixed=("object_id",),
@@ -203,7 +207,7 @@ def import_source(
         notify(f"{settings.source}, {part.describe(len(keys))}")
     notes = collections.Counter()
     steps = np.arange(source.length)[:, np.newaxis]
-    pose = source.first_pose + steps * (source.motion.pace or 1.0)
+    pose = source.first_pose + steps * (source.motion.units_per_frame or 1.0)
     total = source.length * sum(map(len, chosen))
     with tqdm(total=total, desc="Importing", unit=" frames", mininterval=0.5) as bar:
 

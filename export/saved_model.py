@@ -37,6 +37,7 @@ from frame_io import command_line
 from frame_io.files import read_checked_json, without_pattern, write_json
 from tf_inbetween import run_directory
 from tf_inbetween.config import InputError
+from tf_inbetween.models import LatentModel
 
 FLAGS = flags.FLAGS
 
@@ -224,9 +225,9 @@ def _model_name(model_dir):
 
 def _load(run_dir):
     config, model = run_directory.load_config(run_dir), run_directory.load_model(run_dir)
-    if not model.has_latents:
+    if not isinstance(model, LatentModel):
         raise InputError(
-            f"--run_dir={run_dir}: a run with --network={config.network} has no latents, and the "
+            f"--run_dir={run_dir}: a run with --model={config.model} has no latents, and the "
             "signatures of a SavedModel need them; it cannot be exported"
         )
     return config, model, training_rmse(run_dir, model)

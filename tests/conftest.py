@@ -20,8 +20,8 @@ TINY = {
     "inbetweens_per_clip": 4,
     "min_gap": 60.0,
     "max_gap": 120.0,
-    "widths": (4, 4, 8, 8),
-    "hidden": 16,
+    "filters": (4, 4, 8, 8),
+    "dense_units": 16,
     "latent_dim": 3,
     "steps": 6,
     "steps_per_epoch": 2,
@@ -69,8 +69,8 @@ class Several(tfds.core.GeneratorBasedBuilder):
             "clip": tfds.features.Text(),
             "frames": tfds.features.Sequence(frame),
             "pose": tfds.features.Tensor(shape=(None, 1), dtype=np.float32),
-            "closed": np.bool_,
-            "pace": np.float32,
+            "cyclic": np.bool_,
+            "units_per_frame": np.float32,
         }
         return tfds.core.DatasetInfo(
             builder=self,
@@ -83,7 +83,7 @@ class Several(tfds.core.GeneratorBasedBuilder):
         return {split: self._generate_examples(clips) for split, clips in self._splits.items()}
 
     def _generate_examples(self, clips):
-        for number, (length, closed, pace) in enumerate(clips):
+        for number, (length, cyclic, units_per_frame) in enumerate(clips):
             frames = np.zeros((length, 64, 64, 3), np.uint8)
             frames[..., 0] = number
             frames[..., 1] = np.arange(length)[:, None, None]
@@ -91,15 +91,15 @@ class Several(tfds.core.GeneratorBasedBuilder):
                 "clip": str(number),
                 "frames": frames,
                 "pose": np.arange(length, dtype=np.float32)[:, None],
-                "closed": closed,
-                "pace": pace,
+                "cyclic": cyclic,
+                "units_per_frame": units_per_frame,
             }
             yield number, example
 
 
 @pytest.fixture(scope="session")
 def make_clips(tmp_path_factory):
-    """Builds a data set of `Several` clips: for each split, their (length, closed, pace)."""
+    """Builds a data set of `Several` clips: of each split (length, cyclic, units_per_frame)."""
 
     def make(**splits):
         builder = Several(splits, data_dir=tmp_path_factory.mktemp("several"))

@@ -12,7 +12,7 @@ ROOT = Path(__file__).parent.parent
 SMALL = {
     "tf_inbetween.train": [
         *("--steps=2", "--steps_per_epoch=2", "--steps_per_execution=1", "--validation_steps=1"),
-        *("--pairs=2", "--widths=8,8,8,8", "--hidden=16"),
+        *("--pairs=2", "--filters=8,8,8,8", "--dense_units=16"),
     ],
     "tf_inbetween.evaluate": ["--pairs=2"],
 }

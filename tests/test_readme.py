@@ -21,7 +21,7 @@ RESULTS = commands(README.partition("\n## Results\n")[2].partition("\n## ")[0])
 SMALL = {
     "tf_inbetween.train": [
         *("--steps=4", "--steps_per_epoch=2", "--steps_per_execution=1", "--validation_steps=1"),
-        *("--pairs=2", "--widths=8,8,8,8", "--hidden=16"),
+        *("--pairs=2", "--filters=8,8,8,8", "--dense_units=16"),
     ],
     "tf_inbetween.evaluate": ["--pairs=2"],
     "tf_inbetween.compare": [],

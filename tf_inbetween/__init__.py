@@ -22,7 +22,7 @@ if _backend != "tensorflow":
 
 from tf_inbetween.api import build, config_for, load, train, triplets, write
 from tf_inbetween.config import Config, InputError
-from tf_inbetween.models import ACAI, Autoencoder, FusionVAE, PixelModel, TripletVAE
+from tf_inbetween.models import ACAI, Autoencoder, FusionVAE, PixelUNet, TripletVAE
 from tf_inbetween.optimizers import Muon
 
 __all__ = [
@@ -32,7 +32,7 @@ __all__ = [
     "FusionVAE",
     "InputError",
     "Muon",
-    "PixelModel",
+    "PixelUNet",
     "TripletVAE",
     "build",
     "config_for",

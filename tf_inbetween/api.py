@@ -29,8 +29,8 @@ _SCENE = "arrays"  # In the flags.txt of a training on arrays.
 # As flags/teapot_2dof.flags; a few frames of several clips make a batch.
 _RECIPE = {
     "latent_dim": 16,
-    "t": "any",
-    "path": "curved",
+    "t_sampling": "uniform",
+    "latent_path": "curved",
     "inbetween_decoder": "fusion",
     "fusion_filters": (16, 32, 64, 128),
     "inbetween_weight": 8.0,
@@ -103,7 +103,7 @@ class ExportedModel:
         return images.path(self, first, second, t)
 
 
-def train(clips, run_dir=None, validation=None, closed=False, **settings):
+def train(clips, run_dir=None, validation=None, cyclic=False, **settings):
     """Trains a model on frames in memory.
 
     As the command does, it seeds Python, NumPy and TensorFlow, and has TensorFlow use deterministic
@@ -116,7 +116,7 @@ def train(clips, run_dir=None, validation=None, closed=False, **settings):
             resumes a training that was cut off; None: a new temporary folder.
         validation: the same as `clips`, to choose the best weights by. None: every tenth of
             `clips` instead; of fewer than ten, all: they are trained on too.
-        closed: whether the last frame of each clip leads back to its first.
+        cyclic: whether the last frame of each clip leads back to its first.
         **settings: fields of `Config` in place of those of `config_for`.
 
     Returns:
@@ -125,7 +125,7 @@ def train(clips, run_dir=None, validation=None, closed=False, **settings):
     Raises:
         InputError: for clips or settings that do not fit; one line says what would be right.
     """
-    source = ClipsInMemory(clips, validation, closed)
+    source = ClipsInMemory(clips, validation, cyclic)
     run_dir = str(run_dir or tempfile.mkdtemp(prefix="tf_inbetween-"))
     training.train(config_for(source, run_dir=run_dir, **settings), source)
     return run_directory.load_model(run_dir)
@@ -146,7 +146,7 @@ def config_for(clips, **settings):
         raise InputError(f"clips: frames of {height}x{width}; must be square, 64x64 or 128x128")
     clip_infos = clips.clip_infos("train") + clips.clip_infos("validation")
     shortest = min(clip_info.length for clip_info in clip_infos)
-    fitting = fitting_settings(shortest, all(clip_info.closed for clip_info in clip_infos))
+    fitting = fitting_settings(shortest, all(clip_info.cyclic for clip_info in clip_infos))
     steps = settings.get("steps", Config.steps)
     if "steps_per_epoch" not in settings and steps % Config.steps_per_epoch:
         fitting |= {"steps_per_epoch": steps, "steps_per_execution": 1}

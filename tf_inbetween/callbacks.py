@@ -19,7 +19,7 @@ from frame_io.files import atomic_write
 from tf_inbetween import images
 from tf_inbetween.config import InputError
 from tf_inbetween.evaluation import metrics
-from tf_inbetween.models import FusionVAE, to_float
+from tf_inbetween.models import FusionVAE, LatentModel, to_float
 
 _STRIP = 8  # frames in a row of a TensorBoard picture
 _PROJECTED = 360  # points of the Projector, at the most
@@ -179,8 +179,8 @@ class TensorBoardLogger(keras.callbacks.Callback):
         super().__init__()
         self._dir, self._config, self._batch = Path(log_dir), config, batch
         self._frames = clip.frames
-        self._pose, self._pose_names, self._closed = clip.pose, pose_names, clip.closed
-        self._reach = min(round(config.max_gap / clip.pace), len(clip.frames) - 1)
+        self._pose, self._pose_names, self._closed = clip.pose, pose_names, clip.cyclic
+        self._reach = min(round(config.max_gap / clip.units_per_frame), len(clip.frames) - 1)
 
     def on_train_begin(self, logs=None):
         """Writes what does not change: the settings and the graph."""
@@ -205,7 +205,7 @@ class TensorBoardLogger(keras.callbacks.Callback):
             tf.summary.trace_on(graph=True)
             step(self._batch)
             tf.summary.trace_export("triplet_loss", step=0)
-        if self.model.has_latents:
+        if isinstance(self.model, LatentModel):
             self._start_projector()
 
     def on_epoch_end(self, epoch, logs=None):
@@ -228,7 +228,7 @@ class TensorBoardLogger(keras.callbacks.Callback):
             strips = {"inbetween": images.tile([truth, drawn])}
             if isinstance(self.model, FusionVAE):
                 tf.summary.image("mask", self._masks()[tf.newaxis], description=_MASK_ROWS)
-            if self.model.has_latents:
+            if isinstance(self.model, LatentModel):
                 frames = to_float(self._frames[:: max(len(self._frames) // 64, 1)])
                 q = self.model.encode(frames)
                 tf.summary.histogram("latent_mean", q.mean())
@@ -238,7 +238,7 @@ class TensorBoardLogger(keras.callbacks.Callback):
                 tf.summary.image(tag, strip[tf.newaxis], description=rows)
         for writer in self._writers.values():
             writer.flush()
-        if self.model.has_latents:
+        if isinstance(self.model, LatentModel):
             self._latent_means.assign(self.model.encode(to_float(self._projected)).mean())
             self._projector.save(checkpoint_number=step)
 
@@ -303,11 +303,11 @@ class TensorBoardLogger(keras.callbacks.Callback):
         )
 
 
-def _framed(frames, pose, closed):
+def _framed(frames, pose, cyclic):
     """RGB frames [K, H, W, 3] with a border coloured by their pose [K]."""
     border = max(frames.shape[1] // 12, 1)
     place = (pose - pose.min()) / max(np.ptp(pose), 1e-9)
-    colours = colormaps["twilight" if closed else "viridis"](place)[:, np.newaxis, np.newaxis, :3]
+    colours = colormaps["twilight" if cyclic else "viridis"](place)[:, np.newaxis, np.newaxis, :3]
     framed = np.broadcast_to(colours, (*frames.shape[:3], 3)).copy()
     inside = (slice(None), slice(border, -border), slice(border, -border))
     framed[inside] = frames[inside]

@@ -21,7 +21,9 @@ from data_gen.scenes import is_variant
 from tf_inbetween.config import InputError, checked_floats
 
 _ENCODED = {"frames": tfds.decode.SkipDecoding()}
-_WITHOUT_FRAMES = tfds.decode.PartialDecoding({"pose": True, "closed": True, "pace": True})
+_WITHOUT_FRAMES = tfds.decode.PartialDecoding(
+    {"pose": True, "cyclic": True, "units_per_frame": True}
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,15 +34,15 @@ class Clip:
         name: the clip's own.
         frames: [K, H, W, C] uint8.
         pose: [K, P] float32, the scene's degrees of freedom.
-        closed: whether the last frame leads back to the first.
-        pace: what one frame is worth in the scene's unit (degrees); 1 where it has none.
+        cyclic: whether the last frame leads back to the first.
+        units_per_frame: what one frame is worth in the scene's unit (degrees); 1 where it has none.
     """
 
     name: str
     frames: np.ndarray
     pose: np.ndarray
-    closed: bool
-    pace: float
+    cyclic: bool
+    units_per_frame: float
 
     @property
     def length(self):
@@ -53,8 +55,8 @@ class ClipInfo:
     """What is known of a clip without its frames: `length`, how many there are; else as `Clip`."""
 
     length: int
-    closed: bool
-    pace: float
+    cyclic: bool
+    units_per_frame: float
 
 
 def prepare(config, data_dir=""):
@@ -134,16 +136,16 @@ class StoredClips:
             return [
                 ClipInfo(
                     length=len(example["pose"]),
-                    closed=bool(example["closed"]),
-                    pace=float(example["pace"]) or 1.0,
+                    cyclic=bool(example["cyclic"]),
+                    units_per_frame=float(example["units_per_frame"]) or 1.0,
                 )
                 for example in tfds.as_numpy(self._examples(split, _WITHOUT_FRAMES))
             ]
 
     def fit_in_memory(self, split, config):
         """Whether `config` asks for a split's clips to be decoded into memory."""
-        if config.storage != "auto":
-            return config.storage == "memory"
+        if config.cache != "auto":
+            return config.cache == "memory"
         first = next(iter(self.builder.as_dataset(split=f"{split}[:1]", decoders=_ENCODED)))
         frames = self.splits[split] * first["frames"].shape[0]
         return frames * np.prod(frame_shape(config)) <= config.memory_limit_mb * 2**20
@@ -211,7 +213,7 @@ class ClipsInMemory:
             the frames of one motion at an even pace.
         validation: the same, to choose the best weights by. None: every tenth of `clips` instead;
             of fewer than ten, all: they are trained on too.
-        closed: whether the last frame of each clip leads back to its first.
+        cyclic: whether the last frame of each clip leads back to its first.
 
     Raises:
         InputError: for clips of other ranks, types, sizes or ranges, or too few of them; it says
@@ -221,7 +223,7 @@ class ClipsInMemory:
     gap_unit = ""
     pose_names = ("time",)
 
-    def __init__(self, clips, validation=None, closed=False):
+    def __init__(self, clips, validation=None, cyclic=False):
         clips = _checked("clips", clips)
         if validation is not None:
             held_out = _checked("validation", validation, like=clips[0])
@@ -230,8 +232,8 @@ class ClipsInMemory:
         else:
             held_out = clips
         self._clips = {
-            "train": [_clip_of(i, frames, closed) for i, frames in enumerate(clips)],
-            "validation": [_clip_of(i, frames, closed) for i, frames in enumerate(held_out)],
+            "train": [_clip_of(i, frames, cyclic) for i, frames in enumerate(clips)],
+            "validation": [_clip_of(i, frames, cyclic) for i, frames in enumerate(held_out)],
         }
         self.splits = {name: len(clips) for name, clips in self._clips.items()}
         longest = max(clip.length for clip in self._clips["validation"]) - 1
@@ -253,7 +255,9 @@ class ClipsInMemory:
 
     def clip_infos(self, split):
         """As `StoredClips.clip_infos`."""
-        return [ClipInfo(clip.length, clip.closed, clip.pace) for clip in self.load(split)]
+        return [
+            ClipInfo(clip.length, clip.cyclic, clip.units_per_frame) for clip in self.load(split)
+        ]
 
     def fit_in_memory(self, split, config):
         """They do."""
@@ -276,8 +280,8 @@ def _clip(example):
         name=example["clip"].decode(),
         frames=example["frames"],
         pose=example["pose"],
-        closed=bool(example["closed"]),
-        pace=float(example["pace"]) or 1.0,
+        cyclic=bool(example["cyclic"]),
+        units_per_frame=float(example["units_per_frame"]) or 1.0,
     )
 
 
@@ -286,9 +290,9 @@ def _check_split(split, splits):
         raise InputError(f"unknown split {split!r}: must be one of {', '.join(splits)}")
 
 
-def _clip_of(number, frames, closed):
+def _clip_of(number, frames, cyclic):
     """A `Clip` of frames alone: its pose is the time."""
-    return Clip(str(number), frames, np.arange(len(frames), dtype=np.float32)[:, None], closed, 1.0)
+    return Clip(str(number), frames, np.arange(len(frames), dtype=np.float32)[:, None], cyclic, 1.0)
 
 
 def _checked(name, clips, like=None):

@@ -12,8 +12,28 @@ import numpy as np
 from frame_io.errors import InputError
 
 
-def _setting(default, help_text, choices=None):
-    return dataclasses.field(default=default, metadata={"help": help_text, "choices": choices})
+def _setting(default, help_text, *, choices=None, low=None, high=None, names="", section="method"):
+    """A field of `Config`.
+
+    Args:
+        default: also says the type.
+        help_text: for --help.
+        choices: all values there are.
+        low, high: the least and the largest value.
+        names: the table whose keys are the values there are, such as "matching.MATCHINGS"; it is
+            read by those who can import it, and completes the help text.
+        section: "place" for what says where a run, its data and its first weights lie and how they
+            are held, "seed", "method" for the rest.
+    """
+    metadata = {
+        "help": help_text,
+        "choices": choices,
+        "low": low,
+        "high": high,
+        "names": names,
+        "section": section,
+    }
+    return dataclasses.field(default=default, metadata=metadata)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,127 +43,146 @@ class Config:
     Gaps are in the scene's own unit where it has one (degrees for the teapot), else in frames.
     """
 
-    run_dir: str = _setting("", "Where everything this run leaves behind goes.")
-    seed: int = _setting(0, "Seed of the weights, the batches and the latent noise.")
+    run_dir: str = _setting("", "Where everything this run leaves behind goes.", section="place")
+    seed: int = _setting(
+        0, "Seed of the weights, the batches and the latent noise.", low=0, section="seed"
+    )
     init_from: str = _setting(
         "", "Run directory (or model.keras) to take the first weights from; empty: random ones."
     )
 
     scene: str = _setting("teapot_1dof", "Which clips to train on: a config of inbetween_clips.")
-    image_size: int = _setting(64, "Height and width of a frame in pixels.", (64, 128))
-    channels: int = _setting(3, "3 for RGB, 1 for grey.", (1, 3))
-    data_dir: str = _setting("", "Where data sets live; empty: where TFDS keeps them.")
-    storage: str = _setting(
+    image_size: int = _setting(64, "Height and width of a frame in pixels.", choices=(64, 128))
+    channels: int = _setting(3, "3 for RGB, 1 for grey.", choices=(1, 3))
+    data_dir: str = _setting(
+        "", "Where data sets live; empty: where TFDS keeps them.", section="place"
+    )
+    cache: str = _setting(
         "auto",
-        "memory: hold the decoded frames; stream: decode as needed; auto: memory if they fit.",
-        ("auto", "memory", "stream"),
+        "memory: keep the decoded frames; none: decode as needed; auto: memory if they fit.",
+        choices=("auto", "memory", "none"),
+        section="place",
     )
-    memory_limit_mb: int = _setting(4096, "The most that --storage=auto holds in memory.")
+    memory_limit_mb: int = _setting(
+        4096, "The most that --cache=auto keeps in memory.", low=0, section="place"
+    )
 
-    clips_per_batch: int = _setting(1, "Clips in a batch.")
-    frames_per_clip: int = _setting(36, "Evenly spaced frames drawn from each clip of a batch.")
-    triplets_per_clip: int = _setting(256, "Triplets matched in the latent space, per clip.")
-    inbetweens_per_clip: int = _setting(36, "Of those, how many are decoded and compared.")
-    t: str = _setting(
-        "half", "half: x1 is the middle frame; any: anywhere between.", ("half", "any")
+    clips_per_batch: int = _setting(1, "Clips in a batch.", low=1)
+    frames_per_clip: int = _setting(
+        36, "Evenly spaced frames drawn from each clip of a batch.", low=3
     )
-    min_gap: float = _setting(20.0, "Smallest gap between the outer frames of a triplet.")
+    triplets_per_clip: int = _setting(256, "Triplets matched in latent space, per clip.", low=1)
+    inbetweens_per_clip: int = _setting(36, "Of those, how many are decoded and compared.", low=1)
+    t_sampling: str = _setting(
+        "midpoint",
+        "Where x1 lies between x0 and x2. midpoint: in the middle, as in the paper; uniform: "
+        "anywhere.",
+        choices=("midpoint", "uniform"),
+    )
+    min_gap: float = _setting(20.0, "Smallest gap between the outer frames of a triplet.", low=0)
     max_gap: float = _setting(120.0, "Largest gap between the outer frames of a triplet.")
-    gap_warmup_steps: int = _setting(0, "Steps over which the largest gap grows from min_gap.")
+    gap_warmup_steps: int = _setting(
+        0, "Steps over which the largest gap grows from min_gap.", low=0
+    )
 
     model: str = _setting(
         "vae",
-        "vae; autoencoder: latents that are points, no prior; acai: that with a critic of its "
-        "interpolants. --alpha, --matching and --prior_weight are the vae's alone.",
+        "vae; autoencoder: latents are points, no prior; acai: an autoencoder and a critic of its "
+        "interpolants; pixel_unet: a U-Net from both frames and t to the frame between, without "
+        "latents. --alpha, --matching and --prior_weight are for the vae only.",
+        names="training.MODELS",
     )
     network: str = _setting(
         "conv",
-        "conv: encoder and decoder; layers: things on a background, where apart from what; "
-        "pixel_unet: a U-Net from both frames and t to the frame between, without latents.",
+        "Encoder and decoder. conv: convolutions; layers: objects on a background, each with where "
+        "it is and what it is.",
+        names="networks.NETWORKS",
     )
-    layers: int = _setting(1, "Things that --network=layers tells apart from the background.")
-    crop_size: int = _setting(32, "Sides of the crop that --network=layers draws a thing in.")
-    latent_dim: int = _setting(8, "Dimensions of the latent space.")
-    widths: tuple[int, ...] = _setting(
-        (32, 64, 128, 256), "Channels of the encoder's stride-2 convolutions; mirrored to decode."
+    layers: int = _setting(1, "Objects that --network=layers separates from the background.", low=1)
+    crop_size: int = _setting(
+        32, "Height and width of the crop that --network=layers draws an object in.", low=8
     )
-    hidden: int = _setting(256, "Units of the dense layer on either side of the latent space.")
-    likelihood: str = _setting("calibrated_normal", "p(x|z): bernoulli, normal, calibrated_normal.")
-    normal_scale: float = _setting(0.02, "Standard deviation of --likelihood=normal.")
+    latent_dim: int = _setting(8, "Dimensions of the latent space.", low=1)
+    filters: tuple[int, ...] = _setting(
+        (32, 64, 128, 256), "Filters of the encoder's stride-2 convolutions; mirrored to decode."
+    )
+    dense_units: int = _setting(
+        256, "Units of the dense layer on either side of the latent space.", low=1
+    )
+    likelihood: str = _setting("calibrated_normal", "p(x|z).", names="distributions.LIKELIHOODS")
+    normal_scale: float = _setting(0.02, "Standard deviation of --likelihood=normal.", low=1e-6)
 
-    alpha: float = _setting(1.0, "Weight of the matching term: the paper's alpha.")
-    alpha_warmup_steps: int = _setting(300, "Steps over which alpha grows from 0.")
+    alpha: float = _setting(1.0, "Weight of the matching term: the paper's alpha.", low=0)
+    alpha_warmup_steps: int = _setting(300, "Steps over which alpha grows from 0.", low=0)
     matching: str = _setting(
         "averaged",
-        "How KL(q(x1) || (q(x0)+q(x2))/2) is read: averaged, mean_latent, moment_matched, "
-        "mixture, upper_bound.",
+        "How KL(q(x1) || (q(x0)+q(x2))/2) is read.",
+        names="matching.MATCHINGS",
     )
-    matching_samples: int = _setting(8, "Monte Carlo samples of --matching=mixture.")
-    prior_weight: float = _setting(1.0, "Weight of KL(q(x) || N(0, I)); 1 is the ELBO.")
-    path: str = _setting(
+    matching_samples: int = _setting(8, "Monte Carlo samples of --matching=mixture.", low=1)
+    prior_weight: float = _setting(1.0, "Weight of KL(q(x) || N(0, I)); 1 is the ELBO.", low=0)
+    latent_path: str = _setting(
         "straight",
-        "From one latent to another: straight, or curved, a learned bend of the chord.",
+        "From one latent to another: straight, or curved, a line that a learned curve bends.",
+        names="networks.LATENT_PATHS",
     )
-    inbetween_weight: float = _setting(1.0, "Weight of the in-between likelihood; 0: paper alone.")
+    inbetween_weight: float = _setting(
+        1.0, "Weight of the in-between likelihood; 0: the paper's loss alone.", low=0
+    )
     inbetween_decoder: str = _setting(
         "latent",
         "What draws x1. latent: decode(z_t), as in the paper; fusion: that and both ends' pixels.",
-        ("latent", "fusion"),
+        choices=("latent", "fusion"),
     )
     fusion_filters: tuple[int, ...] = _setting(
-        (24, 48, 96, 128), "Channels of the fusion decoder at 1/2, 1/4, ... of the frame's sides."
+        (24, 48, 96, 128), "Filters of the fusion decoder at 1/2, 1/4, ... of the frame's sides."
     )
     latent_dropout: float = _setting(
         0.25,
         "Share of the training pairs that the fusion decoder sees turned, half of them without the "
         "latent; 1: there is never a latent.",
+        low=0,
+        high=1,
     )
-    critic_weight: float = _setting(0.5, "Weight of the critic in --model=acai, its lambda.")
+    critic_weight: float = _setting(0.5, "Weight of the critic in --model=acai, its lambda.", low=0)
 
-    steps: int = _setting(4000, "Optimizer steps.")
-    steps_per_epoch: int = _setting(200, "Steps between validations and checkpoints.")
-    validation_steps: int = _setting(10, "Batches of one validation.")
+    steps: int = _setting(4000, "Optimizer steps.", low=1)
+    steps_per_epoch: int = _setting(200, "Steps between validations and checkpoints.", low=1)
+    validation_steps: int = _setting(10, "Batches of one validation.", low=1)
     optimizer: str = _setting(
-        "muon", "muon; or adam, which wants --learning_rate=2e-3 and more steps."
+        "muon",
+        "muon; adam needs --learning_rate=2e-3 and more steps.",
+        names="optimizers.OPTIMIZERS",
     )
-    learning_rate: float = _setting(5e-3, "Peak learning rate of the optimizer.")
+    learning_rate: float = _setting(5e-3, "Peak learning rate of the optimizer.", low=0)
     clip_norm: float = _setting(
-        3e5, "Gradients (of the loss in nats) of a larger global norm are scaled down to it."
+        3e5,
+        "Gradients (of the loss in nats) of a larger global norm are scaled down to it.",
+        low=1e-6,
     )
-    learning_rate_warmup_steps: int = _setting(100, "Steps to the peak; cosine decay follows.")
+    learning_rate_warmup_steps: int = _setting(
+        100, "Steps to the peak; cosine decay follows.", low=0
+    )
     precision: str = _setting(
         "auto",
         "float32, mixed_bfloat16, or auto: mixed_bfloat16 where the hardware multiplies it fast.",
-        ("auto", "float32", "mixed_bfloat16"),
+        choices=("auto", "float32", "mixed_bfloat16"),
     )
-    steps_per_execution: int = _setting(10, "Steps run by one graph call.")
+    steps_per_execution: int = _setting(10, "Steps run by one graph call.", low=1)
     deterministic: bool = _setting(True, "Use deterministic ops: same seed, same weights.")
 
     def __post_init__(self):
         for field in dataclasses.fields(self):
-            choices = field.metadata["choices"]
-            value = getattr(self, field.name)
-            if choices and value not in choices:
-                raise InputError(f"--{field.name}={value}: must be one of {_join(choices)}")
-            if isinstance(value, float) and not math.isfinite(value):
-                raise InputError(f"--{field.name}={value}: must be a finite number")
-            if isinstance(value, str) and not _is_one_line(value):
-                raise InputError(f"--{field.name}={value!a}: must be one line of Unicode text")
-            for number in value if isinstance(value, tuple) else (value,):
-                if isinstance(number, int) and number > _LARGEST:
-                    raise InputError(f"--{field.name}={number}: must be at most {_LARGEST}")
-        for name, low in _LOWER_BOUNDS.items():
-            if not getattr(self, name) >= low:
-                raise InputError(f"--{name}={getattr(self, name)}: must be at least {low}")
+            _check(field.name, getattr(self, field.name), **field.metadata)
         if self.max_gap < self.min_gap:
             raise InputError(f"--max_gap={self.max_gap}: must be at least --min_gap={self.min_gap}")
-        sizes = {"widths": "image_size", "fusion_filters": "image_size"}
+        sizes = {"filters": "image_size", "fusion_filters": "image_size"}
         if self.network == "layers":
-            sizes["widths"] = "crop_size"
+            sizes["filters"] = "crop_size"
         for name, size_name in sizes.items():
             filters, size = getattr(self, name), getattr(self, size_name)
             if not filters or min(filters) < 1:
-                raise InputError(f"--{name}={_join(filters)}: needs positive channel counts")
+                raise InputError(f"--{name}={_join(filters)}: needs positive numbers")
             if size % 2 ** len(filters):
                 raise InputError(
                     f"--{name}={_join(filters)}: {len(filters)} halvings do not divide "
@@ -156,17 +195,15 @@ class Config:
                 f"--latent_dim={self.latent_dim}: must be a multiple of --layers={self.layers}, "
                 "at least three times as large: two numbers say where, the others what"
             )
-        if self.latent_dropout > 1:
-            raise InputError(f"--latent_dropout={self.latent_dropout}: must be at most 1")
         if self.inbetween_decoder == "fusion" and not self.inbetween_weight:
             raise InputError(
                 "--inbetween_decoder=fusion: is learned from the in-between likelihood; "
                 "--inbetween_weight=0 has none"
             )
-        if self.path == "curved" and not self.inbetween_weight:
+        if self.latent_path == "curved" and not self.inbetween_weight:
             raise InputError(
-                "--path=curved: is learned from the in-between likelihood; --inbetween_weight=0 "
-                "has none"
+                "--latent_path=curved: is learned from the in-between likelihood; "
+                "--inbetween_weight=0 has none"
             )
         if self.inbetweens_per_clip > self.triplets_per_clip:
             raise InputError(
@@ -186,35 +223,30 @@ class Config:
 
 
 _LARGEST = 10**9  # Of the seed, twice that and one still fits into 32 bits, see TripletVAE.
-_LOWER_BOUNDS = {
-    "seed": 0,
-    "memory_limit_mb": 0,
-    "clips_per_batch": 1,
-    "frames_per_clip": 3,
-    "triplets_per_clip": 1,
-    "inbetweens_per_clip": 1,
-    "min_gap": 0,
-    "gap_warmup_steps": 0,
-    "layers": 1,
-    "crop_size": 8,
-    "latent_dim": 1,
-    "hidden": 1,
-    "normal_scale": 1e-6,
-    "alpha": 0,
-    "alpha_warmup_steps": 0,
-    "matching_samples": 1,
-    "prior_weight": 0,
-    "inbetween_weight": 0,
-    "latent_dropout": 0,
-    "critic_weight": 0,
-    "steps": 1,
-    "steps_per_epoch": 1,
-    "validation_steps": 1,
-    "learning_rate": 0,
-    "clip_norm": 1e-6,
-    "learning_rate_warmup_steps": 0,
-    "steps_per_execution": 1,
-}
+
+
+def _check(name, value, choices, low, high, **others):
+    """Raises `InputError` unless `value` is one that the field `name` can have."""
+    del others
+    if choices and value not in choices:
+        raise InputError(f"--{name}={value}: must be one of {_join(choices)}")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise InputError(f"--{name}={value}: must be a finite number")
+    if isinstance(value, str) and not _is_one_line(value):
+        raise InputError(f"--{name}={value!a}: must be one line of Unicode text")
+    for number in value if isinstance(value, tuple) else (value,):
+        if isinstance(number, int) and number > _LARGEST:
+            raise InputError(f"--{name}={number}: must be at most {_LARGEST}")
+    if low is not None and not value >= low:
+        raise InputError(f"--{name}={value}: must be at least {low}")
+    if high is not None and not value <= high:
+        raise InputError(f"--{name}={value}: must be at most {high}")
+
+
+def in_section(section):
+    """The names of the fields of `Config` in a section: "place", "seed" or "method"."""
+    fields = dataclasses.fields(Config)
+    return tuple(field.name for field in fields if field.metadata["section"] == section)
 
 
 def _is_one_line(text):

@@ -1,6 +1,7 @@
 """Flags made from `Config`, one for each of its fields."""
 
 import dataclasses
+import importlib
 
 from absl import flags
 
@@ -15,7 +16,7 @@ flags.disclaim_key_flags()  # --help lists the config's flags under the command 
 def define_config_flags(flag_values=FLAGS):
     """Defines one flag per field of `Config`, in absl's `FLAGS` or in other `FlagValues`."""
     for field in dataclasses.fields(Config):
-        name, default, text = field.name, field.default, field.metadata["help"]
+        name, default, text = field.name, field.default, _help(field)
         to = {"flag_values": flag_values}
         if field.metadata["choices"] and isinstance(default, str):
             flags.DEFINE_enum(name, default, field.metadata["choices"], text, **to)
@@ -29,6 +30,16 @@ def define_config_flags(flag_values=FLAGS):
             flags.DEFINE_list(name, [str(value) for value in default], text, **to)
         else:
             flags.DEFINE_string(name, default, text, **to)
+
+
+def _help(field):
+    """The help text of a field, with the names there are."""
+    table = field.metadata["names"]
+    if not table:
+        return field.metadata["help"]
+    module, name = table.split(".")
+    names = getattr(importlib.import_module(f"tf_inbetween.{module}"), name)
+    return f"{field.metadata['help']} One of {', '.join(names)}."
 
 
 def config_from_flags(flag_values=FLAGS):

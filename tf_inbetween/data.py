@@ -7,7 +7,7 @@ once, and names many triplets first < middle < second among the frames of one cl
     "triplets"  [T, 3] int32, indices of frames
     "t"         [T] float32, where the middle frame lies: (middle - first) / (second - first)
 
-What batch number i holds follows from the seed, i and the storage (clips in memory and clips
+What batch number i holds follows from the seed, i and the cache (clips in memory and clips
 streamed come in different orders) alone, so a resumed run sees the batches that it would have seen.
 """
 
@@ -32,7 +32,7 @@ def batches(clips, split, config, start_step=0, widen_gaps=True, replicas=1, own
     Args:
         clips: a `clips.StoredClips` or `clips.ClipsInMemory`.
         split: one of its splits.
-        config: a `Config`; its batch, gap, t, storage and seed fields count.
+        config: a `Config`; its batch, gap, t, cache and seed fields count.
         start_step: the number of the first batch.
         widen_gaps: whether the largest gap grows over `gap_warmup_steps`.
         replicas: how many share a batch; divides `clips_per_batch`.
@@ -69,7 +69,12 @@ def batches(clips, split, config, start_step=0, widen_gaps=True, replicas=1, own
         step = draw // per_batch if widen_gaps else tf.constant(2**40, tf.int64)
         seed = tf.stack([tf.constant(config.seed, tf.int64), draw])
         index, triplets, t = sample_triplets(
-            seed, tf.cast(step, tf.float32), clip["length"], clip["closed"], clip["pace"], config
+            seed,
+            tf.cast(step, tf.float32),
+            clip["length"],
+            clip["cyclic"],
+            clip["units_per_frame"],
+            config,
         )
         return {"frames": clip["frames_at"](index), "triplets": triplets, "t": t}
 
@@ -86,7 +91,7 @@ def batches(clips, split, config, start_step=0, widen_gaps=True, replicas=1, own
     return draws(sample).batch(per_replica, drop_remainder=True).map(flatten).prefetch(2)
 
 
-def sample_triplets(seed, step, length, closed, pace, config):
+def sample_triplets(seed, step, length, cyclic, units_per_frame, config):
     """Draws the frames of one clip and the triplets among them, from a stateless seed.
 
     The frames lie at an even stride. A closed clip whose length is a multiple of their number is
@@ -97,8 +102,8 @@ def sample_triplets(seed, step, length, closed, pace, config):
         seed: [2] int64; the same seed draws the same.
         step: scalar float32, for the gap schedule.
         length: scalar int, frames in the clip, at least `config.frames_per_clip`.
-        closed: scalar bool.
-        pace: scalar float32, units per frame.
+        cyclic: scalar bool.
+        units_per_frame: scalar float32, units per frame.
         config: a `Config`.
 
     Returns:
@@ -110,7 +115,7 @@ def sample_triplets(seed, step, length, closed, pace, config):
     u_stride, u_start = tf.unstack(tf.random.stateless_uniform([2], second_seed))
 
     length = tf.cast(length, tf.int64)
-    strides, low, high, all_round = gaps_of_strides(length, closed, pace, config)
+    strides, low, high, all_round = gaps_of_strides(length, cyclic, units_per_frame, config)
     tf.debugging.assert_positive(
         tf.size(strides), f"a clip has no {slots} frames with gaps in the range"
     )
@@ -120,10 +125,12 @@ def sample_triplets(seed, step, length, closed, pace, config):
         scheduled = config.min_gap + (config.max_gap - config.min_gap) * tf.minimum(
             step / config.gap_warmup_steps, 1.0
         )
-        widened = _whole_gap(tf.floor(scheduled / (tf.cast(stride, tf.float32) * pace)), config, 0)
+        widened = _whole_gap(
+            tf.floor(scheduled / (tf.cast(stride, tf.float32) * units_per_frame)), config, 0
+        )
         high = tf.clip_by_value(widened, low, high)
 
-    if config.t == "half":
+    if config.t_sampling == "midpoint":
         half = low // 2 + _uniform_int(u[0], (high - low) // 2 + 1)
         gap, to_middle = 2 * half, half
     else:
@@ -131,17 +138,17 @@ def sample_triplets(seed, step, length, closed, pace, config):
         to_middle = 1 + _uniform_int(u[1], gap - 1)
     first = _uniform_int(u[2], tf.where(all_round, tf.constant(slots, tf.int64), slots - gap))
     triplets = tf.stack([first, first + to_middle, first + gap], axis=1) % slots
-    start = _uniform_int(u_start, tf.where(closed, length, length - (slots - 1) * stride))
+    start = _uniform_int(u_start, tf.where(cyclic, length, length - (slots - 1) * stride))
     index = (start + tf.range(slots, dtype=tf.int64) * stride) % length
     t = tf.cast(to_middle, tf.float32) / tf.cast(gap, tf.float32)
     return index, tf.cast(triplets, tf.int32), t
 
 
-def gaps_of_strides(length, closed, pace, config):
+def gaps_of_strides(length, cyclic, units_per_frame, config):
     """The strides through a clip that have gaps in the range, with their gaps.
 
     Args:
-        length, closed, pace, config: as for `sample_triplets`.
+        length, cyclic, units_per_frame, config: as for `sample_triplets`.
 
     Returns:
         Strides in frames [S] int64; their smallest and largest gap in strides, each [S] int64 (even
@@ -149,15 +156,15 @@ def gaps_of_strides(length, closed, pace, config):
     """
     slots = config.frames_per_clip
     length = tf.cast(length, tf.int64)
-    all_round = tf.logical_and(closed, length % slots == 0)
+    all_round = tf.logical_and(cyclic, length % slots == 0)
     widest = (length - 1) // (slots - 1)
     strides = tf.range(
         tf.where(all_round, length // slots, 1), tf.where(all_round, length // slots, widest) + 1
     )
-    unit = tf.cast(strides, tf.float32) * pace
+    unit = tf.cast(strides, tf.float32) * units_per_frame
     low = _whole_gap(tf.maximum(tf.math.ceil(config.min_gap / unit - 1e-4), 2), config, 1)
     high = _whole_gap(tf.floor(config.max_gap / unit + 1e-4), config, 0)
-    high = tf.minimum(high, (slots - 1) // 2 * 2 if config.t == "half" else slots - 1)
+    high = tf.minimum(high, (slots - 1) // 2 * 2 if config.t_sampling == "midpoint" else slots - 1)
     fit = low <= high
     return *(tf.boolean_mask(values, fit) for values in (strides, low, high)), all_round
 
@@ -165,7 +172,7 @@ def gaps_of_strides(length, closed, pace, config):
 def _whole_gap(gap, config, up):
     """A gap in strides as an integer; for t = 1/2 the next even one, up or down."""
     gap = tf.cast(gap, tf.int64)
-    return gap + (gap % 2) * (1 if up else -1) if config.t == "half" else gap
+    return gap + (gap % 2) * (1 if up else -1) if config.t_sampling == "midpoint" else gap
 
 
 def _uniform_int(u, n):
@@ -181,14 +188,14 @@ def _in_memory(source, split, config, start_draw, keep):
     """
     clips = source.load(split)
     for clip in clips:
-        _check(clip.name, len(clip.frames), clip.closed, clip.pace, config)
+        _check(clip.name, len(clip.frames), clip.cyclic, clip.units_per_frame, config)
     count = len(clips)
     lengths = np.array([len(clip.frames) for clip in clips])
     table = {
         "offset": tf.constant(np.cumsum(lengths) - lengths),
         "length": tf.constant(lengths),
-        "closed": tf.constant([clip.closed for clip in clips]),
-        "pace": tf.constant([clip.pace for clip in clips], tf.float32),
+        "cyclic": tf.constant([clip.cyclic for clip in clips]),
+        "units_per_frame": tf.constant([clip.units_per_frame for clip in clips], tf.float32),
     }
     frames = tf.constant(np.concatenate([clip.frames for clip in clips]))
     del clips  # The frames are held once.
@@ -215,16 +222,18 @@ def _streamed(clips, split, config, start_draw, keep):
     """
     examples = clips.encoded(split)
     for example in tfds.as_numpy(examples.take(_LOOKED_AT)):
-        pace = float(example["pace"]) or 1.0
-        name, closed = example["clip"].decode(), bool(example["closed"])
-        _check(name, len(example["frames"]), closed, pace, config)
+        units_per_frame = float(example["units_per_frame"]) or 1.0
+        name, cyclic = example["clip"].decode(), bool(example["cyclic"])
+        _check(name, len(example["frames"]), cyclic, units_per_frame, config)
     examples = examples.shuffle(_SHUFFLE_BUFFER, seed=config.seed).repeat().skip(start_draw)
 
     def clip_of(example):
         return {
             "length": tf.shape(example["frames"], tf.int64)[0],
-            "closed": example["closed"],
-            "pace": tf.where(example["pace"] == 0, 1.0, example["pace"]),
+            "cyclic": example["cyclic"],
+            "units_per_frame": tf.where(
+                example["units_per_frame"] == 0, 1.0, example["units_per_frame"]
+            ),
             "frames_at": lambda index: clips.decode(tf.gather(example["frames"], index)),
         }
 
@@ -235,7 +244,7 @@ def _streamed(clips, split, config, start_draw, keep):
     )
 
 
-def _check(name, frames, closed, pace, config):
+def _check(name, frames, cyclic, units_per_frame, config):
     slots = config.frames_per_clip
     if frames < _MIN_FRAMES:
         raise InputError(f"clip {name!r} has {frames} frames: a triplet needs at least 3")
@@ -243,12 +252,13 @@ def _check(name, frames, closed, pace, config):
         raise InputError(
             f"clip {name!r} has {frames} frames: --frames_per_clip={slots} is too many"
         )
-    strides, *_, all_round = gaps_of_strides(frames, closed, pace, config)
+    strides, *_, all_round = gaps_of_strides(frames, cyclic, units_per_frame, config)
     if not len(strides):
         finest = frames // slots if all_round else 1
         widest = finest if all_round else (frames - 1) // (slots - 1)
         raise InputError(
-            f"clip {name!r}: {slots} of its {frames} frames have gaps of {2 * finest * pace:g} to "
-            f"{(slots - 1) * widest * pace:g}, and none that --min_gap={config.min_gap:g}, "
-            f"--max_gap={config.max_gap:g} and --t={config.t} allow"
+            f"clip {name!r}: {slots} of its {frames} frames have gaps of "
+            f"{2 * finest * units_per_frame:g} to {(slots - 1) * widest * units_per_frame:g}, and "
+            f"none that --min_gap={config.min_gap:g}, "
+            f"--max_gap={config.max_gap:g} and --t_sampling={config.t_sampling} allow"
         )

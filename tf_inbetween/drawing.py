@@ -7,7 +7,7 @@ import numpy as np
 
 from tf_inbetween import interpolation
 from tf_inbetween.config import InputError, lookup
-from tf_inbetween.models import FusionVAE
+from tf_inbetween.models import FusionVAE, LatentModel
 
 _BATCH = 64
 
@@ -53,22 +53,22 @@ def draw_through(model, keys, count, path="linear", show="given"):
     """
     if count < 1:
         raise InputError(f"{count} in-betweens: must be at least 1")
-    join = lookup(interpolation.PATHS, path, "path")
-    if not model.has_latents:
+    interpolate = lookup(interpolation.PATHS, path, "path")
+    if not isinstance(model, LatentModel):
         yield from _draw_pairs(model, keys, count, path, show)
         return
     if model.curve is not None:
         if path != "linear":
             raise InputError(
-                f"--path={path}: this model has a curve of its own from key to key, trained with "
-                "--path=curved; --path=linear goes along it"
+                f"--keyframe_path={path}: this model has a curve of its own from key to key "
+                "(--latent_path=curved in its training); --keyframe_path=linear follows it"
             )
-        join = functools.partial(join, join=model.join)
+        interpolate = functools.partial(interpolate, interpolate=model.interpolate_latents)
     latents = np.concatenate(
         [model.encode(np.stack(batch)).mean().numpy() for batch in _batches(keys, _BATCH)]
     )
     if isinstance(model, FusionVAE):
-        yield from _fuse_through(model, keys, latents, count, join, show)
+        yield from _fuse_through(model, keys, latents, count, interpolate, show)
         return
     gaps = len(latents) - 1
     steps = range(gaps * (count + 1) + 1)
@@ -77,7 +77,7 @@ def draw_through(model, keys, count, path="linear", show="given"):
     drawn = (
         frame
         for batch in _batches(steps, _BATCH)
-        for frame in model.decode(join(latents, np.float64(batch) / (count + 1))).numpy()
+        for frame in model.decode(interpolate(latents, np.float64(batch) / (count + 1))).numpy()
     )
     if show != "given":
         yield from drawn
@@ -88,7 +88,7 @@ def draw_through(model, keys, count, path="linear", show="given"):
             yield from itertools.islice(drawn, count)
 
 
-def _fuse_through(model, keys, latents, count, join, show):
+def _fuse_through(model, keys, latents, count, interpolate, show):
     """As `draw_through`, for a `FusionVAE` and the latents [M, Z] of its keys."""
     steps = (
         (gap * (count + 1) + step, first, second)
@@ -98,7 +98,7 @@ def _fuse_through(model, keys, latents, count, join, show):
     for batch in _batches(steps, _BATCH):
         step, first, second = (np.stack(each) for each in zip(*batch, strict=True))
         gap, step_in_gap = np.divmod(step, count + 1)
-        z_t = join(latents, step / (count + 1))
+        z_t = interpolate(latents, step / (count + 1))
         t = np.float32(step_in_gap / (count + 1))
         parts = model.fuse(first, second, latents[gap], latents[gap + 1], z_t, t)
         for key, place, frame in zip(first, step_in_gap, parts["frame"].numpy(), strict=True):
@@ -112,7 +112,9 @@ def _fuse_through(model, keys, latents, count, join, show):
 def _draw_pairs(model, keys, count, path, show):
     """As `draw_through`, for a model without latents: one pair of key frames after another."""
     if path != "linear":
-        raise InputError(f"--path={path}: this model has no latents; --path=linear draws pairs")
+        raise InputError(
+            f"--keyframe_path={path}: this model has no latents; --keyframe_path=linear draws pairs"
+        )
     if show == "drawn":
         raise InputError("--redraw: this model has no latents and draws no key frames again")
     for place, (first, second) in enumerate(itertools.pairwise(keys)):

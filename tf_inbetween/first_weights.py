@@ -12,14 +12,14 @@ from tf_inbetween.distributions import LIKELIHOODS
 
 # The flags that shape each network.
 _OF_LAYERS = ("network", "layers", "crop_size")
-_OF_CODERS = (*_OF_LAYERS, "image_size", "channels", "latent_dim", "widths", "hidden")
+_OF_CODERS = (*_OF_LAYERS, "image_size", "channels", "latent_dim", "filters", "dense_units")
 _SHAPED_BY = {
     "encoder": ("model", *_OF_CODERS),
     "decoder": _OF_CODERS,
-    "curve": ("latent_dim", "hidden", "layers"),
-    "critic": ("image_size", "channels", "widths", "hidden"),
+    "curve": ("latent_dim", "dense_units", "layers"),
+    "critic": ("image_size", "channels", "filters", "dense_units"),
     "fusion": ("channels", "fusion_filters"),
-    "unet": ("channels", "widths"),
+    "unet": ("channels", "filters"),
 }
 
 

@@ -3,7 +3,7 @@
     python -m tf_inbetween.inbetween --run_dir=runs/teapot \
         --first=a.png --second=b.png --frames=7 --output=between.gif
     python -m tf_inbetween.inbetween --run_dir=runs/teapot \
-        --frame=a.png --frame=b.png --frame=c.png --path=spline --output=between.gif
+        --frame=a.png --frame=b.png --frame=c.png --keyframe_path=spline --output=between.gif
     python -m tf_inbetween.inbetween --run_dir=runs/walk --input=walk.mp4 --output=slow.mp4
 """
 
@@ -37,7 +37,7 @@ def define_flags():
         upper_bound=10_000,
     )
     flags.DEFINE_enum(
-        "path",
+        "keyframe_path",
         "linear",
         list(interpolation.PATHS),
         "From key to key as the model joins two frames, or a smooth curve through all.",
@@ -89,7 +89,7 @@ def main():
         keys = [images.read_frame(path, *size) for path in paths]
     model = run_directory.load_model(FLAGS.run_dir)
     show = ("drawn" if FLAGS.redraw else "given") if FLAGS.ends else "none"
-    frames = draw_through(model, keys, FLAGS.frames, FLAGS.path, show)
+    frames = draw_through(model, keys, FLAGS.frames, FLAGS.keyframe_path, show)
     total = (len(keys) - 1) * (FLAGS.frames + 1) + 1 if FLAGS.ends else None
     with tqdm(total=total, desc="Drawing", unit=" frames", leave=False, delay=2) as bar:
         images.write_frames(FLAGS.output, _told(frames, bar), FLAGS.seconds_per_frame, FLAGS.scale)

@@ -38,13 +38,13 @@ def slerp(z0, z2, t):
     return tf.where(flat, (1 - t) * z0 + t * z2, circle)
 
 
-def piecewise_linear(z, t, join=lerp):
+def piecewise_linear(z, t, interpolate=lerp):
     """Straight lines from each latent to the next: z [M, Z] and t [K] in [0, M-1] -> [K, Z].
 
-    Another function for `join` joins each latent to the next in another way.
+    Another `interpolate` goes from each latent to the next in another way.
     """
     i, u = _place(z, t)
-    return join(tf.gather(z, i), tf.gather(z, i + 1), u)
+    return interpolate(tf.gather(z, i), tf.gather(z, i + 1), u)
 
 
 def catmull_rom(z, t):
@@ -79,7 +79,7 @@ def _place(z, t):
     return i, tf.cast(t - tf.cast(i, t.dtype), z.dtype)
 
 
-def sagitta(z0, z1, z2, stddev, t):
+def chord_deviation(z0, z1, z2, stddev, t):
     """How far z1 lies from the chord's point z_t, in units of z1's posterior: [B, Z] -> [B].
 
     The root mean square over the latent dimensions of (z1 - z_t) / stddev. At 0 the chord passes

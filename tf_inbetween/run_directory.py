@@ -30,19 +30,6 @@ from tf_inbetween.models import TripletModel
 
 FORMAT = 1  # Of the directory; a change that old code cannot read raises it.
 
-# Flags that runs of before do not have, and what those did.
-ADDED = {
-    "model": "vae",
-    "path": "straight",
-    "critic_weight": "0.5",
-    "optimizer": "adam",
-    "inbetween_decoder": "latent",
-    "fusion_filters": "24,48,96,128",
-    "latent_dropout": "0.25",
-    "layers": "1",
-    "crop_size": "32",
-    "init_from": "",
-}
 _MAX_EXPANSION = 10  # Of model.keras.
 
 _PACKAGES = (
@@ -191,7 +178,7 @@ def environment():
 
 
 def _read_flags(run_dir):
-    values = dict(ADDED)
+    values = {}
     try:
         lines = read_text(run_dir / "flags.txt").splitlines()
     except ValueError as error:

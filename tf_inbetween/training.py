@@ -23,10 +23,10 @@ from tf_inbetween.clips import prepare
 from tf_inbetween.config import InputError, lookup
 from tf_inbetween.data import batches
 from tf_inbetween.evaluation.pairs import fitting_gaps
-from tf_inbetween.models import ACAI, Autoencoder, FusionVAE, PixelModel, TripletVAE
-from tf_inbetween.networks import NETWORKS, PIXEL_NETWORKS
+from tf_inbetween.models import ACAI, Autoencoder, FusionVAE, PixelUNet, TripletVAE
+from tf_inbetween.networks import NETWORKS
 
-MODELS = {"vae": TripletVAE, "autoencoder": Autoencoder, "acai": ACAI}
+MODELS = {"vae": TripletVAE, "autoencoder": Autoencoder, "acai": ACAI, "pixel_unet": PixelUNet}
 # What draws the frame between two of a vae: decode(z_t), or that and the pixels of both ends.
 INBETWEEN_DECODERS = {"latent": TripletVAE, "fusion": FusionVAE}
 
@@ -65,10 +65,7 @@ def train(config, clips=None, judged=False, strategy=None):
     with strategy.scope():
         model = build_model(config, strategy)
     if distributed and not model.distributable:
-        raise InputError(
-            f"--model={config.model} --network={config.network}: trains on a single device; "
-            "--strategy=single"
-        )
+        raise InputError(f"--model={config.model}: trains on a single device; --strategy=single")
     init_sha256 = None
     if config.init_from and not start:  # A checkpoint has them already.
         other, init_sha256 = first_weights.read(config)
@@ -186,18 +183,15 @@ def build_model(config, strategy=None):
 def model_class(config):
     """The class of a `Config`'s model. Raises `InputError` for an unknown model or network."""
     kind = lookup(MODELS, config.model, "model")
-    lookup(NETWORKS | PIXEL_NETWORKS, config.network, "network")
+    lookup(NETWORKS, config.network, "network")
     decoded_by = lookup(INBETWEEN_DECODERS, config.inbetween_decoder, "in-between decoder")
-    if decoded_by is not TripletVAE and (kind is not TripletVAE or config.network not in NETWORKS):
+    if kind is TripletVAE:
+        return decoded_by
+    if decoded_by is not TripletVAE:
         raise InputError(
-            f"--inbetween_decoder={config.inbetween_decoder}: needs --model=vae and a --network of "
-            f"{', '.join(NETWORKS)}"
+            f"--inbetween_decoder={config.inbetween_decoder}: needs --model=vae, not {config.model}"
         )
-    if config.network not in PIXEL_NETWORKS:
-        return decoded_by if kind is TripletVAE else kind
-    if kind is not TripletVAE:
-        raise InputError(f"--model={config.model}: --network={config.network} has no latents")
-    return PixelModel
+    return kind
 
 
 def choose_precision(precision):

@@ -77,7 +77,7 @@ def fast_motion(*, objects: int = 6, frames: int = FRAMES, clips: int = CLIPS) -
         travel = rng.uniform(*_TRAVEL, 2 * objects) * 2 * WALL
         travel *= rng.choice([-1.0, 1.0], 2 * objects)
         path = motion.line(start, start + travel, frames)
-        return ClipPlan(motion.reflect(path, -WALL, WALL), closed=False, pace=0.0)
+        return ClipPlan(motion.reflect(path, -WALL, WALL), cyclic=False, units_per_frame=0.0)
 
     def parts(pose: Sequence[float]) -> list[Part]:
         places = np.reshape(pose, (-1, 2))

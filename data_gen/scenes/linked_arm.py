@@ -76,7 +76,7 @@ def linked_arm(*, links: int = 3, frames: int = FRAMES, clips: int = CLIPS) -> S
         poses = first_fitting(
             lambda: motion.line(*rng.uniform(-limits, limits, (2, links)), frames), fits
         )
-        return ClipPlan(poses, closed=False, pace=0.0)
+        return ClipPlan(poses, cyclic=False, units_per_frame=0.0)
 
     def parts(pose: Sequence[float]) -> list[Part]:
         joints, headings = motion.forward_kinematics(pose, lengths)

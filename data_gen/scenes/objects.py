@@ -80,7 +80,7 @@ def objects(
                 and in_picture(_VIEW, (part for pose in poses for part in parts(pose)))
             )
 
-        return ClipPlan(first_fitting(draw, fits), closed=False, pace=0.0)
+        return ClipPlan(first_fitting(draw, fits), cyclic=False, units_per_frame=0.0)
 
     def parts(pose: Sequence[float]) -> list[Part]:
         return [

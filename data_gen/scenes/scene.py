@@ -95,13 +95,13 @@ class ClipPlan:
 
     Attributes:
       poses: float64 [K, P], one pose for each of K frames.
-      closed: whether the last frame leads back to the first, at the same pace.
-      pace: gap units per frame, 0 if the motion has no such unit.
+      cyclic: whether the last frame leads back to the first, at the same pace.
+      units_per_frame: gap units per frame, 0 if the motion has no such unit.
     """
 
     poses: np.ndarray
-    closed: bool
-    pace: float
+    cyclic: bool
+    units_per_frame: float
 
     def strided(self, stride: int) -> "ClipPlan":
         """Keeps every stride-th frame.
@@ -117,12 +117,12 @@ class ClipPlan:
         """
         if stride < 1:
             raise ValueError(f"the stride must be at least 1, got {stride}")
-        if self.closed and len(self.poses) % stride:
+        if self.cyclic and len(self.poses) % stride:
             raise ValueError(
                 f"a closed clip of {len(self.poses)} frames has no even pace at stride {stride}; "
                 "use a divisor"
             )
-        return ClipPlan(self.poses[::stride], self.closed, self.pace * stride)
+        return ClipPlan(self.poses[::stride], self.cyclic, self.units_per_frame * stride)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -165,7 +165,7 @@ class Scene:
     Attributes:
       description: one or two sentences for the data set's page.
       pose_names: the name of each of the P numbers of a pose.
-      gap_unit: what `ClipPlan.pace` and `gaps` count, such as "°"; empty for frames.
+      gap_unit: what `ClipPlan.units_per_frame` and `gaps` count, such as "°"; empty for frames.
       gaps: the gaps, in gap_unit, at which in-betweens are to be judged.
       clips: how many clips each split has.
       clip: (split, number of the clip, seed) -> its plan.

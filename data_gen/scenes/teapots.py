@@ -61,14 +61,14 @@ def teapot_1dof(*, heldout: bool = False, mesh: str = "teapot") -> Scene:
         start, step = _TURNS.get(split, _TURNS["test"])
         if not heldout:
             angles = start + step * np.arange(round(360 / step))
-            return ClipPlan(poses=angles[:, None], closed=True, pace=step)
+            return ClipPlan(poses=angles[:, None], cyclic=True, units_per_frame=step)
         low, high = _ARC
         if split == HELDOUT:
             low, high = low + _NEIGHBOURHOOD, high - _NEIGHBOURHOOD
             angles = np.arange(low, high + step / 2, step)
         else:
             angles = np.arange(high + start, low + 360 + step / 2 - start, step)
-        return ClipPlan(poses=angles[:, None], closed=False, pace=step)
+        return ClipPlan(poses=angles[:, None], cyclic=False, units_per_frame=step)
 
     def parts(pose: Sequence[float]) -> list[Part]:
         turn = motion.placed(motion.rotation("z", pose[0]))
@@ -148,7 +148,7 @@ def teapot_2dof(*, frames: int = FRAMES, clips: int = CLIPS, mesh: str = "teapot
                 return bool(length >= _SHORTEST_IN_PATCH)
             return bool(length >= _SHORTEST) and not in_patch(poses).any()
 
-        return ClipPlan(first_fitting(draw, fits), closed=False, pace=0.0)
+        return ClipPlan(first_fitting(draw, fits), cyclic=False, units_per_frame=0.0)
 
     def parts(pose: Sequence[float]) -> list[Part]:
         matrix = motion.rotation("x", pose[1]) @ motion.rotation("z", pose[0])
@@ -204,7 +204,7 @@ def teapot_6dof(*, frames: int = FRAMES, clips: int = CLIPS, mesh: str = "teapot
             ),
             lambda poses: in_picture(_LEVEL_VIEW, (part for pose in poses for part in parts(pose))),
         )
-        return ClipPlan(poses, closed=False, pace=0.0)
+        return ClipPlan(poses, cyclic=False, units_per_frame=0.0)
 
     def parts(pose: Sequence[float]) -> list[Part]:
         matrix = motion.quaternion_matrix(pose[:4])

@@ -54,7 +54,7 @@ def test_the_arithmetic_is_right_and_is_what_is_written_out():
 
 
 def test_a_larger_model_has_the_operations_of_one_of_that_size():
-    config, larger = (canonical_config(image_size=size, widths=(4, 8)) for size in (64, 128))
+    config, larger = (canonical_config(image_size=size, filters=(4, 8)) for size in (64, 128))
     made = flops.training_step(growth.model_of_size(config, 128), config)
     assert made == flops.training_step(build_model(larger), larger)
     assert made > 3 * flops.training_step(build_model(config), config)

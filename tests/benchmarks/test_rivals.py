@@ -15,7 +15,7 @@ from tf_inbetween import distributions
 from tf_inbetween.models import TripletVAE, to_float
 from tf_inbetween.training import build_model
 
-SMALL = {"widths": (4, 4, 8, 8), "hidden": 16, "latent_dim": 3, "frames_per_clip": 12}
+SMALL = {"filters": (4, 4, 8, 8), "dense_units": 16, "latent_dim": 3, "frames_per_clip": 12}
 SMALL |= {"triplets_per_clip": 20, "inbetweens_per_clip": 5, "precision": "float32"}
 
 
@@ -41,7 +41,7 @@ def copy_weights(model, twin):
     encoder, decoder = model.encoder, model.decoder
     layers = [*encoder.trunk, encoder.mean, encoder.raw_stddev, *decoder.trunk]
     layers = [layer for layer in layers if layer.weights]
-    innermost = encoder.widths[-1]
+    innermost = encoder.filters[-1]
     for ours, theirs in zip(layers, torch_layers, strict=True):
         kernel, bias = (weight.numpy() for weight in ours.weights)
         if kernel.ndim == 4:
@@ -209,7 +209,7 @@ def test_trimesh_draws_the_same_pictures(scene):
 def test_the_settings_are_those_of_the_flag_files():
     config = canonical_config()
     assert f"--steps={config.steps}\n" in (ROOT / "teapot.flags").read_text()
-    assert (config.t, config.inbetween_weight) == ("any", 2.0)
+    assert (config.t_sampling, config.inbetween_weight) == ("uniform", 2.0)
     assert batch_config(128).triplets_per_clip == 1024
     assert paper_settings()["alpha"] == 10000
 

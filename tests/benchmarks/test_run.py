@@ -130,6 +130,6 @@ def test_one_file_stands_for_many(stored, tmp_path, tiny_config, monkeypatch):
     growth.repeat_file(tmp_path / "few", tmp_path / "many", 4)
     many = StoredClips(tfds.builder_from_directory(tmp_path / "many"))
     assert many.splits["train"] == 12
-    config = tiny_config(storage="stream")
+    config = tiny_config(cache="none")
     batch = next(iter(batches(many, "train", config)))
     assert batch["frames"].shape == (12, 64, 64, 3)

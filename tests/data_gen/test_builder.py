@@ -44,15 +44,19 @@ def clips(tmp_path_factory):
 def test_example(clips):
     scene = scenes.get("teapot_1dof")
     renderer = render.Renderer(scene.view, 24, 3, 1)
-    for split, count, pace in (("train", 18, 20.0), ("validation", 18, 20.0), ("test", 36, 10.0)):
+    for split, count, step in (
+        ("train", 18, 20.0),
+        ("validation", 18, 20.0),
+        ("test", 36, 10.0),
+    ):
         (example,) = tfds.as_numpy(clips.as_dataset(split=split))
         (plan,) = scene.plan(split, 0)
         poses = plan.strided(20).poses
         assert example["clip"] == f"{split}_000000".encode()
         assert example["frames"].shape == (count, 24, 24, 3)
         assert example["frames"].dtype == np.uint8
-        assert example["closed"]
-        assert example["pace"] == pace
+        assert example["cyclic"]
+        assert example["units_per_frame"] == step
         np.testing.assert_array_equal(example["pose"], poses.astype(np.float32))
         for k in (0, count // 3):
             np.testing.assert_array_equal(

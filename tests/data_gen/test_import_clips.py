@@ -81,8 +81,8 @@ def test_the_examples_are_like_those_of_a_scene(made):
             begins.append(round(30 * float(example["pose"][0, 0])))
             assert example["frames"].shape == (8, 64, 64, 3)
             assert example["frames"].dtype == np.uint8
-            assert not example["closed"]
-            assert example["pace"] == 0
+            assert not example["cyclic"]
+            assert example["units_per_frame"] == 0
             np.testing.assert_allclose(np.diff(example["pose"][:, 0]), 1 / 30, rtol=1e-4)
     # Both inputs in all splits, by time.
     assert dict(zip(names, begins, strict=True)) == {

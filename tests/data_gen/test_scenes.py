@@ -77,15 +77,15 @@ def test_teapot_turn_closes_at_its_pace(split, stride):
     (plan,) = scenes.get("teapot_1dof").plan(split, 0)
     plan = plan.strided(stride)
     angles = plan.poses[:, 0]
-    assert plan.closed
-    np.testing.assert_allclose(np.diff([*angles, angles[0] + 360]), plan.pace)
+    assert plan.cyclic
+    np.testing.assert_allclose(np.diff([*angles, angles[0] + 360]), plan.units_per_frame)
 
 
 @pytest.mark.parametrize("split", scenes.SPLITS)
 def test_teapot_middle_frame_has_the_middle_pose(split):
     (plan,) = scenes.get("teapot_1dof").plan(split, 0)
     for gap in scenes.get("teapot_1dof").gaps:
-        frames = round(gap / plan.pace)
+        frames = round(gap / plan.units_per_frame)
         assert frames % 2 == 0, "the gap's middle is a frame"
         first = np.arange(len(plan.poses) - frames)
         middle = (plan.poses[first] + plan.poses[first + frames]) / 2
@@ -93,14 +93,14 @@ def test_teapot_middle_frame_has_the_middle_pose(split):
 
 
 def test_stride_must_divide_a_closed_clip():
-    plan = scenes.ClipPlan(np.zeros((10, 1)), closed=True, pace=2.0)
+    plan = scenes.ClipPlan(np.zeros((10, 1)), cyclic=True, units_per_frame=2.0)
     assert len(plan.strided(5).poses) == 2
-    assert plan.strided(5).pace == 10.0
+    assert plan.strided(5).units_per_frame == 10.0
     with pytest.raises(ValueError, match="use a divisor"):
         plan.strided(3)
     with pytest.raises(ValueError, match="at least 1"):
         plan.strided(0)
-    open_plan = scenes.ClipPlan(np.zeros((10, 1)), closed=False, pace=2.0)
+    open_plan = scenes.ClipPlan(np.zeros((10, 1)), cyclic=False, units_per_frame=2.0)
     assert len(open_plan.strided(3).poses) == 4
 
 
@@ -148,8 +148,8 @@ def test_every_clip_is_long_enough_for_every_gap(name):
     for split in scene.clips:
         plan = scene.clip(split, 0, 0)
         for gap in scene.gaps:
-            frames = gap / (plan.pace or 1)
-            assert plan.closed or frames < len(plan.poses)
+            frames = gap / (plan.units_per_frame or 1)
+            assert plan.cyclic or frames < len(plan.poses)
             assert scene.gap_unit or frames % 4 == 0
 
 
@@ -316,8 +316,8 @@ def test_held_out_arc():
         (plan,) = scenes.get(name).plan(split, 0)
         angles = plan.poses[:, 0] % 360
         assert ((angles <= 230) | (angles >= 310)).all()
-        assert not plan.closed
-        np.testing.assert_allclose(np.diff(plan.poses[:, 0]), plan.pace)
+        assert not plan.cyclic
+        np.testing.assert_allclose(np.diff(plan.poses[:, 0]), plan.units_per_frame)
     seen = poses(name, "heldout")[:, 0]
     np.testing.assert_array_equal(seen, np.arange(240, 300.5, 0.5))
 

@@ -154,8 +154,8 @@ def test_the_row_fits_the_real_builder(name):
         assert isinstance(features[source.image], tfds.features.Image)
         factors = {label for label in features if label.startswith(("label_", "instance", "obj"))}
         assert factors | {source.sweep} == {*source.fixed, source.sweep}
-        if source.motion.closed:
-            assert source.motion.pace * source.length == 360
+        if source.motion.cyclic:
+            assert source.motion.units_per_frame * source.length == 360
     elif isinstance(features, tfds.features.Sequence):
         assert source.image in features.feature
         assert features._length == source.length
@@ -171,9 +171,9 @@ def test_the_row_fits_the_real_builder(name):
 @pytest.mark.parametrize("name", SOURCES)
 def test_every_gap_is_of_whole_quarters_and_fits(name):
     source = SOURCES[name]
-    frames = np.array(source.motion.gaps) / (source.motion.pace or 1)
+    frames = np.array(source.motion.gaps) / (source.motion.units_per_frame or 1)
     np.testing.assert_allclose(frames, 4 * np.round(frames / 4), rtol=1e-6)
-    assert frames.max() < (source.length / 2 if source.motion.closed else source.length)
+    assert frames.max() < (source.length / 2 if source.motion.cyclic else source.length)
 
 
 @pytest.mark.parametrize("name", SOURCES)
@@ -194,9 +194,9 @@ def test_clips_of_every_source(name, made, prepared):
         for example in tfds.as_numpy(clips.as_dataset(split=split)):
             frames, pose = example["frames"], example["pose"]
             assert frames.shape == (source.length, 64, 64, 3)
-            assert example["closed"] == source.motion.closed
-            assert example["pace"] == np.float32(source.motion.pace)
-            step = source.motion.pace or 1
+            assert example["cyclic"] == source.motion.cyclic
+            assert example["units_per_frame"] == np.float32(source.motion.units_per_frame)
+            step = source.motion.units_per_frame or 1
             expected = source.first_pose + step * np.arange(source.length)
             np.testing.assert_allclose(pose[:, 0], expected, rtol=1e-6)
             clip = example["clip"].decode()
@@ -228,20 +228,24 @@ def test_frames_of_other_sizes_are_resized_and_said(made):
     assert made["shapes3d"][0].notes == {}
 
 
-@pytest.mark.parametrize("t", ["half", "any"])
+@pytest.mark.parametrize("t_sampling", ["midpoint", "uniform"])
 @pytest.mark.parametrize("name", SOURCES)
-def test_the_flags_that_are_named_fit(name, t):
+def test_the_flags_that_are_named_fit(name, t_sampling):
     length, motion = SOURCES[name].length, SOURCES[name].motion
-    flags = import_clips.training_flags(length, motion.closed, motion.pace)
+    flags = import_clips.training_flags(length, motion.cyclic, motion.units_per_frame)
     asked = dict(flag.removeprefix("--").split("=") for flag in flags)
-    fitting = Config(t=t, **{key: type(getattr(Config, key))(asked[key]) for key in asked})
-    strides, low, high, all_round = data.gaps_of_strides(
-        length, motion.closed, motion.pace or 1.0, fitting
+    fitting = Config(
+        t_sampling=t_sampling, **{key: type(getattr(Config, key))(asked[key]) for key in asked}
     )
-    assert all_round == motion.closed
+    strides, low, high, all_round = data.gaps_of_strides(
+        length, motion.cyclic, motion.units_per_frame or 1.0, fitting
+    )
+    assert all_round == motion.cyclic
     frames = [int(strides[0] * low[0]), int(strides[-1] * high[-1])]
     assert frames[0] <= 4
-    assert frames[1] >= {"shapes3d": 8}.get(name, max(motion.gaps) / (motion.pace or 1.0) - 8)
+    assert frames[1] >= {"shapes3d": 8}.get(
+        name, max(motion.gaps) / (motion.units_per_frame or 1.0) - 8
+    )
 
 
 def test_the_bytes_repeat_whatever_is_held_at_once(made, prepared, tmp_path, monkeypatch):

@@ -129,7 +129,7 @@ def test_the_pipeline_reads_them(tmp_path):
     clips = prepared(tmp_path, "linked_arm_2links_9frames_4clips", image_size=64)
     clips = StoredClips(clips)
     (first, *_) = clips.load("train")
-    assert first.pace == 1.0
+    assert first.units_per_frame == 1.0
     config = Config(
         clips_per_batch=2,
         frames_per_clip=9,
@@ -138,8 +138,8 @@ def test_the_pipeline_reads_them(tmp_path):
         min_gap=2,
         max_gap=8,
     )
-    for storage in ("memory", "stream"):
-        settings = {**vars(config), "storage": storage}
+    for cache in ("memory", "none"):
+        settings = {**vars(config), "cache": cache}
         batch = next(iter(data.batches(clips, "train", Config(**settings))))
         assert batch["frames"].shape == (18, 64, 64, 3)
         assert batch["triplets"].shape == (10, 3)

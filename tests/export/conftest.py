@@ -28,8 +28,8 @@ def trained(stored, tiny_settings, tmp_path_factory):
     """The run directory of a tiny model that has learnt the teapot's blurred turn."""
     run_dir = tmp_path_factory.mktemp("runs") / "tiny [1]"  # TensorFlow globs.
     learns = {
-        "widths": (8, 8, 16, 16),
-        "hidden": 32,
+        "filters": (8, 8, 16, 16),
+        "dense_units": 32,
         "learning_rate": 1e-2,
         "steps": 200,
         "steps_per_epoch": 200,

@@ -38,7 +38,9 @@ def test_inbetween_and_sequence_are_fused_and_the_ends_are_the_frames(served, mo
     np.testing.assert_array_equal(frames[0, [0, 2]], [pair["first"][0], pair["second"][0]])
     one = served("inbetween", **pair, t=t[:, 1])
     np.testing.assert_allclose(one["frame"], frames[:, 1], atol=1e-5)
-    latent = model.decode(model.join(*(model.encode(end).mean() for end in pair.values()), t[:, 1]))
+    latent = model.decode(
+        model.interpolate_latents(*(model.encode(end).mean() for end in pair.values()), t[:, 1])
+    )
     assert np.abs(one["frame"] - latent).max() > 0.1
 
 

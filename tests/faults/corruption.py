@@ -44,7 +44,9 @@ def _read_clips(folder):
     found = prepare(config)
     clips = [clip for split in ("train", "validation", "test") for clip in found.load(split)]
     metadata = found.info.metadata
-    return [[clip.frames, clip.pose, clip.closed, clip.pace] for clip in clips], dict(metadata)
+    return [[clip.frames, clip.pose, clip.cyclic, clip.units_per_frame] for clip in clips], dict(
+        metadata
+    )
 
 
 def _read_checkpoint(folder):

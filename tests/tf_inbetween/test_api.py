@@ -16,9 +16,9 @@ TINY = {
     "inbetweens_per_clip": 2,
     "min_gap": 2,
     "max_gap": 5,
-    "widths": (4, 4, 8, 8),
+    "filters": (4, 4, 8, 8),
     "fusion_filters": (4, 4),
-    "hidden": 16,
+    "dense_units": 16,
     "latent_dim": 3,
     "steps": 2,
     "validation_steps": 1,
@@ -143,9 +143,9 @@ def test_a_tenth_of_many_clips_is_for_validation():
     many = ClipsInMemory([moving_square() // (i + 1) for i in range(21)])
     assert many.splits == {"train": 19, "validation": 2}
     np.testing.assert_array_equal(many.load("validation")[1].frames, moving_square() // 20)
-    given = ClipsInMemory([moving_square(5)], [moving_square(4)], closed=True)
+    given = ClipsInMemory([moving_square(5)], [moving_square(4)], cyclic=True)
     assert given.splits == {"train": 1, "validation": 1}
-    assert given.load("train")[0].closed
+    assert given.load("train")[0].cyclic
 
 
 def test_fit_is_the_training_of_keras():
@@ -174,7 +174,7 @@ def test_write_takes_both_kinds_of_pixels(tmp_path):
 
 
 def test_a_model_that_draws_any_size_wants_arrays():
-    config = ib.Config(network="pixel_unet", widths=(4, 4))
+    config = ib.Config(model="pixel_unet", filters=(4, 4))
     keras.utils.set_random_seed(0)
     model = ib.build(config)
     with pytest.raises(ib.InputError, match="first: this model draws any size; give an array"):

@@ -243,7 +243,7 @@ def test_flags_after_the_flagfile_win(fork, tmp_path):
 def test_help_lists_the_settings_of_the_command(fork):
     text = fork("tf_inbetween.train", "--help").stdout
     assert text.startswith("Trains a model")
-    for flag in ("--alpha:", "--run_dir:", "--pairs:", "--[no]deterministic:", "--widths:"):
+    for flag in ("--alpha:", "--run_dir:", "--pairs:", "--[no]deterministic:", "--filters:"):
         assert f"  {flag}" in text
     text = fork("tf_inbetween.inbetween", "--help").stdout
     assert "  --first:" in text
@@ -368,7 +368,9 @@ def test_inbetween_fills_the_gaps_of_footage(fork, trained, tmp_path):
     result = fork(*command, "--input=frames", "--output=slow.mp4", "--redraw")
     assert result.returncode == 0, result.stderr
     assert result.stdout == ("frames: 80x64 cut to the middle 64x64\nwrote slow.mp4: 17 frames\n")
-    again = fork(*command, "--input=slow.mp4", "--fps=5", "--path=spline", "--output=slow.gif")
+    again = fork(
+        *command, "--input=slow.mp4", "--fps=5", "--keyframe_path=spline", "--output=slow.gif"
+    )
     assert again.returncode == 0, again.stderr
     assert again.stdout == "wrote slow.gif: 33 frames\n"
     slower = ["--input=frames", "--folder_fps=10", "--fps=5", "--start=0.1"]
@@ -398,7 +400,10 @@ def test_inbetween_fills_the_gaps_of_footage(fork, trained, tmp_path):
         (["--first=a.png", "--input=b.mp4"], "--first and --input: give one or the other"),
         (["--input=b.mp4"], "b.mp4: no such file or folder"),
         (["--input=b", "--folder_fps=0"], "--folder_fps=0: "),
-        (["--frame=a.png", "--frame=b.png", "--path=round"], "--path=round: value should be one"),
+        (
+            ["--frame=a.png", "--frame=b.png", "--keyframe_path=round"],
+            "--keyframe_path=round: value should be one",
+        ),
     ],
 )
 def test_inbetween_without_key_frames(fork, trained, arguments, message):

@@ -79,22 +79,22 @@ def test_names_say_what_else_differs_where_the_terms_do_not():
     plain = {"alpha": 0.0, "inbetween_weight": 0.0}
     configs = [
         Config(run_dir="a", **plain, seed=0),
-        Config(run_dir="b", **plain, seed=1, widths=(8, 16), data_dir="elsewhere"),
+        Config(run_dir="b", **plain, seed=1, filters=(8, 16), data_dir="elsewhere"),
         Config(run_dir="c", alpha=5.0),
-        Config(run_dir="d", **plain, seed=1, widths=(8, 16)),
+        Config(run_dir="d", **plain, seed=1, filters=(8, 16)),
     ]
     assert compare.names_of(configs) == [
-        "alpha 0 (plain VAE), seed 0, widths 32-64-128-256, a",
-        "alpha 0 (plain VAE), seed 1, widths 8-16, b",
+        "alpha 0 (plain VAE), seed 0, filters 32-64-128-256, a",
+        "alpha 0 (plain VAE), seed 1, filters 8-16, b",
         "alpha 5 (averaged), in-between likelihood 1",
-        "alpha 0 (plain VAE), seed 1, widths 8-16, d",
+        "alpha 0 (plain VAE), seed 1, filters 8-16, d",
     ]
     assert compare.names_of(configs[:3])[:2] == [
-        "alpha 0 (plain VAE), seed 0, widths 32-64-128-256",
-        "alpha 0 (plain VAE), seed 1, widths 8-16",
+        "alpha 0 (plain VAE), seed 0, filters 32-64-128-256",
+        "alpha 0 (plain VAE), seed 1, filters 8-16",
     ]
     with pytest.raises(InputError, match=r"the same run twice \(alpha 0 \(plain VAE\), b\)"):
-        compare.names_of([configs[1], Config(run_dir="b/", **plain, seed=1, widths=(8, 16))])
+        compare.names_of([configs[1], Config(run_dir="b/", **plain, seed=1, filters=(8, 16))])
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import re
 import shutil
 from types import SimpleNamespace
 
+import keras
 import numpy as np
 import PIL.Image
 import pytest
@@ -25,7 +26,7 @@ from tf_inbetween.evaluation import pairs as pair_choice
 from tf_inbetween.evaluation import run as evaluation_run
 from tf_inbetween.evaluation.run import evaluate
 from tf_inbetween.matching import MATCHINGS
-from tf_inbetween.models import to_float
+from tf_inbetween.models import TripletVAE, to_float
 
 
 @pytest.fixture
@@ -78,8 +79,8 @@ def test_latent_geometry_of_known_posteriors():
     q0, q2 = (gaussian(np.float32([[d, 0]] * 2), np.ones((2, 2), np.float32)) for d in (-2, 2))
     q1 = gaussian(np.float32([[0, 0], [0, 1.5]]), np.ones((2, 2), np.float32))
     found = judge.latent_geometry(q0, q1, q2, np.full(2, 0.5, np.float32))
-    assert found.keys() == {"sagitta", *(f"kl_{name}" for name in MATCHINGS)}
-    np.testing.assert_allclose(found["sagitta"], [0, np.sqrt(1.5**2 / 2)], rtol=1e-6)
+    assert found.keys() == {"chord_deviation", *(f"kl_{name}" for name in MATCHINGS)}
+    np.testing.assert_allclose(found["chord_deviation"], [0, np.sqrt(1.5**2 / 2)], rtol=1e-6)
     np.testing.assert_allclose(found["kl_averaged"], [0, 1.5**2 / 2], atol=1e-6)
     np.testing.assert_allclose(found["kl_upper_bound"], [2, 2 + 1.5**2 / 2], rtol=1e-6)
     moment_matched = (np.log(5) + 1 / 5 - 1) / 2
@@ -99,7 +100,7 @@ def test_rows_have_the_mean_geometry_of_their_pairs(clips):
         mean = np.stack([places, bend * places**2], axis=1)
         return gaussian(mean, np.full_like(mean, 0.5))
 
-    opened = dataclasses.replace(clips[0], closed=False)
+    opened = dataclasses.replace(clips[0], cyclic=False)
     for bend in (0.0, 0.01):
         (_, half, _), (_, long_half, _) = (
             judge.inbetween(
@@ -115,11 +116,11 @@ def test_rows_have_the_mean_geometry_of_their_pairs(clips):
         )
         # A parabola bend x^2 lies bend (gap / 2)^2 below its chord's middle, at any place.
         for row in (half, long_half):
-            sagitta = bend * (row["gap"] / 2) ** 2 / 0.5 / np.sqrt(2)
+            chord_deviation = bend * (row["gap"] / 2) ** 2 / 0.5 / np.sqrt(2)
             found = row["latent_geometry"]
-            assert found["sagitta"] == pytest.approx(sagitta, abs=2e-4)
-            # KL of equal spreads: half of the squared distance in them, that is sagitta^2 here.
-            assert found["kl_averaged"] == pytest.approx(sagitta**2, abs=1e-3)
+            assert found["chord_deviation"] == pytest.approx(chord_deviation, abs=2e-4)
+            # KL of equal spreads: half of the squared distance in them, here chord_deviation^2.
+            assert found["kl_averaged"] == pytest.approx(chord_deviation**2, abs=1e-3)
 
 
 def test_gaps_have_frames_at_the_quarters(clips):
@@ -128,8 +129,8 @@ def test_gaps_have_frames_at_the_quarters(clips):
 
 
 def test_pairs_are_spread_over_all_clips_and_stay_inside_open_ones():
-    def clip(length, closed):
-        return Clip("c", np.zeros((length, 1, 1, 1)), np.zeros((length, 1)), closed, 1.0)
+    def clip(length, cyclic):
+        return Clip("c", np.zeros((length, 1, 1, 1)), np.zeros((length, 1)), cyclic, 1.0)
 
     clips = [clip(20, False), clip(9, False), clip(30, True)]
     for pairs in (38, 1000):
@@ -142,28 +143,28 @@ def test_pairs_are_spread_over_all_clips_and_stay_inside_open_ones():
 
 
 def test_a_closed_clip_is_gone_round_once_at_most():
-    for closed, expected in ((True, [9, 9, 0, 0]), (False, [5, 1, 0, 0])):
-        clip_info = ClipInfo(9, closed, 1.0)
+    for cyclic, expected in ((True, [9, 9, 0, 0]), (False, [5, 1, 0, 0])):
+        clip_info = ClipInfo(9, cyclic, 1.0)
         assert [pair_choice.clip_starts(clip_info, gap) for gap in (4, 8, 9, 12)] == expected
 
 
 def test_clips_of_different_pace_are_an_error(clips):
-    other = dataclasses.replace(clips[0], pace=2.0)
+    other = dataclasses.replace(clips[0], units_per_frame=2.0)
     with pytest.raises(InputError, match=r"differ in pace \(2 and 5\)"):
         pair_choice.fitting_gaps([clips[0], other], [40])
 
 
 @pytest.mark.parametrize(
-    ("lengths", "closed", "message"),
+    ("lengths", "cyclic", "message"),
     [
         ([4, 8, 1], False, "no clip is long enough for a gap of 8 frames: the longest has 8"),
         ([1], True, "no clip is long enough for a gap of 8 frames: the longest has 1"),
         ([], False, "there are no clips to judge"),
     ],
 )
-def test_clips_too_short_for_every_gap_are_an_error(lengths, closed, message):
+def test_clips_too_short_for_every_gap_are_an_error(lengths, cyclic, message):
     with pytest.raises(InputError, match=message):
-        pair_choice.fitting_gaps([ClipInfo(length, closed, 1.0) for length in lengths], [8, 16])
+        pair_choice.fitting_gaps([ClipInfo(length, cyclic, 1.0) for length in lengths], [8, 16])
 
 
 def test_gaps_are_judged_where_a_clip_has_them():
@@ -252,12 +253,11 @@ def test_frames_of_a_great_many_clips_are_not_all_the_first(make_clips, monkeypa
     assert list(np.bincount(shown.astype(int))) == [4, 4, 4, 4, 3]
 
 
-class Reconstructing:
+class Reconstructing(TripletVAE):
     """Stands in for a model; keeps what it is shown."""
 
-    has_latents = has_posteriors = True
-
     def __init__(self):
+        keras.Model.__init__(self)
         self.seen = []
 
     def reconstruct(self, frames):
@@ -297,7 +297,10 @@ def test_evaluation_writes_the_contract(tiny_config, tiny_data, tmp_path, capsys
     for row in found["inbetween"]:
         assert row["pairs"] == 3
         assert set(row["methods"]) == set(method_table.DEFAULT_METHODS)
-        assert set(row["latent_geometry"]) == {"sagitta", *(f"kl_{name}" for name in MATCHINGS)}
+        assert set(row["latent_geometry"]) == {
+            "chord_deviation",
+            *(f"kl_{name}" for name in MATCHINGS),
+        }
         assert all(np.isfinite(value) for value in row["latent_geometry"].values())
         for measures in row["methods"].values():
             assert {"mse", "psnr", "ssim", "detail", "timing_error", "hit_rate"} <= set(measures)
@@ -468,7 +471,7 @@ def test_a_fusion_run_is_trained_watched_and_evaluated(
 
 @pytest.mark.parametrize("method", ["latent_only", "latent_slerp"])
 def test_methods_that_need_latents(tiny_config, tiny_data, tmp_path, method):
-    config = tiny_config(network="pixel_unet")
+    config = tiny_config(model="pixel_unet")
     folder = run_directory.start(config, "float32")
     training.build_model(config).save(folder / "model.keras", include_optimizer=False)
     message = rf"^--methods={method}: the model of .*/run has no latents$"

@@ -143,15 +143,15 @@ def test_the_fusion_decoder_is_taken_over_too(beginning, unsaved, stored):
 
 
 def test_a_curve_starts_fresh_where_the_other_has_none(beginning):
-    model, _, said = taken(beginning(path="curved"))
+    model, _, said = taken(beginning(latent_path="curved"))
     assert said.endswith("; new weights for curve")
     assert not np.any(model.curve.trunk[-1].kernel)
 
 
 @pytest.mark.slow
 def test_a_network_from_pixels_to_pixels_begins_from_another(beginning, unsaved, stored):
-    unsaved(network="pixel_unet")
-    config = beginning(network="pixel_unet")
+    unsaved(model="pixel_unet")
+    config = beginning(model="pixel_unet")
     model, other, said = taken(config)
     assert "first weights of unet from" in said
     assert_close(*(validated(each, stored, config) for each in (model, other)))
@@ -172,7 +172,10 @@ def test_a_scale_that_a_flag_sets_is_not_taken_over(beginning):
             {"latent_dim": 5},
             "its encoder does not fit: kernel [16, 3] there, [16, 5] here; it takes --latent_dim=3",
         ),
-        ({"widths": (4, 4, 8, 16), "hidden": 8}, "it takes --widths=4,4,8,8 --hidden=16"),
+        (
+            {"filters": (4, 4, 8, 16), "dense_units": 8},
+            "it takes --filters=4,4,8,8 --dense_units=16",
+        ),
         ({"image_size": 128}, "it takes --image_size=64"),
         ({"channels": 1}, "it takes --channels=3"),
         (
@@ -182,8 +185,8 @@ def test_a_scale_that_a_flag_sets_is_not_taken_over(beginning):
         ),
         ({"model": "autoencoder"}, "it takes --model=vae"),
         (
-            {"network": "pixel_unet"},
-            "its TripletVAE shares no network with this run's PixelModel, which has unet",
+            {"model": "pixel_unet"},
+            "its TripletVAE shares no network with this run's PixelUNet, which has unet",
         ),
         (
             {"likelihood": "bernoulli"},
@@ -212,7 +215,7 @@ def test_without_its_flags_the_shapes_are_told(beginning, source):
 def test_what_does_not_fit_changes_no_weight(beginning):
     config = beginning()
     other, _ = first_weights.read(config)
-    wrong = dataclasses.replace(config, hidden=8)
+    wrong = dataclasses.replace(config, dense_units=8)
     model = training.build_model(wrong)
     before = [weight.numpy() for weight in model.variables]
     with pytest.raises(InputError):

@@ -176,7 +176,9 @@ def test_a_turned_pair_has_what_the_latent_model_makes_of_it(model):
     np.testing.assert_allclose(first[1::2], model.reconstruct(ends[0][1::2]), atol=1e-6)
     np.testing.assert_allclose(second[1::2], model.reconstruct(ends[1][1::2]), atol=1e-6)
     z0, z2 = (model.encode(end[1::2]).mean() for end in ends)
-    np.testing.assert_allclose(between[1::2], model.decode(model.join(z0, z2, t[1::2])), atol=1e-6)
+    np.testing.assert_allclose(
+        between[1::2], model.decode(model.interpolate_latents(z0, z2, t[1::2])), atol=1e-6
+    )
 
 
 def test_the_turns_are_the_eight_of_a_square():

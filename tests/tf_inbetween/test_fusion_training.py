@@ -57,16 +57,16 @@ def test_replicas_draw_their_rows_of_what_one_device_draws(fusion_config, monkey
 @pytest.mark.parametrize(
     ("flags", "line"),
     [
-        (["--model=autoencoder"], "--inbetween_decoder=fusion: needs --model=vae and a --network"),
-        (["--model=acai"], "--inbetween_decoder=fusion: needs --model=vae and a --network of conv"),
-        (["--network=pixel_unet"], "--inbetween_decoder=fusion: needs --model=vae and a --network"),
+        (["--model=autoencoder"], "--inbetween_decoder=fusion: needs --model=vae, not "),
+        (["--model=acai"], "--inbetween_decoder=fusion: needs --model=vae, not acai"),
+        (["--model=pixel_unet"], "--inbetween_decoder=fusion: needs --model=vae, not "),
         (["--inbetween_weight=0"], "--inbetween_weight=0 has none"),
         (["--latent_dropout=1.5"], "--latent_dropout=1.5: must be at most 1"),
         (["--latent_dropout=-0.1"], "--latent_dropout=-0.1: must be at least 0"),
         (["--latent_dropout=nan"], "--latent_dropout=nan: must be a finite number"),
         (["--fusion_filters=8,x"], "--fusion_filters=8,x: must be whole numbers"),
-        (["--fusion_filters="], "--fusion_filters=: needs positive channel counts"),
-        (["--fusion_filters=8,0"], "--fusion_filters=8,0: needs positive channel counts"),
+        (["--fusion_filters="], "--fusion_filters=: needs positive numbers"),
+        (["--fusion_filters=8,0"], "--fusion_filters=8,0: needs positive numbers"),
         (
             ["--fusion_filters=4,4,4,4,4,4,4"],
             "--fusion_filters=4,4,4,4,4,4,4: 7 halvings do not divide --image_size=64",
@@ -79,7 +79,7 @@ def test_flags_of_the_fusion_decoder_that_do_not_fit(flags, line):
     refused(["--inbetween_decoder=fusion", *flags], line)
 
 
-LAYERS = ["--network=layers", "--layers=2", "--latent_dim=8", "--crop_size=32", "--widths=4,4,8"]
+LAYERS = ["--network=layers", "--layers=2", "--latent_dim=8", "--crop_size=32", "--filters=4,4,8"]
 
 
 @pytest.mark.parametrize(
@@ -88,9 +88,12 @@ LAYERS = ["--network=layers", "--layers=2", "--latent_dim=8", "--crop_size=32", 
         (["--latent_dim=7"], "--latent_dim=7: must be a multiple of --layers=2"),
         (["--latent_dim=4"], "--latent_dim=4: must be a multiple of --layers=2, at least three"),
         (["--layers=0"], "--layers=0: must be at least 1"),
-        (["--crop_size=20"], "--widths=4,4,8: 3 halvings do not divide --crop_size=20"),
+        (["--crop_size=20"], "--filters=4,4,8: 3 halvings do not divide --crop_size=20"),
         (["--crop_size=4"], "--crop_size=4: must be at least 8"),
-        (["--widths=4,4,4,4,4,4"], "--widths=4,4,4,4,4,4: 6 halvings do not divide --crop_size=32"),
+        (
+            ["--filters=4,4,4,4,4,4"],
+            "--filters=4,4,4,4,4,4: 6 halvings do not divide --crop_size=32",
+        ),
     ],
 )
 @pytest.mark.parametrize("decoder", ["latent", "fusion"])

@@ -70,8 +70,8 @@ def test_any_flag_file_is_a_config_or_one_line(tmp_path_factory, content):
 @pytest.mark.parametrize(
     ("name", "value", "message"),
     [
-        ("hidden", 10**12, "--hidden=1000000000000: must be at most 1000000000"),
-        ("widths", (32, 10**12), "--widths=1000000000000: must be at most 1000000000"),
+        ("dense_units", 10**12, "--dense_units=1000000000000: must be at most 1000000000"),
+        ("filters", (32, 10**12), "--filters=1000000000000: must be at most 1000000000"),
         ("run_dir", "runs/a\n--alpha=9", "must be one line of Unicode text"),
         ("data_dir", "data\udcff", r"--data_dir='data\\udcff': must be one line of Unicode text"),
         ("scene", "a\0b", "must be one line of Unicode text"),
@@ -227,7 +227,7 @@ def with_encoder(**encoder):
 def with_hidden(units):
     def change(config):
         for network in ("encoder", "decoder"):
-            config["config"][network]["config"]["hidden"] = units
+            config["config"][network]["config"]["dense_units"] = units
         return json.dumps(config)
 
     return change

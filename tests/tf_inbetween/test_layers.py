@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from tf_inbetween.networks.layers import LayersDecoder, LayersEncoder, _centre, windows
 
-OWN = {"layers": 2, "latent_dim": 10, "crop_size": 16, "filters": (4, 8), "hidden": 16}
+OWN = {"layers": 2, "latent_dim": 10, "crop_size": 16, "filters": (4, 8), "dense_units": 16}
 
 
 def test_a_window_at_whole_pixels_is_a_slice_and_outside_is_zero():

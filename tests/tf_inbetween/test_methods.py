@@ -53,10 +53,10 @@ def bent(curve):
     return curve
 
 
-@pytest.mark.parametrize("network", ["conv", "pixel_unet"])
-def test_times_are_not_rounded_to_bfloat16(tiny_config, network):
+@pytest.mark.parametrize("model", ["vae", "pixel_unet"])
+def test_times_are_not_rounded_to_bfloat16(tiny_config, model):
     """It has 8 bits: 0.2 would be 0.2002."""
-    model = training.build_model(tiny_config(network=network, precision="mixed_bfloat16"))
+    model = training.build_model(tiny_config(model=model, precision="mixed_bfloat16"))
     seen = []
     model.call = lambda batch, training=False: seen.append(batch["t"]) or batch["t"]
     model(batch_for(tiny_config()))
@@ -127,34 +127,34 @@ def test_many_times_of_a_pair_are_as_one_after_another(curve):
         np.testing.assert_allclose(many[:, k], curve(z0, z2, tf.fill([3], T[k])), rtol=1e-5)
 
 
-def test_matching_and_sagitta_are_asked_of_the_curve(tiny_config):
+def test_matching_and_chord_deviation_are_asked_of_the_curve(tiny_config):
     """Where q1 lies on the curve, and is as wide as both ends on average, there is nothing left."""
-    model = training.build_model(tiny_config(path="curved"))
+    model = training.build_model(tiny_config(latent_path="curved"))
     bent(model.curve)
     batch = {**batch_for(tiny_config()), "triplets": tf.constant([[0, 1, 2]]), "t": T[:1]}
     outputs = model.call(batch)
     z0, z2 = tf.constant([[0.1, -2.0, 1.0]]), tf.constant([[1.0, 0.5, -0.7]])
-    mean = tf.concat([z0, model.join(z0, z2, T[:1]), z2, tf.zeros([3, 3])], axis=0)
+    mean = tf.concat([z0, model.interpolate_latents(z0, z2, T[:1]), z2, tf.zeros([3, 3])], axis=0)
     ours = {**outputs, "mean": mean, "stddev": tf.fill([6, 3], 0.5)}
     _, shown = model.loss_and_terms(batch, ours, False)
     np.testing.assert_allclose(shown["matching_kl"], 0, atol=1e-5)
-    np.testing.assert_allclose(shown["sagitta"], 0, atol=1e-5)
+    np.testing.assert_allclose(shown["chord_deviation"], 0, atol=1e-5)
 
 
 def test_key_frames_are_joined_by_the_curve_and_by_no_spline(tiny_config):
-    model = training.build_model(tiny_config(path="curved"))
+    model = training.build_model(tiny_config(latent_path="curved"))
     bent(model.curve)
     keys = floats()
     drawn = np.stack(list(drawing.draw_through(model, keys, 2, show="none")))
     expected = [drawing.draw(model, a, b, 2) for a, b in ((keys[0], keys[1]), (keys[1], keys[2]))]
     np.testing.assert_allclose(drawn, np.concatenate(expected), atol=1e-5)
-    with pytest.raises(InputError, match="--path=spline: this model has a curve of its own"):
+    with pytest.raises(InputError, match="--keyframe_path=spline: this model has a curve of its"):
         next(drawing.draw_through(model, keys, 2, "spline"))
 
 
 def test_a_curve_needs_the_likelihood_that_it_learns_from(tiny_config):
-    with pytest.raises(InputError, match="--path=curved: is learned from the in-between likelih"):
-        tiny_config(path="curved", inbetween_weight=0.0)
+    with pytest.raises(InputError, match="--latent_path=curved: is learned from the in-between"):
+        tiny_config(latent_path="curved", inbetween_weight=0.0)
 
 
 def test_models_and_runs_of_before_there_was_a_curve_still_load(tiny_config, tmp_path):
@@ -180,7 +180,7 @@ def test_models_and_runs_of_before_there_was_a_curve_still_load(tiny_config, tmp
     np.testing.assert_array_equal(loaded.path(first, second, T), model.path(first, second, T))
 
     flags = (run_dir / "flags.txt").read_text().splitlines(keepends=True)
-    added = ("--model=", "--path=", "--critic_weight=")
+    added = ("--model=", "--latent_path=", "--critic_weight=")
     (run_dir / "flags.txt").write_text("".join(f for f in flags if not f.startswith(added)))
     assert run_directory.load_config(run_dir) == config
 
@@ -188,7 +188,7 @@ def test_models_and_runs_of_before_there_was_a_curve_still_load(tiny_config, tmp
 @pytest.mark.slow
 def test_an_exported_curve_draws_as_the_keras_model_does(tiny_config, tiny_data, tmp_path):
     """The export compares every signature with the Keras model, and refuses any difference."""
-    config = tiny_config(path="curved")
+    config = tiny_config(latent_path="curved")
     training.train(config)
     path = tmp_path / "run" / "model.keras"
     model = run_directory.load_model(config.run_dir)
@@ -281,19 +281,19 @@ def test_acai_by_its_equations(tiny_config):
 @pytest.mark.parametrize(
     ("setting", "message"),
     [
-        ({"path": "curved"}, "--path=curved: --network=pixel_unet has no latents"),
-        ({"model": "acai"}, "--model=acai: --network=pixel_unet has no latents"),
-        ({"inbetween_weight": 0.0}, "--inbetween_weight=0: --network=pixel_unet learns from"),
+        ({"latent_path": "curved"}, "--latent_path=curved: --model=pixel_unet has no latents"),
+        ({"network": "layers"}, "--network=layers: --model=pixel_unet has no latents"),
+        ({"inbetween_weight": 0.0}, "--inbetween_weight=0: --model=pixel_unet learns from"),
     ],
 )
 def test_what_does_not_go_with_pixels(tiny_config, setting, message):
     with pytest.raises(InputError, match=message):
-        training.build_model(tiny_config(network="pixel_unet", **setting))
+        training.build_model(tiny_config(model="pixel_unet", **setting))
 
 
 def test_the_unet_costs_about_what_the_vae_does():
     """Multiplications of a step of `teapot.flags`, forward, from the shapes in the graph."""
-    config = config_flags.config_of(["--flagfile=teapot.flags", "--network=pixel_unet"])
+    config = config_flags.config_of(["--flagfile=teapot.flags", "--model=pixel_unet"])
     unet = training.build_model(config)
     vae = training.build_model(config_flags.config_of(["--flagfile=teapot.flags"]))
     frames = (config.frames_per_clip, 64, 64)
@@ -320,7 +320,7 @@ def multiplications(network, shape):
 
 
 def test_the_unet_sees_both_frames_and_the_time(tiny_config):
-    model = training.build_model(tiny_config(network="pixel_unet"))
+    model = training.build_model(tiny_config(model="pixel_unet"))
     a, b = floats(2)[:, None]
     drawn = model.inbetween(a, b, [0.5]).numpy()
     for other in ((b, b, [0.5]), (a, a, [0.5]), (a, b, [0.25])):
@@ -328,14 +328,14 @@ def test_the_unet_sees_both_frames_and_the_time(tiny_config):
 
 
 def test_key_frames_are_joined_pair_by_pair(tiny_config):
-    model = training.build_model(tiny_config(network="pixel_unet"))
+    model = training.build_model(tiny_config(model="pixel_unet"))
     keys = floats()
     drawn = np.stack(list(drawing.draw_through(model, keys, 2)))
     np.testing.assert_array_equal(drawn[::3], keys)
     np.testing.assert_allclose(drawn[1:3], drawing.draw(model, *keys[:2], 2), atol=1e-6)
     between = list(drawing.draw_through(model, keys, 2, show="none"))
     np.testing.assert_array_equal(between, np.delete(drawn, np.s_[::3], axis=0))
-    with pytest.raises(InputError, match="--path=spline: this model has no latents"):
+    with pytest.raises(InputError, match="--keyframe_path=spline: this model has no latents"):
         next(drawing.draw_through(model, keys, 2, "spline"))
     with pytest.raises(InputError, match="--redraw: this model has no latents"):
         next(drawing.draw_through(model, keys, 2, show="drawn"))
@@ -344,7 +344,7 @@ def test_key_frames_are_joined_pair_by_pair(tiny_config):
 # ---- whole commands -----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("setting", [{"model": "acai"}, {"network": "pixel_unet"}])
+@pytest.mark.parametrize("setting", [{"model": "acai"}, {"model": "pixel_unet"}])
 def test_several_replicas_are_refused(tiny_config, tiny_data, tmp_path, setting):
     with pytest.raises(InputError, match="trains on a single device; --strategy=single"):
         training.train(tiny_config(**setting), strategy=tf.distribute.MirroredStrategy(["CPU:0"]))
@@ -354,13 +354,18 @@ def test_several_replicas_are_refused(tiny_config, tiny_data, tmp_path, setting)
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "setting",
-    [{"model": "autoencoder"}, {"model": "acai"}, {"network": "pixel_unet"}, {"path": "curved"}],
+    [
+        {"model": "autoencoder"},
+        {"model": "acai"},
+        {"model": "pixel_unet"},
+        {"latent_path": "curved"},
+    ],
 )
 def test_a_run_is_resumed_evaluated_and_exported_or_says_why_not(
     tiny_config, tiny_data, tmp_path, monkeypatch, setting
 ):
     monkeypatch.setattr(baselines, "available", lambda: {"crossfade": baselines.crossfade})
-    latent, vae = "network" not in setting, "path" in setting
+    latent, vae = setting.get("model") != "pixel_unet", "latent_path" in setting
     whole = tiny_config(run_dir=str(tmp_path / "whole"), **setting)
     broken = tiny_config(run_dir=str(tmp_path / "broken"), **setting)
     training.train(whole)
@@ -388,5 +393,5 @@ def test_a_run_is_resumed_evaluated_and_exported_or_says_why_not(
     if latent:
         assert saved_model.export(whole.run_dir, tmp_path / "models" / "tiny").is_dir()
     else:
-        with pytest.raises(InputError, match="--network=pixel_unet has no latents"):
+        with pytest.raises(InputError, match="--model=pixel_unet has no latents"):
             saved_model.export(whole.run_dir, tmp_path / "models" / "tiny")

@@ -195,9 +195,9 @@ def test_timing_of_true_frames_is_exact(clip):
 
 def test_timing_goes_the_shorter_way_round_a_closed_clip_only(clip):
     shown, wanted = clip[[39]], np.array([1])
-    np.testing.assert_array_equal(metrics.timing_error(shown, clip, wanted, closed=True), 2)
-    np.testing.assert_array_equal(metrics.timing_error(shown, clip, wanted, closed=False), 38)
-    assert metrics.timing_error(clip[[20]], clip, np.array([0]), closed=True) == 20
+    np.testing.assert_array_equal(metrics.timing_error(shown, clip, wanted, cyclic=True), 2)
+    np.testing.assert_array_equal(metrics.timing_error(shown, clip, wanted, cyclic=False), 38)
+    assert metrics.timing_error(clip[[20]], clip, np.array([0]), cyclic=True) == 20
 
 
 def test_a_frame_that_shows_nothing_gets_some_time_and_no_error_is_infinite(clip):
@@ -219,20 +219,20 @@ def test_a_hit_is_within_five_percent_of_the_gap_or_one_frame():
 def test_path_figures_of_the_true_path_are_perfect(clip):
     path = clip[:16]
     assert metrics.mean_distance(path, clip) == pytest.approx(0, abs=1e-6)
-    assert metrics.smoothness(path, clip, closed=True) == pytest.approx(0, abs=1e-6)
+    assert metrics.smoothness(path, clip, cyclic=True) == pytest.approx(0, abs=1e-6)
     backwards = clip[[2, 1, 0, 39, 38, 37]]
-    assert metrics.smoothness(backwards, clip, closed=True) == pytest.approx(0, abs=1e-6)
+    assert metrics.smoothness(backwards, clip, cyclic=True) == pytest.approx(0, abs=1e-6)
 
 
 def test_a_path_that_jumps_once_is_as_rough_as_can_be(clip):
     path = clip[[3] * 8 + [12] * 8]
-    assert metrics.smoothness(path, clip, closed=True) == pytest.approx(1 - 1 / 15)
+    assert metrics.smoothness(path, clip, cyclic=True) == pytest.approx(1 - 1 / 15)
 
 
 @pytest.mark.parametrize("places", [[5] * 16, [5, 9] * 7 + [9, 5], [0, 19, 0, 19, 1]])
 def test_a_path_that_goes_nowhere_gets_the_worst_smoothness(clip, places):
     worst = 1 - 1 / (len(places) - 1)
-    assert metrics.smoothness(clip[places], clip, closed=True) == pytest.approx(worst)
+    assert metrics.smoothness(clip[places], clip, cyclic=True) == pytest.approx(worst)
 
 
 def test_mean_distance_of_frames_unlike_any_is_large(clip):

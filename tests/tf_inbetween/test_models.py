@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from tf_inbetween import networks, training
 from tf_inbetween.config import InputError
-from tf_inbetween.models import TripletVAE, ops
+from tf_inbetween.models import LatentModel, TripletVAE, ops
 
 LAYERS = {"network": "layers", "layers": 2, "crop_size": 16, "latent_dim": 8}
 FUSION = {"inbetween_decoder": "fusion", "fusion_filters": (4, 4, 4, 4)}
@@ -24,10 +24,10 @@ MODELS = {
     "mean_latent": {"matching": "mean_latent"},
     "moment_matched": {"matching": "moment_matched"},
     "grey": {"channels": 1},
-    "large": {"image_size": 128, "widths": (4, 4, 4, 4, 8)},
+    "large": {"image_size": 128, "filters": (4, 4, 4, 4, 8)},
     "bfloat16": {"precision": "mixed_bfloat16"},
-    "curved": {"path": "curved"},
-    "curved_bfloat16": {"path": "curved", "precision": "mixed_bfloat16"},
+    "curved": {"latent_path": "curved"},
+    "curved_bfloat16": {"latent_path": "curved", "precision": "mixed_bfloat16"},
     "autoencoder": {"model": "autoencoder", "inbetween_weight": 0.0},
     "acai": {"model": "acai"},
     "acai_bernoulli": {"model": "acai", "likelihood": "bernoulli"},
@@ -36,9 +36,9 @@ MODELS = {
     "fusion_bfloat16": {**FUSION, "precision": "mixed_bfloat16"},
     "layers": LAYERS,
     "layers_fusion_bfloat16": {**LAYERS, **FUSION, "precision": "mixed_bfloat16"},
-    "pixel_unet": {"network": "pixel_unet"},
-    "pixel_unet_grey": {"network": "pixel_unet", "channels": 1, "likelihood": "bernoulli"},
-    "pixel_unet_bfloat16": {"network": "pixel_unet", "precision": "mixed_bfloat16"},
+    "pixel_unet": {"model": "pixel_unet"},
+    "pixel_unet_grey": {"model": "pixel_unet", "channels": 1, "likelihood": "bernoulli"},
+    "pixel_unet_bfloat16": {"model": "pixel_unet", "precision": "mixed_bfloat16"},
 }
 SLOW = (
     "upper_bound",
@@ -61,7 +61,7 @@ SHOWN = {
         "inbetween_nll",
         "reconstruction_mse",
         "inbetween_mse",
-        "sagitta",
+        "chord_deviation",
         "alpha",
     },
     "FusionVAE": {
@@ -74,7 +74,7 @@ SHOWN = {
         "inbetween_mse",
         "latent_inbetween_mse",
         "drawn_share",
-        "sagitta",
+        "chord_deviation",
         "alpha",
     },
     "Autoencoder": {"reconstruction_nll", "inbetween_nll", "reconstruction_mse", "inbetween_mse"},
@@ -86,7 +86,7 @@ SHOWN = {
         "critic_error",
         "adversarial_loss",
     },
-    "PixelModel": {"inbetween_nll", "inbetween_mse"},
+    "PixelUNet": {"inbetween_nll", "inbetween_mse"},
 }
 
 
@@ -117,16 +117,16 @@ def test_shapes_ranges_and_batch_sizes(config):
     model = training.build_model(config)
     for count in (1, 3):
         frames = floats_for(config, count)
-        if model.has_latents:
+        if isinstance(model, LatentModel):
             q = model.encode(frames)
             assert q.mean().shape == q.stddev().shape == (count, config.latent_dim)
             assert q.mean().dtype == tf.float32
-            assert np.all((q.stddev() > 0) == model.has_posteriors)
+            assert np.all((q.stddev() > 0) == isinstance(model, TripletVAE))
         drawn = model.inbetween(frames, frames[::-1], tf.fill([count], 0.5))
         assert drawn.shape == frames.shape
         assert drawn.dtype == tf.float32
         assert np.all((drawn >= 0) & (drawn <= 1))
-        if model.has_posteriors:
+        if isinstance(model, TripletVAE):
             assert model.elbo(frames, seed=[0, 0]).shape == (count,)
         many = model.inbetween(frames, frames[::-1], tf.fill([count, 2], 0.5))
         assert many.shape == (count, 2, *frames.shape[1:])
@@ -139,7 +139,7 @@ def test_shapes_ranges_and_batch_sizes(config):
 def test_the_ends_of_the_line_are_the_reconstructions_or_the_frames_themselves(config):
     """Where pixels are copied the ends are exact, whatever the weights."""
     model = training.build_model(config)
-    if not model.has_latents:
+    if not isinstance(model, LatentModel):
         pytest.skip("it has no reconstructions")
     copies = config.inbetween_decoder == "fusion"
     first, second = floats_for(config), floats_for(config)[::-1]
@@ -178,7 +178,7 @@ def test_steps_change_every_weight_and_what_is_saved_draws_the_same(config, tmp_
     slack = 2**-8 if config.precision == "mixed_bfloat16" else 0
     t = np.float32([0.0, 0.5, 0.9])
     pairs = [[each.inbetween(frames, frames[::-1], t) for each in (model, loaded)]]
-    if model.has_posteriors:
+    if isinstance(model, TripletVAE):
         pairs.append([each.reconstruct(frames) for each in (model, loaded)])
         pairs.append([each.elbo(frames, [1, 2]) for each in (model, loaded)])
     for one, other in pairs:
@@ -229,9 +229,12 @@ def test_a_fixed_scale_stays(tiny_config):
     [
         ({"matching": "middle"}, "unknown matching 'middle': must be one of averaged"),
         ({"likelihood": "gauss"}, "unknown likelihood 'gauss': must be one of bernoulli"),
-        ({"network": "transformer"}, "network 'transformer': must be one of conv, layers, pixel"),
-        ({"model": "gan"}, "unknown model 'gan': must be one of acai, autoencoder, vae"),
-        ({"path": "round"}, "unknown path 'round': must be one of curved, straight"),
+        ({"network": "transformer"}, "network 'transformer': must be one of conv, layers"),
+        (
+            {"model": "gan"},
+            "unknown model 'gan': must be one of acai, autoencoder, pixel_unet, vae",
+        ),
+        ({"latent_path": "round"}, "unknown latent path 'round': must be one of curved, straight"),
     ],
 )
 def test_unknown_names_list_the_valid_ones(tiny_config, setting, message):

@@ -27,8 +27,8 @@ SMALL = {
     "inbetweens_per_clip": 15,
     "min_gap": 24.0,
     "max_gap": 72.0,
-    "widths": (16, 32, 32, 32),
-    "hidden": 128,
+    "filters": (16, 32, 32, 32),
+    "dense_units": 128,
     "latent_dim": 4,
     "steps": 500,
     "steps_per_epoch": 100,
@@ -47,7 +47,7 @@ SAME_WEIGHTS = {
     "timing_error": 2.5,
     "timing_error_degrees": 5.0,
     "hit_rate": 0.075,
-    "sagitta": 0.03,
+    "chord_deviation": 0.03,
     **{f"kl_{name}": 0.1 for name in MATCHINGS},
     "mean_distance": 1.5e-5,
     "smoothness": 0.005,
@@ -63,7 +63,7 @@ TWO_TRAININGS = {
     "mean_distance": 6e-4,
     "smoothness": 0.07,
 }
-LATENT = {"sagitta", *(f"kl_{name}" for name in MATCHINGS)}
+LATENT = {"chord_deviation", *(f"kl_{name}" for name in MATCHINGS)}
 POLICIES = ("float32", "mixed_bfloat16")
 
 # Trains as the command does, on a data set that is there, and prints every byte of the weights.
@@ -77,7 +77,7 @@ from tf_inbetween.config import Config
 
 data, settings = sys.argv[1], json.loads(sys.argv[2])
 training.prepare = lambda *_: StoredClips(tfds.builder_from_directory(data))
-training.train(Config(**{**settings, "widths": tuple(settings["widths"])}))
+training.train(Config(**{**settings, "filters": tuple(settings["filters"])}))
 reader = tf.train.load_checkpoint(settings["run_dir"] + "/checkpoints")
 found = hashlib.sha256()
 for name in sorted(reader.get_variable_to_shape_map()):

@@ -239,11 +239,11 @@ def test_a_worker_is_killed_and_the_same_commands_go_on(stored, tiny_config, tmp
     assert_close(final_weights(config), final_weights(whole), tolerance=1e-3)
 
 
-@pytest.mark.parametrize("storage", ["memory", "stream"])
-def test_the_replicas_batches_make_up_the_whole_one(make_clips, tiny_config, storage):
+@pytest.mark.parametrize("cache", ["memory", "none"])
+def test_the_replicas_batches_make_up_the_whole_one(make_clips, tiny_config, cache):
     clips = make_clips(train=[(length, True, 0.0) for length in (12, 13, 20, 24, 30)])
     config = tiny_config(
-        storage=storage, clips_per_batch=4, frames_per_clip=8, min_gap=2.0, max_gap=6.0
+        cache=cache, clips_per_batch=4, frames_per_clip=8, min_gap=2.0, max_gap=6.0
     )
 
     def batches(count, **settings):

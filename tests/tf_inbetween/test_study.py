@@ -312,7 +312,7 @@ def test_a_short_trial_does_not_take_the_place_of_the_record(in_process, questio
     study.study(asked, dataclasses.replace(there, pairs=3), dry_run=True)
     for job in jobs_known_at_first(asked, dataclasses.replace(there, pairs=3)):
         job.check_record()  # More pairs may be asked for.
-    other_flags = Run("alpha 0", f"{questions[0].rows[0].flags} --hidden=9")
+    other_flags = Run("alpha 0", f"{questions[0].rows[0].flags} --dense_units=9")
     Job(other_flags, 0, "test", there).check_record()
 
 
@@ -481,7 +481,11 @@ def measured(hit_rate, mse, steps=2, methods=("latent", "optical_flow")):
                     }
                     for name in methods
                 },
-                "latent_geometry": {"sagitta": gap / 40, "kl_averaged": 1.0, "kl_mixture": 0.5},
+                "latent_geometry": {
+                    "chord_deviation": gap / 40,
+                    "kl_averaged": 1.0,
+                    "kl_mixture": 0.5,
+                },
             }
             for gap in (20, 60)
             for t in (0.25, 0.5)

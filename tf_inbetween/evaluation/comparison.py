@@ -8,17 +8,15 @@ from pathlib import Path
 from frame_io.files import check_section, read_checked_json, write_json, write_section
 from tf_inbetween import run_directory
 from tf_inbetween.clips import prepare
-from tf_inbetween.config import Config, InputError
+from tf_inbetween.config import Config, InputError, in_section
 from tf_inbetween.evaluation import baselines, figures
 from tf_inbetween.evaluation.methods import latent_method
 from tf_inbetween.evaluation.pairs import first_clip
 from tf_inbetween.evaluation.run import path_of_metrics
-from tf_inbetween.networks import PIXEL_NETWORKS
 
 SECTION = "comparison"
 _PIXEL = ("optical_flow", "crossfade")
 _IN_NAMES = ("alpha", "matching", "inbetween_weight")
-_ELSEWHERE = ("run_dir", "data_dir", "storage", "memory_limit_mb")  # No part of the method.
 
 
 def compare(run_dirs, output, pages, gaps, data_dir="", section=SECTION, split="test"):
@@ -98,7 +96,7 @@ def names_of(configs):
 
 def _terms(config):
     terms = []
-    if config.model != "vae" or config.network in PIXEL_NETWORKS:
+    if config.model != "vae":
         terms.append(config.model if config.model != "vae" else config.network)
     elif config.alpha:
         terms.append(f"alpha {config.alpha:g} ({config.matching})")
@@ -109,7 +107,8 @@ def _terms(config):
 
 def _differences(configs):
     """For each of some configs, the settings in which they are not all alike, in words."""
-    fields = [field.name for field in dataclasses.fields(Config) if field.name not in _ELSEWHERE]
+    places = in_section("place")
+    fields = [field.name for field in dataclasses.fields(Config) if field.name not in places]
     rows = [{name: _text(getattr(config, name)) for name in fields} for config in configs]
     differ = [name for name in fields if len({row[name] for row in rows}) > 1]
     texts = [", ".join(f"{name} {row[name]}" for name in differ) for row in rows]

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from frame_io.files import atomic_write
 from tf_inbetween import images
-from tf_inbetween.models import FusionVAE, to_float
+from tf_inbetween.models import FusionVAE, LatentModel, to_float
 
 LABELS = {
     "latent": "this model",
@@ -144,7 +144,7 @@ def draw_all(folder, model, methods, clips, clip, result):
     error_by_gap(folder / "error_by_gap.png", result["inbetween"])
     if isinstance(model, FusionVAE):
         mask_grid(folder / "mask.png", model, clip, result["inbetween"])
-    if not model.has_latents:
+    if not isinstance(model, LatentModel):
         return
 
     reconstruction_rows, labels = [], []
@@ -179,7 +179,7 @@ def _draw_latents(path, model, clips, split):
     if round_again:
         poses, unit = [pose % 360 for pose in poses], "°"
     label = name + (f", {unit}" if unit else "")
-    latent_pca(path, means, poses, label, round_again or clip.closed)
+    latent_pca(path, means, poses, label, round_again or clip.cyclic)
 
 
 def telling(pose_names):
@@ -265,7 +265,7 @@ def path_picture(path, methods, clip, gap, columns=_COLUMNS, truth_below=False):
 def _begin(clip, gap):
     """Where the pictures start: an eighth into the clip, or earlier if the gap leaves no room."""
     begin = len(clip.frames) // 8
-    return begin if clip.closed else min(begin, len(clip.frames) - 1 - gap)
+    return begin if clip.cyclic else min(begin, len(clip.frames) - 1 - gap)
 
 
 def _show(axis, frame):

@@ -14,7 +14,7 @@ from tf_inbetween.distributions import gaussian
 from tf_inbetween.evaluation import metrics
 from tf_inbetween.evaluation.pairs import by_clip, clip_starts, fitting_gaps, spread
 from tf_inbetween.matching import MATCHINGS
-from tf_inbetween.models import to_float
+from tf_inbetween.models import LatentModel, TripletVAE, to_float
 
 PLACES = (0.25, 0.5, 0.75)
 PATH_POINTS = 16
@@ -33,7 +33,7 @@ def reconstruction(model, clips, read):
         model: of a run.
         clips, read: as for `inbetween`. About 2000 to 4000 frames of all are taken, or all.
     """
-    if not model.has_latents:
+    if not isinstance(model, LatentModel):
         return dict.fromkeys(("mse", "psnr", "ssim", "detail", "elbo"))
     lengths = np.array([clip.length for clip in clips])
     step = max(lengths.sum() // _RECONSTRUCTED, 1)
@@ -56,7 +56,7 @@ def reconstruction(model, clips, read):
         rows["psnr"].append(metrics.psnr(drawn, truth))
         rows["ssim"].append(metrics.ssim(drawn, truth))
         rows["detail"].append(metrics.detail(drawn, truth))
-        if model.has_posteriors:
+        if isinstance(model, TripletVAE):
             rows["elbo"].append(model.elbo(truth, seed=[0, i]).numpy())
     return {
         name: float(np.mean(np.concatenate(values))) if values else None
@@ -97,14 +97,16 @@ def inbetween(methods, clips, read, gaps, pairs, unit, encode=None):
                     if encode:
                         shapes[gap, t].append(_geometry(judged, gap, t))
             bar.update(len(group))
-    pace = clips[0].pace
+    units_per_frame = clips[0].units_per_frame
     return [
         {
             "gap": gap,
-            "gap_label": f"{gap * pace:.4g}{unit}" if unit else f"{gap} frames",
+            "gap_label": f"{gap * units_per_frame:.4g}{unit}" if unit else f"{gap} frames",
             "t": t,
             "pairs": min(pairs, sum(clip_starts(clip, gap) for clip in clips)),
-            "methods": {name: _means([p[name] for p in parts], pace, unit) for name in methods},
+            "methods": {
+                name: _means([p[name] for p in parts], units_per_frame, unit) for name in methods
+            },
             **({"latent_geometry": _mean_geometry(shapes[gap, t])} if encode else {}),
         }
         for (gap, t), parts in found.items()
@@ -127,7 +129,7 @@ class _Held:
     """A clip's frames as floats, their posteriors if asked for, and whether it is closed."""
 
     def __init__(self, clip, encode=None):
-        self.frames, self.closed = to_float(clip.frames).numpy(), clip.closed
+        self.frames, self.cyclic = to_float(clip.frames).numpy(), clip.cyclic
         if encode:
             starts = range(0, len(self.frames), _BATCH)
             posteriors = [encode(self.frames[i : i + _BATCH]) for i in starts]
@@ -162,7 +164,7 @@ def _measured(methods, judged, gap, t):
         drawn = np.clip(method(first, second, t), 0.0, 1.0)
         by_clip = zip(np.split(drawn, ends[:-1]), judged, strict=True)
         errors = [
-            metrics.timing_error(part, clip.frames, (starts + step) % len(clip.frames), clip.closed)
+            metrics.timing_error(part, clip.frames, (starts + step) % len(clip.frames), clip.cyclic)
             for part, (clip, starts) in by_clip
         ]
         error = np.concatenate(errors)
@@ -194,25 +196,26 @@ def latent_geometry(q0, q1, q2, t):
         t: [N], where the true frames lie.
 
     Returns:
-        {"sagitta": see `interpolation.sagitta`, "kl_READING": KL( q1 || (1-t) q0 + t q2 ) in nats
-        by each of `matching.MATCHINGS`}, each [N]. That of the mixture is estimated from 64 draws.
+        {"chord_deviation": see `interpolation.chord_deviation`, "kl_READING": KL( q1 || (1-t) q0 +
+        t q2 ) in nats by each of `matching.MATCHINGS`}, each [N]. That of the mixture is estimated
+        from 64 draws.
     """
     found = {
         f"kl_{name}": matching(q0, q1, q2, t, samples=_MIXTURE_SAMPLES, seed=[0, 0]).numpy()
         for name, matching in MATCHINGS.items()
     }
-    sagitta = interpolation.sagitta(q0.mean(), q1.mean(), q2.mean(), q1.stddev(), t)
-    return {"sagitta": sagitta.numpy(), **found}
+    chord_deviation = interpolation.chord_deviation(q0.mean(), q1.mean(), q2.mean(), q1.stddev(), t)
+    return {"chord_deviation": chord_deviation.numpy(), **found}
 
 
 def _mean_geometry(parts):
     return {key: float(np.mean(np.concatenate([part[key] for part in parts]))) for key in parts[0]}
 
 
-def _means(parts, pace, unit):
+def _means(parts, units_per_frame, unit):
     row = {key: float(np.mean(np.concatenate([part[key] for part in parts]))) for key in parts[0]}
     if unit == "°":
-        row["timing_error_degrees"] = row["timing_error"] * pace
+        row["timing_error_degrees"] = row["timing_error"] * units_per_frame
     return row
 
 
@@ -226,7 +229,7 @@ def path(method, clip, gap):
     ends = np.stack([starts, (starts + gap) % len(frames)]).repeat(PATH_POINTS, axis=1)
     t = np.tile(np.linspace(0, 1, PATH_POINTS), len(starts))
     paths = np.split(method(frames[ends[0]], frames[ends[1]], t), len(starts))
-    unevenness = [metrics.smoothness(drawn, frames, clip.closed) for drawn in paths]
+    unevenness = [metrics.smoothness(drawn, frames, clip.cyclic) for drawn in paths]
     return {
         "mean_distance": metrics.mean_distance(np.concatenate(paths), frames),
         "smoothness": float(np.mean(unevenness)),

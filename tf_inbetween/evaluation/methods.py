@@ -27,7 +27,7 @@ def latent_only_method(model):
 
     def draw(first, second, t):
         z0, z2 = _ends(model, first, second)
-        return model.decode(model.join(z0, z2, t))
+        return model.decode(model.interpolate_latents(z0, z2, t))
 
     return _in_batches(draw)
 

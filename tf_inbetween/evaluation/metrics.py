@@ -86,22 +86,22 @@ def nearest_times(frames, clip):
     return ((flat_clip**2).sum(axis=1) - 2 * product).argmin(axis=1)
 
 
-def signed_steps(start, end, length, closed):
+def signed_steps(start, end, length, cyclic):
     """From `start` to `end` in frames: the shorter way round where closed (then at most K/2)."""
     steps = np.asarray(end, np.float64) - np.asarray(start)
-    return (steps + length / 2) % length - length / 2 if closed else steps
+    return (steps + length / 2) % length - length / 2 if cyclic else steps
 
 
-def timing_error(frames, clip, wanted, closed):
+def timing_error(frames, clip, wanted, cyclic):
     """How far, in frames, the moment that each frame shows lies from the one wanted: [N].
 
     Args:
         frames: [N, H, W, C], drawn.
         clip: [K, H, W, C], true.
         wanted: [N], indices into the clip, possibly fractional.
-        closed: whether the clip is.
+        cyclic: whether the clip is.
     """
-    return np.abs(signed_steps(wanted, nearest_times(frames, clip), len(clip), closed))
+    return np.abs(signed_steps(wanted, nearest_times(frames, clip), len(clip), cyclic))
 
 
 def hits(errors, gap):
@@ -119,7 +119,7 @@ def mean_distance(path, clip):
     return float(np.mean(1.0 - cosines.max(axis=1)))
 
 
-def smoothness(path, clip, closed):
+def smoothness(path, clip, cyclic):
     """ACAI's Smoothness of a path [n, H, W, C]: how uneven the steps of its true times are.
 
     max |step| / |whole way| - 1/(n-1), the whole way being that from the first time to the last,
@@ -128,7 +128,7 @@ def smoothness(path, clip, closed):
     forth by more than it gets ahead.
     """
     times = nearest_times(path, clip)
-    steps = signed_steps(times[:-1], times[1:], len(clip), closed)
+    steps = signed_steps(times[:-1], times[1:], len(clip), cyclic)
     worst = 1.0 - 1.0 / len(steps)
     whole = abs(steps.sum())
     if whole == 0:

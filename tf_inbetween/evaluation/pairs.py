@@ -17,7 +17,7 @@ def fitting_gaps(clips, gaps):
     """
     if not clips:
         raise InputError("there are no clips to judge")
-    paces = sorted({clip.pace for clip in clips})
+    paces = sorted({clip.units_per_frame for clip in clips})
     if len(paces) > 1:
         raise InputError(
             f"the clips differ in pace ({paces[0]:g} and {paces[-1]:g}), so a gap is not the same "
@@ -39,13 +39,13 @@ def first_clip(clips, gap):
 
 def gap_in_frames(gap, clip):
     """The whole number of frames nearest to `gap` that has frames at 1/4, 1/2 and 3/4."""
-    return max(4 * round(gap / clip.pace / 4), 4)
+    return max(4 * round(gap / clip.units_per_frame / 4), 4)
 
 
 def clip_starts(clip, gap):
     """How many frames of a clip have another one `gap` frames later, at most once round."""
     inside = max(clip.length - gap, 0)
-    return clip.length if clip.closed and inside else inside
+    return clip.length if clip.cyclic and inside else inside
 
 
 def spread(clips, gap, pairs):

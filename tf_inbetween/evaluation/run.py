@@ -23,6 +23,7 @@ from tf_inbetween.evaluation.methods import (
     latent_method,
 )
 from tf_inbetween.evaluation.pairs import first_clip
+from tf_inbetween.models import LatentModel, TripletVAE
 
 PAIRS = 200
 
@@ -50,7 +51,7 @@ def evaluate(run_dir, split="test", pairs=PAIRS, data_dir="", methods=(), data=N
     config = run_directory.load_config(run_dir)
     names = check_methods(methods)
     model = run_directory.load_model(run_dir)
-    for name in set(names) & NEED_LATENTS if not model.has_latents else ():
+    for name in set(names) & NEED_LATENTS if not isinstance(model, LatentModel) else ():
         raise InputError(f"--methods={name}: the model of {run_dir} has no latents")
     methods = {
         name: MODEL_METHODS[name](model) if name in MODEL_METHODS else baselines.METHODS[name]
@@ -59,7 +60,7 @@ def evaluate(run_dir, split="test", pairs=PAIRS, data_dir="", methods=(), data=N
     data = data or prepare(config, data_dir)
     clips = {name: data.clip_infos(name) for name in ("train", split)}
     read = {name: functools.partial(data.read, name) for name in clips}
-    encode = model.encode if model.has_posteriors else None
+    encode = model.encode if isinstance(model, TripletVAE) else None
     rows = inbetween(methods, clips[split], read[split], data.gaps, pairs, data.gap_unit, encode)
     (clip,) = read[split]([first_clip(clips[split], max(row["gap"] for row in rows))])
     paths = {
@@ -78,8 +79,8 @@ def evaluate(run_dir, split="test", pairs=PAIRS, data_dir="", methods=(), data=N
         "train_seconds": round(train_seconds, 1),
         "total_seconds": _total_seconds(metrics_path),
         "loss": {
-            "alpha": config.alpha if model.has_posteriors else None,
-            "matching": config.matching if model.has_posteriors else None,
+            "alpha": config.alpha if isinstance(model, TripletVAE) else None,
+            "matching": config.matching if isinstance(model, TripletVAE) else None,
             "likelihood": config.likelihood,
             "inbetween_weight": config.inbetween_weight,
         },

@@ -3,8 +3,9 @@
 from tf_inbetween.models.acai import ACAI
 from tf_inbetween.models.autoencoder import Autoencoder
 from tf_inbetween.models.fusion_vae import FusionVAE
+from tf_inbetween.models.latent_model import LatentModel
 from tf_inbetween.models.ops import to_float
-from tf_inbetween.models.pixel_model import PixelModel
+from tf_inbetween.models.pixel_unet import PixelUNet
 from tf_inbetween.models.triplet_model import TripletModel
 from tf_inbetween.models.vae import TripletVAE
 
@@ -12,7 +13,8 @@ __all__ = [
     "ACAI",
     "Autoencoder",
     "FusionVAE",
-    "PixelModel",
+    "LatentModel",
+    "PixelUNet",
     "TripletModel",
     "TripletVAE",
     "to_float",

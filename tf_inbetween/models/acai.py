@@ -44,7 +44,7 @@ class ACAI(Autoencoder):
 
     @classmethod
     def _arguments(cls, config):
-        critic = ConvCritic(config.widths, config.hidden, name="critic")
+        critic = ConvCritic(config.filters, config.dense_units, name="critic")
         arguments = super()._arguments(config)
         critic.build((None, config.image_size, config.image_size, config.channels))
         return {**arguments, "critic": critic, "critic_weight": config.critic_weight}
@@ -56,7 +56,7 @@ class ACAI(Autoencoder):
         seeds = tf.random.experimental.stateless_split(self._seed_of_step(1))
         mixed = tf.random.stateless_uniform(tf.shape(z)[:1], seeds[0], maxval=0.5)
         other = tf.random.experimental.stateless_shuffle(tf.range(tf.shape(z)[0]), seeds[1])
-        z_mixed = self.join(z, tf.gather(z, other), mixed)
+        z_mixed = self.interpolate_latents(z, tf.gather(z, other), mixed)
         return {**found, "mixed": mixed, "mixed_outputs": self.decoder(z_mixed)}
 
     def loss_and_terms(self, x, y_pred, training):

@@ -11,12 +11,12 @@ import tensorflow as tf
 
 from tf_inbetween import losses
 from tf_inbetween.config import lookup
-from tf_inbetween.models.vae import TripletVAE
+from tf_inbetween.models.latent_model import LatentModel
 from tf_inbetween.networks import NETWORKS
 
 
 @keras.saving.register_keras_serializable("tf_inbetween")
-class Autoencoder(TripletVAE):
+class Autoencoder(LatentModel):
     """Encodes a frame to a point, its stddev 0, and decodes that.
 
     The loss is, for a triplet, in squared errors of whole frames,
@@ -24,12 +24,11 @@ class Autoencoder(TripletVAE):
         3 |x - x'|^2 + inbetween_weight |x1 - x_t'|^2
 
     with x' the reconstruction and x_t' the frame decoded between x0 and x2 at t. With
-    inbetween_weight 0 it is the plain autoencoder. Arguments as for `TripletVAE`.
+    inbetween_weight 0 it is the plain autoencoder. Arguments as for `LatentModel`.
     """
 
     terms = ("reconstruction_mse", "inbetween_mse")
     diagnostics = ("reconstruction_nll", "inbetween_nll")
-    has_posteriors = False
     distributable = False
 
     @classmethod

@@ -22,8 +22,6 @@ class TripletModel(keras.Model):
         settings: its other arguments, which are attributes of the same names.
         terms: what `loss_and_terms` returns by name of what the loss is made of, scalars.
         diagnostics: what else it returns; `fit` and TensorBoard show the means of both.
-        has_latents: whether it has `encode`, `decode`, `reconstruct`, `join`.
-        has_posteriors: whether its latents are distributions, so that there is an ELBO.
         distributable: whether several replicas train it to the same result as one device.
 
     Args:
@@ -39,8 +37,6 @@ class TripletModel(keras.Model):
     settings = ("likelihood", "normal_scale", "inbetween_weight", "inbetweens")
     terms = ()
     diagnostics = ()
-    has_latents = True
-    has_posteriors = True
     distributable = True
 
     def __init__(self, likelihood, normal_scale, inbetween_weight, inbetweens, **kwargs):
@@ -107,14 +103,17 @@ class TripletModel(keras.Model):
         """The loss of the batch `x` and what `call` made of it; fails if a term is not finite."""
         del y, sample_weight
         loss, shown = self.loss_and_terms(x, y_pred, training)
-        judged = {name: shown[name] for name in self.terms}
-        if self.has_latents:  # What the terms are made of: where this broke, the weights did.
-            judged = {"latents": tf.reduce_sum(y_pred["mean"] + y_pred["stddev"]), **judged}
+        judged = self.judged(shown, y_pred)
         with tf.control_dependencies([assert_finite(judged, self._step(), not training)]):
             loss = tf.identity(loss)
         for name, value in shown.items():
             self._means[name].update_state(value)
         return loss / replica_count()  # Keras sums the gradients of the replicas.
+
+    def judged(self, shown, y_pred):
+        """What has to be finite in a step, by name: the terms, from `loss_and_terms`."""
+        del y_pred
+        return {name: shown[name] for name in self.terms}
 
     def _maybe_symbolic_build(self, iterator=None, data_batch=None):
         """Nothing to do, as for `build`; Keras would average a batch, a dict, over the workers."""

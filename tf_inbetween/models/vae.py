@@ -10,212 +10,66 @@ import tensorflow_probability as tfp
 from tf_inbetween import distributions, interpolation, losses
 from tf_inbetween.config import lookup
 from tf_inbetween.matching import MATCHINGS
-from tf_inbetween.models.ops import (
-    call_allowing_empty,
-    check_finite,
-    replica_count,
-    replica_number,
-    to_float,
-)
-from tf_inbetween.models.triplet_model import TripletModel
-from tf_inbetween.networks import NETWORKS, PATHS
+from tf_inbetween.models.latent_model import LatentModel
+from tf_inbetween.models.ops import replica_count, replica_number
 
 tfd = tfp.distributions
 
 
 @keras.saving.register_keras_serializable("tf_inbetween")
-class TripletVAE(TripletModel):
+class TripletVAE(LatentModel):
     """A VAE trained so that the straight line between two latents is the motion between the frames.
 
     Train it with `fit` on batches from `tf_inbetween.data`; then `encode`, `decode`, `reconstruct`
     and `inbetween` work on floats in [0, 1]. Saves and loads as `.keras`.
 
     Args:
-        encoder: frames [N, H, W, C] -> mean and stddev of q(z|x), each [N, Z].
-        decoder: latents [N, Z] -> outputs [N, H, W, C].
-        curve: the `networks.Curve` that bends the way from one latent to another, or None.
-        inbetweens: how many triplets of a batch, the first ones, are decoded and compared.
-        others: as the fields of the same name in `tf_inbetween.config.Config`.
+        encoder, decoder: as for `LatentModel`.
+        others: as for `LatentModel`, and as the fields of the same name in
+            `tf_inbetween.config.Config`.
 
     Raises:
         InputError: for an unknown likelihood or matching.
     """
 
-    networks = ("encoder", "decoder", "curve")
     settings = (
-        *TripletModel.settings,
+        *LatentModel.settings,
         "matching",
         "matching_samples",
         "alpha",
         "alpha_warmup_steps",
         "prior_weight",
-        "seed",
     )
     terms = ("reconstruction_nll", "prior_kl", "matching_kl", "inbetween_nll")
-    diagnostics = ("reconstruction_mse", "inbetween_mse", "sagitta", "alpha")
+    diagnostics = ("reconstruction_mse", "inbetween_mse", "chord_deviation", "alpha")
 
     def __init__(
         self,
         encoder,
         decoder,
-        likelihood="calibrated_normal",
-        normal_scale=0.02,
         matching="averaged",
         matching_samples=8,
         alpha=1.0,
         alpha_warmup_steps=0,
         prior_weight=1.0,
-        inbetween_weight=1.0,
-        inbetweens=36,
-        seed=0,
-        curve=None,
         **kwargs,
     ):
-        super().__init__(likelihood, normal_scale, inbetween_weight, inbetweens, **kwargs)
-        self.encoder, self.decoder, self.curve = encoder, decoder, curve
+        super().__init__(encoder, decoder, **kwargs)
         self.matching, self.matching_samples = matching, matching_samples
         self.alpha, self.alpha_warmup_steps = alpha, alpha_warmup_steps
-        self.prior_weight, self.seed = prior_weight, seed
+        self.prior_weight = prior_weight
         self._matching = lookup(MATCHINGS, matching, "matching")
-
-    @property
-    def frame_shape(self):
-        """(H, W, C) of the frames."""
-        return (self.decoder.image_size, self.decoder.image_size, self.decoder.channels)
-
-    @classmethod
-    def build_from(cls, config):
-        """The model, built, of a `Config`. Raises `InputError` for an unknown name."""
-        model = cls(**cls._arguments(config))
-        model.built = True
-        return model
-
-    @classmethod
-    def _networks_of(cls, config):
-        return lookup(NETWORKS, config.network, "network")(config)
 
     @classmethod
     def _arguments(cls, config):
-        """The constructor's arguments for a `Config`, the networks built."""
-        encoder, decoder = cls._networks_of(config)
-        encoder.build((None, config.image_size, config.image_size, config.channels))
-        decoder.build((None, config.latent_dim))
         return {
-            "encoder": encoder,
-            "decoder": decoder,
-            "curve": lookup(PATHS, config.path, "path")(config),
-            "likelihood": config.likelihood,
-            "normal_scale": config.normal_scale,
+            **super()._arguments(config),
             "matching": config.matching,
             "matching_samples": config.matching_samples,
             "alpha": config.alpha,
             "alpha_warmup_steps": config.alpha_warmup_steps,
             "prior_weight": config.prior_weight,
-            "inbetween_weight": config.inbetween_weight,
-            "inbetweens": config.clips_per_batch * config.inbetweens_per_clip,
-            "seed": config.seed,
         }
-
-    # ---- drawing --------------------------------------------------------------------------------
-
-    def encode(self, frames):
-        """The posteriors q(z|x) of frames [N, H, W, C] in [0, 1]: a distribution, event [Z].
-
-        Raises `InputError` for frames with NaN or infinity in them, if called eagerly.
-        """
-        check_finite("frames", frames)
-        return distributions.gaussian(*self._run_encoder(frames))
-
-    def decode(self, latents):
-        """The means of p(x|z) for latents [N, Z]: frames [N, H, W, C], clipped to [0, 1].
-
-        Raises `InputError` for latents with NaN or infinity in them, if called eagerly.
-        """
-        check_finite("latents", latents)
-        p = self._likelihood(self._run_decoder(latents), self.scale)
-        return tf.clip_by_value(p.mean(), 0.0, 1.0)
-
-    # As graphs they take half of the time for a few frames. One is traced for the first batch size
-    # and one for all others.
-    @tf.function(reduce_retracing=True, autograph=False)
-    def _run_encoder(self, frames):
-        return call_allowing_empty(self.encoder, frames)
-
-    @tf.function(reduce_retracing=True, autograph=False)
-    def _run_decoder(self, latents):
-        return call_allowing_empty(self.decoder, latents)
-
-    def reconstruct(self, frames):
-        """Frames [N, H, W, C] in [0, 1] through the posterior mean and back."""
-        return self.decode(self.encode(frames).mean())
-
-    def join(self, z0, z2, t):
-        """The latents at `t` [...] on the way from `z0` to `z2`, [..., Z] or broadcast to that.
-
-        A straight line, bent by the `curve` if there is one; z0 at t = 0 and z2 at t = 1.
-        """
-        t = tf.convert_to_tensor(t)
-        z_t = interpolation.lerp(z0, z2, t)
-        return z_t if self.curve is None else z_t + self.curve(z0, z2, t)
-
-    def inbetween(self, first, second, t):
-        """The frames at `t` [N] between `first` and `second` [N, H, W, C], all in [0, 1].
-
-        The two posterior means are joined by `join`; t = 0 reconstructs `first` and t = 1
-        `second`. With several times for each pair, t [N, K], the frames are [N, K, H, W, C].
-        """
-        first, second, t = (tf.cast(x, tf.float32) for x in (first, second, t))
-        for what, values in (("frames", first), ("frames", second), ("t", t)):
-            check_finite(what, values)
-        if t.shape.rank == 1:
-            return self._run_inbetween(first, second, t[:, tf.newaxis])[:, 0]
-        return self._run_inbetween(first, second, t)
-
-    @tf.function(reduce_retracing=True, autograph=False)
-    def _run_inbetween(self, first, second, t):
-        z0, z2 = tf.split(self.encode(tf.concat([first, second], axis=0)).mean(), 2)
-        z_t = self.join(tf.expand_dims(z0, 1), tf.expand_dims(z2, 1), t)
-        frames = self.decode(tf.reshape(z_t, [-1, z_t.shape[-1]]))
-        return tf.reshape(frames, tf.concat([tf.shape(t), tf.shape(frames)[1:]], axis=0))
-
-    def decode_between(self, first, second, t):
-        """What is decoded of two ends and of the way between, in one call of the decoder.
-
-        Args:
-            first, second: [N, H, W, C] in [0, 1].
-            t: [N, K] in [0, 1].
-
-        Returns:
-            The reconstructions of `first` and of `second`, each [N, H, W, C], and the frames at t,
-            [N K, H, W, C], those of a pair one after the other.
-        """
-        z0, z2 = tf.split(self.encode(tf.concat([first, second], axis=0)).mean(), 2)
-        z_t = self.join(tf.expand_dims(z0, 1), tf.expand_dims(z2, 1), t)
-        frames = self.decode(tf.concat([z0, z2, tf.reshape(z_t, [-1, z_t.shape[-1]])], axis=0))
-        rows = tf.shape(first)[0]
-        return frames[:rows], frames[rows : 2 * rows], frames[2 * rows :]
-
-    def sample_inbetween(self, first, second, t, seed):
-        """One draw for each row from the posterior between two, decoded: [N, H, W, C] in [0, 1].
-
-        The latent is drawn from N(mean_t, (1-t) var0 + t var2), where `join` has mean_t, on a
-        straight line (1-t) mean0 + t mean2: the reading `averaged` of the mixture. `inbetween`
-        takes its mean.
-
-        Args:
-            first, second: [N, H, W, C] in [0, 1].
-            t: [N] in [0, 1].
-            seed: [N, 2] integers; a row's draw depends on its own seed alone.
-        """
-        q0, q2 = self.encode(first), self.encode(second)
-        mean = self.join(q0.mean(), q2.mean(), t)
-        variance = interpolation.lerp(q0.variance(), q2.variance(), t)
-        noise = tf.map_fn(
-            lambda row: tf.random.stateless_normal(q0.event_shape, row),
-            seed,
-            fn_output_signature=tf.TensorSpec(q0.event_shape, tf.float32),
-        )
-        return self.decode(mean + tf.sqrt(variance) * noise)
 
     def elbo(self, frames, seed):
         """One draw's estimate of the ELBO of frames [N, H, W, C] in [0, 1], in nats: [N].
@@ -227,32 +81,6 @@ class TripletVAE(TripletModel):
         return p.log_prob(frames) - tfd.kl_divergence(q, distributions.prior(q))
 
     # ---- training -------------------------------------------------------------------------------
-
-    def call(self, batch, training=False):
-        """Encodes and decodes one batch with one draw from every posterior.
-
-        Args:
-            batch: "frames" [N, H, W, C] uint8, "triplets" [T, 3] int32 indices of frames, "t" [T].
-            training: not used; both modes draw.
-
-        Returns:
-            "mean", "stddev" [N, Z]; the decoder's "outputs" [N, H, W, C] of the frames and
-            "inbetween_outputs" [D, H, W, C] of the first D = `inbetweens` triplets.
-        """
-        del training
-        first, _, second = tf.unstack(batch["triplets"][: self._decoded()], axis=1)
-        mean, stddev = self.encoder(to_float(batch["frames"]))
-        with tf.name_scope("latents"):
-            z = self._draw(mean, stddev)
-            z_t = self.join(
-                tf.gather(z, first), tf.gather(z, second), batch["t"][: self._decoded()]
-            )
-        return {
-            "mean": mean,
-            "stddev": stddev,
-            "outputs": self.decoder(z),
-            "inbetween_outputs": self.decoder(z_t),
-        }
 
     def loss_and_terms(self, x, y_pred, training):
         """The loss of a batch in nats, and its terms and diagnostics, not yet averaged.
@@ -281,7 +109,9 @@ class TripletVAE(TripletModel):
         diagnostics = {
             "reconstruction_mse": (p.mean() - frames) ** 2,
             "inbetween_mse": (p_inbetween.mean() - truth) ** 2,
-            "sagitta": interpolation.sagitta(q0.mean(), q1.mean(), q2.mean(), q1.stddev(), x["t"]),
+            "chord_deviation": interpolation.chord_deviation(
+                q0.mean(), q1.mean(), q2.mean(), q1.stddev(), x["t"]
+            ),
             "alpha": alpha,
         }
         return loss, {**terms, **diagnostics}
@@ -301,16 +131,6 @@ class TripletVAE(TripletModel):
             q0, q2 = (distributions.gaussian(q.mean() + off_chord, q.stddev()) for q in (q0, q2))
         return q0, q1, q2
 
-    def _drawn(self, x, y_pred, training):
-        """The batch's frames and p(x|z) of them; the true middle frames and p(x1|z_t) of them."""
-        frames = to_float(x["frames"])
-        truth = tf.gather(frames, x["triplets"][: self._decoded(), 1])
-        scale = self._scale_for(frames, y_pred["outputs"], training)
-        p, p_inbetween = (
-            self._likelihood(y_pred[name], scale) for name in ("outputs", "inbetween_outputs")
-        )
-        return (frames, p), (truth, p_inbetween)
-
     def _seed_of_matching(self):
         seed = self._seed_of_step(1)
         if replica_count() > 1:
@@ -322,17 +142,3 @@ class TripletVAE(TripletModel):
             return tf.constant(self.alpha)
         progress = tf.cast(self._step(), tf.float32) / self.alpha_warmup_steps
         return self.alpha * tf.minimum(progress, 1.0)
-
-    def _draw(self, mean, stddev):
-        """One draw from every posterior: its rows of what a single device draws of the batch."""
-        seed, replicas = self._seed_of_step(0), replica_count()
-        if replicas == 1:
-            return distributions.gaussian(mean, stddev).sample(seed=seed)
-        count = tf.shape(mean)[0]
-        whole = (tf.tile(parameter, [replicas, 1]) for parameter in (mean, stddev))
-        return distributions.gaussian(*whole).sample(seed=seed)[replica_number() * count :][:count]
-
-    def _seed_of_step(self, use):
-        """A stateless seed for each step and `use`: a resumed run draws the same numbers."""
-        step = tf.cast(self._step(), tf.int32)
-        return tf.stack([tf.constant(2 * self.seed + use, tf.int32), step])

@@ -1,15 +1,13 @@
 """The networks: frames [N, H, W, C] in [0, 1] <-> latents [N, Z], and from frames to frames.
 
 To add an encoder and a decoder, write two Keras models, and a function of the config that returns
-them, in a file of its own, and give it a row in `NETWORKS`. `PIXEL_NETWORKS` draw from the two
-frames without latents; `PATHS` are the ways from one latent to another.
+them, in a file of its own, and give it a row in `NETWORKS`. `LATENT_PATHS` are the ways from one
+latent to another.
 """
 
 from tf_inbetween.networks.conv import conv
 from tf_inbetween.networks.curve import curved, straight
 from tf_inbetween.networks.layers import layers
-from tf_inbetween.networks.unet import pixel_unet
 
 NETWORKS = {"conv": conv, "layers": layers}
-PIXEL_NETWORKS = {"pixel_unet": pixel_unet}
-PATHS = {"straight": straight, "curved": curved}
+LATENT_PATHS = {"straight": straight, "curved": curved}

@@ -14,15 +14,15 @@ _PACKAGE = "tf_inbetween"
 class ConvEncoder(keras.Model):
     """Frames [N, H, W, C] -> the mean and the stddev of q(z|x), each [N, latent_dim] float32.
 
-    Every convolution halves the sides; `widths` are their channel counts. A `deterministic` one
+    Every convolution halves the sides; `filters` are their channel counts. A `deterministic` one
     has no head for the stddev, which is 0.
     """
 
-    def __init__(self, latent_dim, widths, hidden, deterministic=False, **kwargs):
+    def __init__(self, latent_dim, filters, dense_units, deterministic=False, **kwargs):
         super().__init__(**kwargs)
-        self.latent_dim, self.widths, self.hidden = latent_dim, tuple(widths), hidden
+        self.latent_dim, self.filters, self.dense_units = latent_dim, tuple(filters), dense_units
         self.deterministic = deterministic
-        self.trunk = _conv_trunk(self.widths, hidden)
+        self.trunk = _conv_trunk(self.filters, dense_units)
         self.mean = keras.layers.Dense(latent_dim, dtype="float32")
         self.raw_stddev = None
         if not deterministic:
@@ -51,8 +51,8 @@ class ConvEncoder(keras.Model):
         """The constructor's arguments."""
         own = {
             "latent_dim": self.latent_dim,
-            "widths": self.widths,
-            "hidden": self.hidden,
+            "filters": self.filters,
+            "dense_units": self.dense_units,
             "deterministic": self.deterministic,
         }
         return {**super().get_config(), **own}
@@ -65,14 +65,14 @@ class ConvDecoder(keras.Model):
     The mirror of `ConvEncoder`: transposed convolutions double the sides.
     """
 
-    def __init__(self, image_size, channels, widths, hidden, **kwargs):
+    def __init__(self, image_size, channels, filters, dense_units, **kwargs):
         super().__init__(**kwargs)
         self.image_size, self.channels = image_size, channels
-        self.widths, self.hidden = tuple(widths), hidden
-        side = image_size // 2 ** len(self.widths)
-        *doubling, innermost = self.widths
+        self.filters, self.dense_units = tuple(filters), dense_units
+        side = image_size // 2 ** len(self.filters)
+        *doubling, innermost = self.filters
         self.trunk = [
-            keras.layers.Dense(hidden, activation="silu"),
+            keras.layers.Dense(dense_units, activation="silu"),
             keras.layers.Dense(side * side * innermost, activation="silu"),
             keras.layers.Reshape((side, side, innermost)),
             *(
@@ -99,8 +99,8 @@ class ConvDecoder(keras.Model):
         own = {
             "image_size": self.image_size,
             "channels": self.channels,
-            "widths": self.widths,
-            "hidden": self.hidden,
+            "filters": self.filters,
+            "dense_units": self.dense_units,
         }
         return {**super().get_config(), **own}
 
@@ -109,10 +109,13 @@ class ConvDecoder(keras.Model):
 class ConvCritic(keras.Model):
     """Frames [N, H, W, C] -> one number each, [N] float32; below it the layers of `ConvEncoder`."""
 
-    def __init__(self, widths, hidden, **kwargs):
+    def __init__(self, filters, dense_units, **kwargs):
         super().__init__(**kwargs)
-        self.widths, self.hidden = tuple(widths), hidden
-        self.trunk = [*_conv_trunk(self.widths, hidden), keras.layers.Dense(1, dtype="float32")]
+        self.filters, self.dense_units = tuple(filters), dense_units
+        self.trunk = [
+            *_conv_trunk(self.filters, dense_units),
+            keras.layers.Dense(1, dtype="float32"),
+        ]
 
     def build(self, input_shape):
         """Builds every layer for frames of `input_shape` [N, H, W, C]."""
@@ -128,7 +131,7 @@ class ConvCritic(keras.Model):
 
     def get_config(self):
         """The constructor's arguments."""
-        return {**super().get_config(), "widths": self.widths, "hidden": self.hidden}
+        return {**super().get_config(), "filters": self.filters, "dense_units": self.dense_units}
 
 
 def conv(config, deterministic=False):
@@ -137,16 +140,18 @@ def conv(config, deterministic=False):
     `deterministic`: whether the encoder's stddev is 0, as autoencoders have it.
     """
     return (
-        ConvEncoder(config.latent_dim, config.widths, config.hidden, deterministic, name="encoder"),
+        ConvEncoder(
+            config.latent_dim, config.filters, config.dense_units, deterministic, name="encoder"
+        ),
         ConvDecoder(
-            config.image_size, config.channels, config.widths, config.hidden, name="decoder"
+            config.image_size, config.channels, config.filters, config.dense_units, name="decoder"
         ),
     )
 
 
-def _conv_trunk(widths, hidden):
+def _conv_trunk(filters, dense_units):
     return [
-        *(Conv2D(width, 4, strides=2, activation="silu") for width in widths),
+        *(Conv2D(width, 4, strides=2, activation="silu") for width in filters),
         keras.layers.Flatten(data_format="channels_last"),
-        keras.layers.Dense(hidden, activation="silu"),
+        keras.layers.Dense(dense_units, activation="silu"),
     ]

@@ -16,17 +16,17 @@ class Curve(keras.Model):
 
     Args:
         latent_dim: Z, divisible by `layers`.
-        hidden: units of its two hidden layers.
+        dense_units: units of its two hidden layers.
         layers: things that a latent holds one after another, as in `networks.layers`: each has
             its own way, by the same weights, which also see which one it is.
     """
 
-    def __init__(self, latent_dim, hidden, layers=1, **kwargs):
+    def __init__(self, latent_dim, dense_units, layers=1, **kwargs):
         super().__init__(**{**kwargs, "dtype": "float32"})
-        self.latent_dim, self.hidden, self.count = latent_dim, hidden, layers
+        self.latent_dim, self.dense_units, self.count = latent_dim, dense_units, layers
         self.trunk = [
-            keras.layers.Dense(hidden, activation="silu", dtype="float32"),
-            keras.layers.Dense(hidden, activation="silu", dtype="float32"),
+            keras.layers.Dense(dense_units, activation="silu", dtype="float32"),
+            keras.layers.Dense(dense_units, activation="silu", dtype="float32"),
             keras.layers.Dense(latent_dim // layers, kernel_initializer="zeros", dtype="float32"),
         ]
 
@@ -57,7 +57,7 @@ class Curve(keras.Model):
 
     def get_config(self):
         """The constructor's arguments."""
-        own = {"latent_dim": self.latent_dim, "hidden": self.hidden, "layers": self.count}
+        own = {"latent_dim": self.latent_dim, "dense_units": self.dense_units, "layers": self.count}
         return {**super().get_config(), **own}
 
 
@@ -69,6 +69,6 @@ def straight(config):
 def curved(config):
     """A learned `Curve`, with as many units a layer as the encoder's dense one."""
     layers = config.layers if config.network == "layers" else 1
-    curve = Curve(config.latent_dim, config.hidden, layers, name="curve")
+    curve = Curve(config.latent_dim, config.dense_units, layers, name="curve")
     curve.build()
     return curve

@@ -62,17 +62,21 @@ class LayersEncoder(keras.Model):
         latent_dim: of all of them together; divisible by `layers`.
         crop_size: sides of a thing's crop, in pixels; a multiple of 8.
         filters: channels of the crop's convolutions.
-        hidden: units of its dense layer.
+        dense_units: units of its dense layer.
         deterministic: whether the stddev is 0.
     """
 
     def __init__(
-        self, layers, latent_dim, crop_size, filters, hidden, deterministic=False, **kwargs
+        self, layers, latent_dim, crop_size, filters, dense_units, deterministic=False, **kwargs
     ):
         super().__init__(**kwargs)
         self.autocast = False  # Places are to stay float32.
         self.count, self.latent_dim, self.crop_size = layers, latent_dim, crop_size
-        self.filters, self.hidden, self.deterministic = tuple(filters), hidden, deterministic
+        self.filters, self.dense_units, self.deterministic = (
+            tuple(filters),
+            dense_units,
+            deterministic,
+        )
         self.finders = [Conv2D(n, 4, strides=2, activation="silu") for n in (32, 64)]
         self.heat = Conv2D(
             layers,
@@ -84,7 +88,7 @@ class LayersEncoder(keras.Model):
             *(Conv2D(n, 4, strides=2, activation="silu") for n in self.filters),
             keras.layers.Flatten(data_format="channels_last"),
         ]
-        self.dense = keras.layers.Dense(hidden, activation="silu")
+        self.dense = keras.layers.Dense(dense_units, activation="silu")
         what = latent_dim // layers - 2
         self.mean = keras.layers.Dense(what, dtype="float32")
         self.raw_stddev = None
@@ -107,9 +111,9 @@ class LayersEncoder(keras.Model):
             )
         shape = build_in_order(self.trunk, (None, self.crop_size, self.crop_size, channels))
         self.dense.build((None, shape[-1] + self.count))
-        self.mean.build((None, self.hidden))
+        self.mean.build((None, self.dense_units))
         if not self.deterministic:
-            self.raw_stddev.build((None, self.hidden))
+            self.raw_stddev.build((None, self.dense_units))
         self.built = True
 
     def call(self, frames):
@@ -147,7 +151,7 @@ class LayersEncoder(keras.Model):
             "latent_dim": self.latent_dim,
             "crop_size": self.crop_size,
             "filters": self.filters,
-            "hidden": self.hidden,
+            "dense_units": self.dense_units,
             "deterministic": self.deterministic,
         }
         return {**super().get_config(), **own}
@@ -166,17 +170,17 @@ class LayersDecoder(keras.Model):
     """
 
     def __init__(
-        self, image_size, channels, layers, latent_dim, crop_size, filters, hidden, **kwargs
+        self, image_size, channels, layers, latent_dim, crop_size, filters, dense_units, **kwargs
     ):
         super().__init__(**kwargs)
         self.autocast = False
         self.image_size, self.channels, self.count = image_size, channels, layers
         self.latent_dim, self.crop_size = latent_dim, crop_size
-        self.filters, self.hidden = tuple(filters), hidden
+        self.filters, self.dense_units = tuple(filters), dense_units
         side = crop_size // 2 ** len(self.filters)
         *doubling, innermost = self.filters
         self.trunk = [
-            keras.layers.Dense(hidden, activation="silu"),
+            keras.layers.Dense(dense_units, activation="silu"),
             keras.layers.Dense(side * side * innermost, activation="silu"),
             keras.layers.Reshape((side, side, innermost)),
             *(Conv2DTranspose(n, 4, strides=2, activation="silu") for n in reversed(doubling)),
@@ -225,7 +229,7 @@ class LayersDecoder(keras.Model):
             "latent_dim": self.latent_dim,
             "crop_size": self.crop_size,
             "filters": self.filters,
-            "hidden": self.hidden,
+            "dense_units": self.dense_units,
         }
         return {**super().get_config(), **own}
 
@@ -236,8 +240,8 @@ def layers(config, deterministic=False):
         "layers": config.layers,
         "latent_dim": config.latent_dim,
         "crop_size": config.crop_size,
-        "filters": config.widths,
-        "hidden": config.hidden,
+        "filters": config.filters,
+        "dense_units": config.dense_units,
     }
     return (
         LayersEncoder(**own, deterministic=deterministic, name="encoder"),

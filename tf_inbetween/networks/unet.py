@@ -15,14 +15,14 @@ class UNet(keras.Model):
     itself, so that pixels can be copied; a 3x3 convolution makes the outputs.
     """
 
-    def __init__(self, channels, widths, **kwargs):
+    def __init__(self, channels, filters, **kwargs):
         super().__init__(**kwargs)
-        self.channels, self.widths = channels, tuple(widths)
-        self.down = [Conv2D(width, 4, strides=2, activation="silu") for width in self.widths]
-        self.bottom = Conv2D(self.widths[-1], 3, activation="silu")
+        self.channels, self.filters = channels, tuple(filters)
+        self.down = [Conv2D(width, 4, strides=2, activation="silu") for width in self.filters]
+        self.bottom = Conv2D(self.filters[-1], 3, activation="silu")
         self.up = [
             Conv2DTranspose(width, 4, strides=2, activation="silu")
-            for width in (*reversed(self.widths[:-1]), max(self.widths[0] // 2, 1))
+            for width in (*reversed(self.filters[:-1]), max(self.filters[0] // 2, 1))
         ]
         self.last = Conv2D(channels, 3, dtype="float32")
 
@@ -54,9 +54,4 @@ class UNet(keras.Model):
 
     def get_config(self):
         """The constructor's arguments."""
-        return {**super().get_config(), "channels": self.channels, "widths": self.widths}
-
-
-def pixel_unet(config):
-    """A `UNet` of the same widths, from both frames and a plane of t to the frame between."""
-    return UNet(config.channels, config.widths, name="unet")
+        return {**super().get_config(), "channels": self.channels, "filters": self.filters}

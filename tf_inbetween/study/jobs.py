@@ -23,7 +23,7 @@ from frame_io.files import read_checked_json, read_json
 from tf_inbetween import run_directory
 from tf_inbetween.callbacks import validation_error
 from tf_inbetween.checkpoints import latest, progress
-from tf_inbetween.config import InputError
+from tf_inbetween.config import InputError, in_section
 from tf_inbetween.config_flags import config_of
 from tf_inbetween.evaluation import baselines
 from tf_inbetween.evaluation.run import path_of_metrics
@@ -31,7 +31,7 @@ from tf_inbetween.study.questions import Run
 from tf_inbetween.study.settings import Settings, path_of_record
 
 DONE, TRAINED, CUT_OFF, MISSING = "done", "to be evaluated", "cut off", "missing"
-ELSEWHERE = ("run_dir", "data_dir", "storage", "memory_limit_mb", "seed")  # Not the run's own.
+ELSEWHERE = (*in_section("place"), *in_section("seed"))  # Not the method's own.
 BOTH_ERRORS = "reconstruction_mse + inbetween_weight * inbetween_mse"
 _TOOK = "study: {command}: exit code {code} after {seconds:.1f} s"
 _TOOK_PATTERN = re.compile(r"^study: .*tf_inbetween\.(\w+).*: exit code (-?\d+) after ([\d.]+) s$")

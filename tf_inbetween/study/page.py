@@ -304,10 +304,10 @@ def _errors(trained):
 
 def _kind(config):
     """What a training learns by, in words."""
+    if config.model == "pixel_unet":
+        return "pixel U-Net"
     if config.model != "vae":
         return config.model + ", in-between likelihood" * bool(config.inbetween_weight)
-    if config.network == "pixel_unet":
-        return "pixel U-Net"
     if config.inbetween_weight:
         return "in-between likelihood"
     if config.alpha:

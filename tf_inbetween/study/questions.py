@@ -125,7 +125,7 @@ BETA_VAE = f"{PAPER_1DOF} --matching=averaged --alpha=0"
 ACAI = f"{PAPER_1DOF} --model=acai"
 
 # What the slides have: the middle frame alone, and a decoder of independent Bernoullis.
-SLIDES = "--t=half --likelihood=bernoulli"
+SLIDES = "--t_sampling=midpoint --likelihood=bernoulli"
 
 PLAIN = Run(
     "plain VAE (alpha 0)",
@@ -179,32 +179,32 @@ TOGETHER = Best(
         Run(label, f"--flagfile=teapot.flags --inbetween_weight=8 --steps=4000 {flags}".strip())
         for label, flags in (
             ("straight", ""),
-            ("curved", "--path=curved"),
+            ("curved", "--latent_path=curved"),
             ("straight, gaps to 140°", "--max_gap=140"),
-            ("curved, gaps to 140°", "--path=curved --max_gap=140"),
+            ("curved, gaps to 140°", "--latent_path=curved --max_gap=140"),
         )
     ),
 )
 
 TWO_DEGREES = (
     dataclasses.replace(OURS_2DOF, label="teapot_2dof.flags with Muon, 1,000 steps"),
-    Run("curved", f"{TEAPOT_2DOF} --path=curved"),
+    Run("curved", f"{TEAPOT_2DOF} --latent_path=curved"),
     Best(
         "curved, weight of the matching",
         (
-            Run("alpha 1", f"{TEAPOT_2DOF} --path=curved"),
-            *sweep(f"{TEAPOT_2DOF} --path=curved", "alpha", (100, *ALPHAS_2DOF)),
+            Run("alpha 1", f"{TEAPOT_2DOF} --latent_path=curved"),
+            *sweep(f"{TEAPOT_2DOF} --latent_path=curved", "alpha", (100, *ALPHAS_2DOF)),
         ),
     ),
     dataclasses.replace(OURS_2DOF_LONGER, label="2,000 steps"),
     Run(
         "curved, inbetween_weight 8, 4,000 steps",
-        f"{TEAPOT_2DOF} --path=curved --inbetween_weight=8 --steps=4000",
+        f"{TEAPOT_2DOF} --latent_path=curved --inbetween_weight=8 --steps=4000",
     ),
 )
 
-UNET = Run("pixel U-Net", "--flagfile=teapot.flags --network=pixel_unet --steps=2000")
-UNET_2DOF = Run("pixel U-Net", f"{TEAPOT_2DOF} --network=pixel_unet --steps=2000")
+UNET = Run("pixel U-Net", "--flagfile=teapot.flags --model=pixel_unet --steps=2000")
+UNET_2DOF = Run("pixel U-Net", f"{TEAPOT_2DOF} --model=pixel_unet --steps=2000")
 
 
 def held_out(row):
@@ -217,7 +217,7 @@ def in_scene(label, name, alpha=None):
     more = "" if alpha is None else f" --alpha={alpha}"
     return Run(
         label,
-        f"--flagfile=flags/study/{name}.flags {MUON} --path=curved --steps=2000{more}",
+        f"--flagfile=flags/study/{name}.flags {MUON} --latent_path=curved --steps=2000{more}",
         methods=("latent", *PIXELS),
     )
 
@@ -340,7 +340,7 @@ QUESTIONS = (
         title="Where do pixel methods win?",
         asks="Cross-fade, the nearer of the two frames, two optical flows (DIS and Farnebäck, "
         "OpenCV), and a U-Net that learns the frame between from the same triplets in as many "
-        "steps (`--network=pixel_unet`), by gap: of one degree of freedom, of two, and of views "
+        "steps (`--model=pixel_unet`), by gap: of one degree of freedom, of two, and of views "
         "held out. The last line of each table has the best by each measure.",
         rows=(
             dataclasses.replace(OURS_LONGER, label="ours"),
@@ -388,18 +388,19 @@ QUESTIONS = (
         title="Going beyond: what the recipe owes to each of its parts",
         asks="`teapot.flags` and the same with one thing changed at a time: matching and "
         "decoding at the middle only, no matching, more matching (alpha is 1 there), gaps that "
-        "grow, a learned bend of the chord (`--path=curved`), Adam, the weight of the in-between "
-        "likelihood (2 there), more steps. Then what helped, together, where it is chosen again "
-        "whether the chord is bent and whether larger gaps than those judged are trained on. "
+        "grow, a learned bend of the chord (`--latent_path=curved`), Adam, the weight of the "
+        "in-between likelihood (2 there), more steps. Then what helped, together, where it is "
+        "chosen again whether the chord is bent and whether larger gaps than those judged are "
+        "trained on. "
         "Choices are by the validation split. Last an arc held out of the turn, two degrees of "
         "freedom, where the weight of the matching is chosen again, and their views held out.",
         rows=(
             dataclasses.replace(OURS, label="teapot.flags, 1,000 steps"),
-            Run("t = 1/2 only", "--flagfile=teapot.flags --t=half"),
+            Run("t = 1/2 only", "--flagfile=teapot.flags --t_sampling=midpoint"),
             Run("no matching", "--flagfile=teapot.flags --alpha=0"),
             Best("more matching", sweep("--flagfile=teapot.flags", "alpha", (100, 3000))),
             Run("gaps grow over 500 steps", "--flagfile=teapot.flags --gap_warmup_steps=500"),
-            Run("curved", "--flagfile=teapot.flags --path=curved"),
+            Run("curved", "--flagfile=teapot.flags --latent_path=curved"),
             Run("Adam", f"--flagfile=teapot.flags {ADAM}"),
             Best(
                 "weight of the in-between likelihood",

@@ -4,7 +4,6 @@ import dataclasses
 from pathlib import Path
 
 from frame_io.files import read_checked_json
-from tf_inbetween import run_directory
 from tf_inbetween.config import InputError
 
 
@@ -50,9 +49,6 @@ def read_record(results_dir):
         found = read_checked_json(path)
         if not all("flags" in entry for entry in found["runs"].values()):
             raise ValueError("its runs have no flags: an earlier version wrote it")
-        for entry in found["runs"].values():
-            for name, text in run_directory.ADDED.items():
-                entry["flags"].setdefault(name, text)
         return found
     except FileNotFoundError:
         return {}

@@ -1,6 +1,6 @@
-"""Writes a clip of a scene as a film or an animation, to look at or to import again.
+"""Writes a clip of a scene as a video or an animated image, to look at or to import again.
 
-python -m tf_inbetween.film --scene=teapot_1dof --split=test --output=turn.mp4
+python -m tf_inbetween.clip_video --scene=teapot_1dof --split=test --output=turn.mp4
 """
 
 import itertools

@@ -2,22 +2,22 @@
 
 What the latent models are compared with beside the pixel methods of `baselines`, which learn
 nothing. It has no latents, so there is no reconstruction, no prior, no matching and nothing to
-encode: --alpha, --matching, --matching_samples, --prior_weight, --latent_dim and --hidden have no
-part in it.
+encode: --alpha, --matching, --matching_samples, --prior_weight, --latent_dim and --dense_units do
+not apply.
 """
 
 import keras
 import tensorflow as tf
 
 from tf_inbetween import losses
-from tf_inbetween.config import InputError, lookup
+from tf_inbetween.config import InputError
 from tf_inbetween.models.ops import call_allowing_empty, to_float
 from tf_inbetween.models.triplet_model import TripletModel
-from tf_inbetween.networks import PIXEL_NETWORKS
+from tf_inbetween.networks.unet import UNet
 
 
 @keras.saving.register_keras_serializable("tf_inbetween")
-class PixelModel(TripletModel):
+class PixelUNet(TripletModel):
     """Draws the frame between two from their pixels.
 
     The network sees both frames and t as one more channel, the same in all pixels. That suffices:
@@ -37,8 +37,6 @@ class PixelModel(TripletModel):
     networks = ("unet",)
     terms = ("inbetween_nll",)
     diagnostics = ("inbetween_mse",)
-    has_latents = False
-    has_posteriors = False
     distributable = False
 
     def __init__(
@@ -58,16 +56,21 @@ class PixelModel(TripletModel):
         """The model, built, of a `Config`.
 
         Raises:
-            InputError: for an unknown name, and for a path or a weight that leaves nothing to do.
+            InputError: for an unknown likelihood, and for settings that ask for latents or leave
+                nothing to learn.
         """
-        if config.path != "straight":
-            raise InputError(f"--path={config.path}: --network={config.network} has no latents")
+        for name, needed in (("network", "conv"), ("latent_path", "straight")):
+            if getattr(config, name) != needed:
+                raise InputError(
+                    f"--{name}={getattr(config, name)}: --model=pixel_unet has no latents; it "
+                    f"needs --{name}={needed}"
+                )
         if not config.inbetween_weight:
             raise InputError(
-                f"--inbetween_weight=0: --network={config.network} learns from the in-between "
-                "likelihood alone; it must be above 0"
+                "--inbetween_weight=0: --model=pixel_unet learns from the in-between likelihood "
+                "alone; it must be above 0"
             )
-        unet = lookup(PIXEL_NETWORKS, config.network, "network")(config)
+        unet = UNet(config.channels, config.filters, name="unet")
         unet.build((None, config.image_size, config.image_size, 2 * config.channels + 1))
         model = cls(
             unet,
