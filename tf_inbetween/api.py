@@ -25,7 +25,6 @@ from tf_inbetween import data, images, run_directory, training
 from tf_inbetween.clips import ClipsInMemory
 from tf_inbetween.config import Config, InputError
 
-_SCENE = "arrays"  # In the flags.txt of a training on arrays.
 # As flags/teapot_2dof.flags; a few frames of several clips make a batch.
 _RECIPE = {
     "latent_dim": 16,
@@ -113,7 +112,8 @@ def train(clips, run_dir=None, validation=None, cyclic=False, **settings):
         clips: a list of arrays [K, H, W, C], each the frames of one motion at an even pace: uint8
             in 0..255 or floats in [0, 1]; H and W 64 or 128, C 3 or 1.
         run_dir: where checkpoints, TensorBoard's logs and the model go, and where the same call
-            resumes a training that was cut off; None: a new temporary folder.
+            resumes a training that was cut off, other clips are refused; None: a new temporary
+            folder.
         validation: the same as `clips`, to choose the best weights by. None: every tenth of
             `clips` instead; of fewer than ten, all: they are trained on too.
         cyclic: whether the last frame of each clip leads back to its first.
@@ -154,7 +154,7 @@ def config_for(clips, **settings):
     for name in settings:
         if name not in known:
             raise InputError(f"unknown setting {name!r}: must be one of {', '.join(sorted(known))}")
-    shape = {"scene": _SCENE, "image_size": height, "channels": channels}
+    shape = {"scene": clips.name, "image_size": height, "channels": channels}
     return Config(**{**shape, **_RECIPE, **fitting, **settings})
 
 

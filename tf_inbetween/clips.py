@@ -9,7 +9,9 @@ Both kinds have splits of `Clip`s and the same methods:
 
 import contextlib
 import dataclasses
+import itertools
 import re
+import zlib
 
 import numpy as np
 import tensorflow as tf
@@ -206,7 +208,7 @@ class StoredClips:
 class ClipsInMemory:
     """Clips given as arrays.
 
-    The attributes are those of `StoredClips`.
+    The attributes are those of `StoredClips`, and `name`, which follows from all frames.
 
     Args:
         clips: arrays [K, H, W, C], uint8 in 0..255 or floats in [0, 1], all of one H, W, C, each
@@ -236,6 +238,7 @@ class ClipsInMemory:
             "validation": [_clip_of(i, frames, cyclic) for i, frames in enumerate(held_out)],
         }
         self.splits = {name: len(clips) for name, clips in self._clips.items()}
+        self.name = f"arrays_{_checksum(self._clips):08x}"
         longest = max(clip.length for clip in self._clips["validation"]) - 1
         self.gaps = sorted({float(max(longest // part // 2 * 2, 2)) for part in (4, 2, 1)})
 
@@ -283,6 +286,15 @@ def _clip(example):
         cyclic=bool(example["cyclic"]),
         units_per_frame=float(example["units_per_frame"]) or 1.0,
     )
+
+
+def _checksum(clips):
+    """Of the frames, their shapes and whether they are cyclic, 32 bits."""
+    checksum = 0
+    for clip in itertools.chain.from_iterable(clips.values()):
+        checksum = zlib.crc32(repr((clip.frames.shape, clip.cyclic)).encode(), checksum)
+        checksum = zlib.crc32(np.ascontiguousarray(clip.frames), checksum)
+    return checksum
 
 
 def _check_split(split, splits):

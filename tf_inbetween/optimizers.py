@@ -11,6 +11,7 @@ import keras
 import tensorflow as tf
 
 from tf_inbetween.config import lookup
+from tf_inbetween.keras_hooks import MuonByShape, SumFirst
 
 # Of the polynomial a x + b x^3 + c x^5 that takes singular values towards 1.
 _A, _B, _C = 3.4445, -4.7750, 2.0315
@@ -37,14 +38,15 @@ def orthogonalize(matrix, steps=5):
 
 
 @keras.saving.register_keras_serializable("tf_inbetween")
-class Muon(keras.optimizers.Muon):
+class Muon(MuonByShape):
     """Keras's Muon, for kernels of convolutions too: a matrix of [all other axes, last axis].
 
     Biases, and kernels with a side shorter than 16 (those next to few latents), are Adam's, as
     Keras has it for biases.
     """
 
-    def _should_use_adamw(self, variable):
+    def uses_adam(self, variable):
+        """Whether a variable is Adam's."""
         if len(variable.shape) < 2:
             return True
         return min(_sides(variable.shape)) < _SHORTEST
@@ -67,24 +69,13 @@ def _sides(shape):
     return math.prod(shape[:-1]), shape[-1]
 
 
-class _SumFirst:
-    """Sums the replicas' gradients before it clips them; Keras sums the clipped ones."""
-
-    def _clip_gradients(self, grads):
-        context = tf.distribute.get_replica_context()
-        return super()._clip_gradients(context.all_reduce(tf.distribute.ReduceOp.SUM, grads))
-
-    def _all_reduce_sum_gradients(self, grads_and_vars):
-        return grads_and_vars  # They are summed already.
-
-
 @keras.saving.register_keras_serializable("tf_inbetween")
-class SynchronizedAdam(_SumFirst, keras.optimizers.Adam):
+class SynchronizedAdam(SumFirst, keras.optimizers.Adam):
     """Adam that clips the gradient of the whole batch, however many replicas share it."""
 
 
 @keras.saving.register_keras_serializable("tf_inbetween")
-class SynchronizedMuon(_SumFirst, Muon):
+class SynchronizedMuon(SumFirst, Muon):
     """Muon that clips the gradient of the whole batch, however many replicas share it."""
 
 

@@ -1,5 +1,7 @@
 """The functions for people with arrays, and what they say of arrays that do not fit."""
 
+import re
+
 import keras
 import numpy as np
 import PIL.Image
@@ -45,7 +47,7 @@ def test_a_training_on_arrays_is_one_of_the_command(run):
     folder, model = run
     assert isinstance(model, ib.FusionVAE)
     assert (folder / "model.keras").is_file()
-    assert "--scene=arrays\n" in (folder / "flags.txt").read_text()
+    assert re.search(r"^--scene=arrays_[0-9a-f]{8}$", (folder / "flags.txt").read_text(), re.M)
     for path in (folder, folder / "model.keras"):
         loaded = ib.load(path)
         for one, other in zip(loaded.variables, model.variables, strict=True):
@@ -57,6 +59,12 @@ def test_the_same_call_resumes(run, capsys):
     again = ib.train([moving_square(), moving_square()], folder, **TINY)
     assert "trained to step 2 already" in capsys.readouterr().out
     np.testing.assert_array_equal(again.variables[0], model.variables[0])
+
+
+def test_other_clips_do_not_resume_it(run):
+    folder, _ = run
+    with pytest.raises(ib.InputError, match=r"--scene=arrays_\w{8} \(was arrays_\w{8}\)"):
+        ib.train([moving_square(), moving_square()[::-1]], folder, **TINY)
 
 
 def test_a_path_takes_frames_as_people_have_them(run, tmp_path, capsys):

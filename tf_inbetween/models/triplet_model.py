@@ -9,10 +9,11 @@ import tensorflow as tf
 
 from tf_inbetween import distributions, images
 from tf_inbetween.config import InputError, lookup
+from tf_inbetween.keras_hooks import ReplicatedModel
 from tf_inbetween.models.ops import assert_finite, mean_over_replicas, replica_count
 
 
-class TripletModel(keras.Model):
+class TripletModel(ReplicatedModel):
     """A model that `fit` trains on batches of triplets from `tf_inbetween.data`.
 
     It has a likelihood p(x|.) of the frames that it draws, whose scale a calibrated one follows in
@@ -114,32 +115,6 @@ class TripletModel(keras.Model):
         """What has to be finite in a step, by name: the terms, from `loss_and_terms`."""
         del y_pred
         return {name: shown[name] for name in self.terms}
-
-    def _maybe_symbolic_build(self, iterator=None, data_batch=None):
-        """Nothing to do, as for `build`; Keras would average a batch, a dict, over the workers."""
-
-    def _make_function(self, step_function):
-        """As in Keras; replicas run all of their steps, of data without end.
-
-        Keras runs several steps in conditions, in which replicas fail (as in keras issue 19246),
-        and takes the mean of workers' metrics over axis 0, which a scalar has not (20585).
-        """
-        strategy = self.distribute_strategy
-        if strategy.num_replicas_in_sync == 1:
-            return super()._make_function(step_function)
-        step = tf.function(lambda batch: strategy.run(step_function, args=(batch,)))
-
-        @tf.function
-        def steps(iterator):
-            for _ in tf.range(self.steps_per_execution - 1):
-                step(next(iterator))
-            metrics = step(next(iterator))
-            return {
-                name: strategy.reduce(tf.distribute.ReduceOp.MEAN, value, axis=None)
-                for name, value in metrics.items()
-            }
-
-        return steps
 
     def _scale_for(self, frames, outputs, training):
         """The likelihood's scale. A calibrated one: this batch's optimum, at least 1e-3.
