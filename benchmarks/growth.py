@@ -68,10 +68,10 @@ def _turns(settings, turns, seconds):
         }
         runs = {name: child.runs("step")["step"] for name, child in children.items()}
         steps = {name: child.facts["step"]["steps"] for name, child in children.items()}
-        found = take_turns(runs, turns, seconds, steps)
-        for name, row in found["rows"].items():
+        results = take_turns(runs, turns, seconds, steps)
+        for name, row in results["rows"].items():
             row["memory_mib"] = children[name].memory_mib
-    return {"unit": "step", **found}
+    return {"unit": "step", **results}
 
 
 def rivals(folder=None, cache=None, image_size=None):
