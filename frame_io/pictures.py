@@ -25,7 +25,7 @@ Box = tuple[int, int, int, int]
 
 
 def read(path: Path) -> PIL.Image.Image:
-    """Returns the picture in a file, upright and decoded; of a moving one the first frame.
+    """Returns the picture in a file, upright and decoded; of an animated one the first frame.
 
     Its attribute `filename` is the path.
 

@@ -19,7 +19,7 @@ from hostile_files import QUICK, outcome_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from frame_io import footage, pictures
+from frame_io import footage, pictures, videos
 
 ROOT = Path(footage.__file__).parent.parent
 FRAMES = moving_square(6)
@@ -248,10 +248,10 @@ def test_the_largest_that_is_read_takes_bounded_memory(tmp_path, name, content, 
 
 def test_a_video_whose_frames_are_too_large(tmp_path, monkeypatch):
     path = write_video(tmp_path / "a.mp4", FRAMES)
-    monkeypatch.setitem(footage._LIMITS, "max_pixels", "1000")
+    monkeypatch.setitem(videos._LIMITS, "max_pixels", "1000")
     with pytest.raises(ValueError, match=r"a\.mp4: not a readable video, or damaged"):
         list(footage.look(path).pictures(np.arange(6)))
-    monkeypatch.setattr(footage, "_MAX_FRAME_PIXELS", 1000)
+    monkeypatch.setattr(videos, "MAX_FRAME_PIXELS", 1000)
     with pytest.raises(ValueError, match=r"a\.mp4: (more than 1,000 pixels|not a readable video)"):
         footage.look(path)
 
@@ -266,7 +266,7 @@ def test_what_would_have_other_files_read_is_no_video(tmp_path, name):
 
 def test_every_container_of_the_list_is_one_of_ffmpegs():
     av = pytest.importorskip("av")
-    assert set(footage._CONTAINERS.split(",")) <= av.formats_available
+    assert set(videos._CONTAINERS.split(",")) <= av.formats_available
 
 
 def test_eps_is_not_handed_to_ghostscript(tmp_path):
