@@ -8,7 +8,7 @@ class InputError(ValueError):
     """Something the user gave is wrong. The message is one line: what, where, what is right."""
 
 
-def one_line(error):
+def one_line(error: BaseException) -> str:
     """What an error says, in one line."""
     if isinstance(error, tensorflow_errors()):
         # What went wrong stands last, below the places in the code and among those in the graph.
@@ -21,7 +21,7 @@ def one_line(error):
     return " ".join(text.split()) or type(error).__name__
 
 
-def tensorflow_errors():
+def tensorflow_errors() -> tuple[type[Exception], ...]:
     """The class of TensorFlow's errors, where it is imported, in a tuple."""
     tensorflow = sys.modules.get("tensorflow")
     return (tensorflow.errors.OpError,) if tensorflow else ()
