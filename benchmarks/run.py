@@ -72,8 +72,8 @@ _HEADLINES = {
 def define_flags():
     """Defines the flags of this command."""
     flags.DEFINE_list("only", _DEFAULT, f"Which parts to measure: {', '.join(PARTS)}.")
-    flags.DEFINE_integer("turns", 8, "Of every row.", lower_bound=1)
-    flags.DEFINE_float("seconds", 1.5, "Of a turn, about.", lower_bound=0.01)
+    flags.DEFINE_integer("turns", 8, "Turns of every row.", lower_bound=1)
+    flags.DEFINE_float("seconds", 1.5, "About how long a turn takes, in seconds.", lower_bound=0.01)
     flags.DEFINE_string("output", "docs/results/speed.json", "The JSON file to write.")
     flags.DEFINE_multi_string("page", ["docs/speed.md"], "A Markdown page with the sections.")
     flags.DEFINE_string("summary", "README.md", "A page whose section speed gets the headlines.")

@@ -36,9 +36,9 @@ def define_flags():
     flags.DEFINE_string("model_dir", None, "The exported model to serve.", required=True)
     flags.DEFINE_string("output", None, "The JSON file to write.", required=True)
     flags.DEFINE_multi_string("page", [], "A Markdown page to write the table into.")
-    flags.DEFINE_integer("clients", 64, "That ask at the same time.", 1, 1000)
-    flags.DEFINE_float("seconds", 60.0, "For each row, all its turns together.", 1)
-    flags.DEFINE_integer("turns", 6, "Of each row.", 1)
+    flags.DEFINE_integer("clients", 64, "Clients that ask at the same time.", 1, 1000)
+    flags.DEFINE_float("seconds", 60.0, "Seconds for each row, over all its turns.", 1)
+    flags.DEFINE_integer("turns", 6, "Turns of each row.", 1)
 
 
 def main():

@@ -32,8 +32,8 @@ def define_flags():
     """Defines the flags of this command."""
     flags.DEFINE_string("model_dir", None, "The exported model to serve.", required=True)
     flags.DEFINE_string("output", None, "The JSON file to write.", required=True)
-    flags.DEFINE_integer("clients", 32, "That ask at the same time, of each kind.", 1, 1000)
-    flags.DEFINE_float("seconds", 600.0, "How long.", 5)
+    flags.DEFINE_integer("clients", 32, "Clients of each kind that ask at the same time.", 1, 1000)
+    flags.DEFINE_float("seconds", 600.0, "How long to run, in seconds.", 5)
 
 
 def main():

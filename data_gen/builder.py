@@ -70,7 +70,7 @@ _LICENSE = (
 
 @dataclasses.dataclass(eq=False, kw_only=True)
 class ClipsConfig(tfds.core.BuilderConfig):
-    """What decides the bytes of a data set.
+    """Settings of a data set, which decide its bytes.
 
     Attributes:
       scene: a row of `data_gen.scenes.SCENES`, or a variant, see there.

@@ -31,7 +31,7 @@ _SHEET_ROWS, _SHEET_COLUMNS = 4, 8  # Of the contact sheet: clips of each split,
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class StoreSettings:
-    """What every import decides, wherever its clips come from.
+    """The settings that all imports share.
 
     Attributes:
       name: of the data set; letters, digits, "_", "-" and ".".
@@ -84,14 +84,14 @@ class Motion:
 
 @dataclasses.dataclass(frozen=True)
 class Imported:
-    """What an import made.
+    """The result of an import.
 
     Attributes:
       data_dir: the data set's folder.
       clips: the number of clips of each split.
       frames_read: the frames that were chosen from the footage or the source.
-      shots: into which it was cut; 0 for public data sets, which know their clips.
-      notes: what was done to pictures, and to how many.
+      shots: the number of shots in the footage; 0 for public data sets, which know their clips.
+      notes: how pictures were converted, with the number of pictures.
     """
 
     data_dir: Path
@@ -202,7 +202,7 @@ def store(
 def _info(settings, motion, metadata, folder, description, citation):
     size = settings.image_size
     return tfds.core.DatasetInfo(
-        builder=tfds.core.dataset_info.DatasetIdentity(
+        builder=tfds.core.DatasetIdentity(
             name=InbetweenClips.name,
             version=tfds.core.Version(VERSION),
             data_dir=str(folder),

@@ -49,7 +49,7 @@ _OUTSTANDING = 3.0  # How many times the change around it a cut is.
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Settings(StoreSettings):
-    """What decides the clips that come out of some footage.
+    """How footage is cut into clips.
 
     Attributes:
       name, image_size, channels, held_out: see `StoreSettings`.
@@ -106,7 +106,7 @@ def import_clips(
       settings: how.
       data_dir: where TFDS keeps its data sets; None for its default.
       overwrite: whether to replace a data set of that name.
-      notify: told in one line of each input what it is.
+      notify: called with one line that describes each input.
 
     Raises:
       ValueError: if the name is taken, an input cannot be read, or a split gets no clip. Nothing

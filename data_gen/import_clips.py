@@ -29,7 +29,7 @@ _ONLY_WITH = {
 def define_flags() -> None:
     """Defines the flags of this command."""
     flags.DEFINE_string(
-        "name", None, "What to call the data set; then --scene=NAME.", required=True
+        "name", None, "The name of the data set; then train with --scene=NAME.", required=True
     )
     flags.DEFINE_multi_string(
         "input",
@@ -41,7 +41,7 @@ def define_flags() -> None:
     )
     flags.DEFINE_boolean("download", False, "Download the data set of --tfds if it is not there.")
     flags.DEFINE_integer(
-        "max_clips", None, "Of each split of --tfds at most so many clips. Default: all."
+        "max_clips", None, "Take at most this many clips of each split of --tfds. Default: all."
     )
     flags.DEFINE_string(
         "data_dir",

@@ -42,7 +42,7 @@ _BATCH = 256
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Settings(StoreSettings):
-    """What decides the clips that come out of a source.
+    """How clips are taken from a source.
 
     Attributes:
       name, image_size, channels, held_out: see `StoreSettings`.
@@ -78,7 +78,7 @@ def import_source(
       data_dir: where TFDS keeps its data sets, both that one and the clips; None for its default.
       overwrite: whether to replace clips of that name.
       download: whether to download and prepare the data set if it is not there.
-      notify: told in one line what is downloaded, and what each split of the source holds.
+      notify: called with one line for a download, and one for each split of the source.
 
     Raises:
       ValueError: if the name is taken, the data set is not there or cannot be downloaded, or a
@@ -170,7 +170,7 @@ def _prepared(name, data_dir, download, notify):
     notify(f"{name}: downloading {size}, and preparing it in {builder.data_dir}")
     try:
         builder.download_and_prepare()
-    except Exception as error:  # TFDS raises of everything.
+    except Exception as error:  # TFDS raises errors of many classes.
         raise ValueError(
             f"--tfds={name}: cannot be downloaded and prepared ({type(error).__name__}: {error})"
         ) from error

@@ -1,4 +1,4 @@
-"""What all entry points share: a bad input ends in one line and exit code 1."""
+"""Runs commands: a bad input ends in an error of one line and exit code 1."""
 
 import contextlib
 import logging as standard_logging
@@ -49,7 +49,7 @@ def guarded(
     bad_input: tuple[type[Exception], ...] = (InputError,),
     verbosity: int = logging.ERROR,
 ) -> Callable[[list[str]], None]:
-    """What `run` runs: a function of argv. Arguments as of `run`."""
+    """Returns the function of argv that `run` runs; its arguments are those of `run`."""
 
     def run_main(argv):
         if not FLAGS["verbosity"].present:

@@ -1,4 +1,4 @@
-"""The error of a bad input, and what any error says in one line."""
+"""The error of a bad input, and the message of any error in one line."""
 
 import re
 import sys
@@ -9,7 +9,7 @@ class InputError(ValueError):
 
 
 def one_line(error: BaseException) -> str:
-    """What an error says, in one line."""
+    """Returns the message of an error in one line."""
     if isinstance(error, tensorflow_errors()):
         # What went wrong stands last, below the places in the code and among those in the graph.
         text = re.sub(r"\[\[.*?\]\]|\{\{.*?\}\}|\[Op:\w+\]( name:.*)?", "", error.message)
@@ -22,6 +22,6 @@ def one_line(error: BaseException) -> str:
 
 
 def tensorflow_errors() -> tuple[type[Exception], ...]:
-    """The class of TensorFlow's errors, where it is imported, in a tuple."""
+    """Returns the class of TensorFlow's errors in a tuple, which is empty if it is not imported."""
     tensorflow = sys.modules.get("tensorflow")
     return (tensorflow.errors.OpError,) if tensorflow else ()

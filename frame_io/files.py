@@ -82,7 +82,7 @@ def write_checked_json(path: str | Path, content: dict, table: str | None = None
 
 
 def read_checked_json(path: str | Path) -> dict:
-    """What `write_checked_json` wrote, without the key "sha256".
+    """Returns what `write_checked_json` wrote, without the key "sha256".
 
     Files without that key, of versions that did not write it, are read as they are.
 
@@ -103,7 +103,7 @@ def _sha256(content):
 
 
 def read_text(path: str | Path) -> str:
-    """The text, in UTF-8, of a file that a command wrote.
+    """Returns the text, in UTF-8, of a file that a command wrote.
 
     Raises `OSError` if it cannot be read and `ValueError` if it is no such file: a pipe or a
     device, which might never end, or one of over 64 MiB.
@@ -117,7 +117,10 @@ def read_text(path: str | Path) -> str:
 
 
 def read_json(path: str | Path) -> Any:
-    """What a JSON file holds. Raises as `read_text`, and `ValueError` if it is no JSON."""
+    """Returns the content of a JSON file.
+
+    Raises as `read_text`, and `ValueError` if it is no JSON.
+    """
     try:
         return json.loads(read_text(path))
     except RecursionError:

@@ -1,4 +1,4 @@
-"""Footage that a person gives: video files, animated images, folders of numbered pictures.
+"""Reads footage: video files, animated images and folders of numbered pictures.
 
     clip = footage.look("walk.mp4")
     wanted = footage.select(clip.times, fps=10.0)
@@ -7,9 +7,9 @@
 
 An input is looked through once for the times of its frames (8 bytes each; of a video the packets,
 nothing is decoded) and then decoded frame by frame, so memory does not grow with its length. Every
-error is a ValueError of one line that names the file.
+error is a ValueError whose message is one line and names the file.
 
-What becomes of what cameras do:
+How footage from cameras is read:
 
 - Videos that a phone turned by display matrix stand upright; mirrored ones stay as stored.
 - Alpha is kept, and laid over white by `frame_io.pictures`.
@@ -22,7 +22,7 @@ What becomes of what cameras do:
   shorter.
 - Of several video streams the first is read that is not a cover picture.
 
-What becomes of what strangers send:
+How footage from strangers is read:
 
 - Nothing but the files that were named is read: a folder's links that lead out of it are refused,
   and so are playlists and everything else that is no container of `frame_io.videos`, whatever
@@ -56,7 +56,7 @@ class Footage:
     Attributes:
       path: the file or the folder.
       times: float64 [N], when each frame is shown, in seconds from the first; rising.
-      left_out: in words, what else a folder has; "" if nothing.
+      left_out: a sentence about the other files of a folder; "" if there are none.
     """
 
     path: Path

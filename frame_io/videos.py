@@ -1,4 +1,4 @@
-"""Video files, read with PyAV. What becomes of what cameras do: `frame_io.footage`."""
+"""Video files, read with PyAV. The rules are those of `frame_io.footage`."""
 
 import contextlib
 import errno

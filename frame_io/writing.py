@@ -1,4 +1,4 @@
-"""Writes frames as an animation, a video or a strip of pictures: whole or not at all."""
+"""Writes frames as an animation, a video or pictures: whole or not at all."""
 
 import fractions
 import os
