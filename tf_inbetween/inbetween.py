@@ -95,7 +95,7 @@ def main():
         written = images.write_frames(
             FLAGS.output, _told(frames, bar), FLAGS.seconds_per_frame, FLAGS.scale
         )
-    print(f"wrote {FLAGS.output}: {written} frames")
+    print(f"wrote {FLAGS.output}: {written} frame{'s' * (written != 1)}")
 
 
 def _kind_of_keys():
