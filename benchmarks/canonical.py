@@ -1,4 +1,4 @@
-"""What is measured: the settings of teapot.flags, its batches, and the network at any size."""
+"""The settings of teapot.flags that are measured, its batches, and its network at any size."""
 
 import dataclasses
 from pathlib import Path

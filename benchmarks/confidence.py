@@ -41,7 +41,7 @@ def define_flags():
 
 
 def main():
-    """Measures the run that the flags name and writes what was found."""
+    """Measures the run that the flags name and writes the results."""
     for page in FLAGS.page:
         check_section(page, _SECTION)
     config = run_directory.load_config(FLAGS.run_dir)
@@ -51,19 +51,19 @@ def main():
     usual = training_rmse(FLAGS.run_dir, model)
     inbetween, _ = signatures(model, config, usual)["inbetween"]
     frames = to_float(prepare(config, FLAGS.data_dir).load("test")[0].frames).numpy()
-    found = {}
+    rows = {}
     for name, pictures in tqdm(pictures_to_judge(frames).items(), unit=" sets"):
         error = np.sqrt(np.mean((model.reconstruct(pictures) - pictures) ** 2, axis=(1, 2, 3)))
         confidence = inbetween(pictures, pictures, np.full(len(pictures), 0.5, "f"))["confidence"]
-        found[name] = {
+        rows[name] = {
             "frames": len(pictures),
             "error": [round(float(value / usual), 2) for value in (error.min(), error.max())],
             "confidence": [round(float(v), 4) for v in (min(confidence), max(confidence))],
         }
-    write_json(FLAGS.output, {"training_rmse": usual, "pictures": found})
+    write_json(FLAGS.output, {"training_rmse": usual, "pictures": rows})
     for page in FLAGS.page:
-        write_section(page, _SECTION, markdown_table(found))
-    print(markdown_table(found))
+        write_section(page, _SECTION, markdown_table(rows))
+    print(markdown_table(rows))
     print(f"wrote {', '.join([FLAGS.output, *FLAGS.page])}")
 
 
@@ -115,10 +115,10 @@ def _as_jpeg(frame, quality):
         return np.asarray(PIL.Image.open(file), np.float32) / 255
 
 
-def markdown_table(found):
+def markdown_table(rows):
     """One row for each set of pictures."""
     lines = ["| | error, in units of the training's | confidence |", "| --- | --- | --- |"]
-    for name, row in found.items():
+    for name, row in rows.items():
         error, confidence = (
             "{:.2g} to {:.2g}".format(*row[key])
             if row[key][0] != row[key][1]

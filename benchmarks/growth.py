@@ -24,6 +24,7 @@ from benchmarks import keras_ours
 from benchmarks.canonical import canonical_config, synthetic_batch
 from benchmarks.child import Child
 from benchmarks.turns import take_turns
+from data_gen import tfds_hooks
 from tf_inbetween.clips import StoredClips, prepare
 from tf_inbetween.data import batches
 from tf_inbetween.models import TripletVAE
@@ -68,10 +69,10 @@ def _turns(settings, turns, seconds):
         }
         runs = {name: child.runs("step")["step"] for name, child in children.items()}
         steps = {name: child.facts["step"]["steps"] for name, child in children.items()}
-        found = take_turns(runs, turns, seconds, steps)
-        for name, row in found["rows"].items():
+        results = take_turns(runs, turns, seconds, steps)
+        for name, row in results["rows"].items():
             row["memory_mib"] = children[name].memory_mib
-    return {"unit": "step", **found}
+    return {"unit": "step", **results}
 
 
 def rivals(folder=None, cache=None, image_size=None):
@@ -112,11 +113,10 @@ def model_of_size(config, image_size):
     return larger
 
 
-class Turned(tfds.core.GeneratorBasedBuilder):
+class Turned(tfds_hooks.CanonicalBuilder):
     """Clips of the teapot's turn, each from another angle on."""
 
     VERSION = tfds.core.Version("1.0.0")
-    url_infos = None
 
     def __init__(self, clips, **kwargs):
         """`clips`: how many, in the split train."""
@@ -165,8 +165,7 @@ def write_clips(folder, count):
     beside = folder.with_name(f"{folder.name}.building")
     builder = Turned(count, data_dir=beside)
     config = tfds.download.DownloadConfig(num_shards=1, try_download_gcs=False)
-    with contextlib.redirect_stdout(io.StringIO()):  # TFDS says that it downloads.
-        builder.download_and_prepare(download_config=config)
+    builder.download_and_prepare(download_config=config)
     shutil.move(builder.data_dir, folder)
 
 

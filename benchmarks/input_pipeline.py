@@ -14,9 +14,9 @@ def measure(turns, seconds):
     """The pipeline alone from memory and from disk, and the wait inside training steps."""
     config = canonical_config()
     frames = config.clips_per_batch * config.frames_per_clip
-    found, waited = {}, {}
+    groups, waited = {}, {}
     with Child("benchmarks.input_pipeline") as alone:
-        found["the pipeline alone"] = {
+        groups["the pipeline alone"] = {
             "unit": "frame",
             **take_turns(alone.runs(), turns, seconds, dict.fromkeys(CACHES, frames)),
         }
@@ -32,7 +32,7 @@ def measure(turns, seconds):
                 "ratio": round(float(np.median(shares)), 4),
                 "quartiles": [round(float(q), 4) for q in np.quantile(shares, [0.25, 0.75])],
             }
-    return {"groups": found, "findings": waited}
+    return {"groups": groups, "findings": waited}
 
 
 def rivals():

@@ -42,9 +42,9 @@ def measure(turns, seconds, sizes=SIZES):
                     if name.endswith(f"|{count}")
                 }
                 title = f"{frames} between one pair of {size} x {size}"
-                found = take_turns(runs, turns, seconds)
-                groups[title] = {"unit": "pair", **found}
-                for name, row in found["rows"].items():
+                results = take_turns(runs, turns, seconds)
+                groups[title] = {"unit": "pair", **results}
+                for name, row in results["rows"].items():
                     if "DIS" in name:
                         findings[f"{title}: {_BASE} against {name}"] = {
                             "ratio": row["ratio"],

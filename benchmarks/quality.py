@@ -43,11 +43,11 @@ def measure(turns, seconds, bar=BAR, steps=200, paper=_PAPER):
             ) as theirs,
         ):
             programs = {"teapot.flags": ours, f"PyTorch, the paper, {paper}": theirs}
-            found = race(programs, bar, config.steps, steps)
+            raced = race(programs, bar, config.steps, steps)
     wall = time.monotonic() - began
     return {
         "bar_mse": bar,
-        "programs": found,
+        "programs": raced,
         "steal_share": round((stolen_seconds() - steal) / wall, 3),
         "groups": {},
         "findings": {
@@ -58,16 +58,16 @@ def measure(turns, seconds, bar=BAR, steps=200, paper=_PAPER):
                     else "not reached in "
                     f"{program['seconds'] / 60:.1f}, at {program['mse']:.3g} then"
                 )
-                for name, program in found.items()
+                for name, program in raced.items()
             },
-            "time to the bar, as a share of that of the paper's program in PyTorch": _share(found),
+            "time to the bar, as a share of that of the paper's program in PyTorch": _share(raced),
         },
     }
 
 
-def _share(found):
+def _share(results):
     """The first program's time by the second's, which may have been stopped before the bar."""
-    ours, theirs = found.values()
+    ours, theirs = results.values()
     if not ours["reached"]:
         return "the bar was not reached"
     share = ours["seconds"] / theirs["seconds"]
@@ -87,19 +87,19 @@ def race(programs, bar, most_steps, steps, clock=time.perf_counter):
     Returns:
         {name: {"reached", "seconds", "steps", "mse", "history": [[seconds, mse], …]}}
     """
-    found = {}
+    states = {}
     for name, child in programs.items():
         (row,) = (row for row in child.facts if row != "judge")
         child.run(row, 1)  # Compiles.
         worth = child.facts[row]["steps"]
         state = {"reached": False, "seconds": 0.0, "steps": worth, "mse": None, "history": []}
-        found[name] = state, row, worth
+        states[name] = state, row, worth
     first = next(iter(programs))
     turn_seconds = None
     while True:
         for name, child in programs.items():
-            state, row, worth = found[name]
-            if state["reached"] or _out_of_time(found, name, first, most_steps):
+            state, row, worth = states[name]
+            if state["reached"] or _out_of_time(states, name, first, most_steps):
                 continue
             calls = max(steps // worth, 1)
             begin = clock()
@@ -119,14 +119,14 @@ def race(programs, bar, most_steps, steps, clock=time.perf_counter):
             state["reached"] = state["mse"] <= bar
             state["history"].append([round(state["seconds"], 1), state["mse"]])
         if all(
-            state["reached"] or _out_of_time(found, name, first, most_steps)
-            for name, (state, *_) in found.items()
+            state["reached"] or _out_of_time(states, name, first, most_steps)
+            for name, (state, *_) in states.items()
         ):
-            return {name: state for name, (state, *_) in found.items()}
+            return {name: state for name, (state, *_) in states.items()}
 
 
-def _out_of_time(found, name, first, most_steps):
-    state, leader = found[name][0], found[first][0]
+def _out_of_time(states, name, first, most_steps):
+    state, leader = states[name][0], states[first][0]
     if name == first:
         return state["steps"] >= most_steps
     ended = leader["reached"] or leader["steps"] >= most_steps

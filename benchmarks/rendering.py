@@ -15,11 +15,11 @@ def measure(turns, seconds, names=tuple(scenes.SCENES)):
     groups, findings = {}, {}
     for name in names:
         with Child("benchmarks.rendering", scene=name) as child:
-            found = take_turns(child.runs(), turns, seconds)
+            results = take_turns(child.runs(), turns, seconds)
         title = f"{name}, {IMAGE_SIZE} x {IMAGE_SIZE}, 4 x 4 rays a pixel"
-        groups[title] = {"unit": "frame", **found}
-        if "trimesh" in found["rows"]:
-            row = found["rows"]["trimesh"]
+        groups[title] = {"unit": "frame", **results}
+        if "trimesh" in results["rows"]:
+            row = results["rows"]["trimesh"]
             findings[f"{name}: the renderer against trimesh"] = {
                 "ratio": row["ratio"],
                 "quartiles": row["ratio_quartiles"],

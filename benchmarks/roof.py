@@ -50,16 +50,16 @@ def measure(turns, seconds):
 
 def shares(roof, precision):
     """The step's share of the best product in each precision: {what: {"ratio", "quartiles"}}."""
-    found = {}
+    findings = {}
     for kind in ("float32", "bfloat16"):
         rows = {n: row for n, row in roof["rows"].items() if n.startswith(f"product, {kind}")}
         best = min(rows, key=lambda name: rows[name]["ratio"])
         used = " (the precision in use)" if kind in precision else ""
-        found[f"share of the roof of {kind}{used}, {best}"] = {
+        findings[f"share of the roof of {kind}{used}, {best}"] = {
             "ratio": rows[best]["ratio"],
             "quartiles": rows[best]["ratio_quartiles"],
         }
-    return found
+    return findings
 
 
 def where_it_goes(kinds):

@@ -72,8 +72,8 @@ _HEADLINES = {
 def define_flags():
     """Defines the flags of this command."""
     flags.DEFINE_list("only", _DEFAULT, f"Which parts to measure: {', '.join(PARTS)}.")
-    flags.DEFINE_integer("turns", 8, "Of every row.", lower_bound=1)
-    flags.DEFINE_float("seconds", 1.5, "Of a turn, about.", lower_bound=0.01)
+    flags.DEFINE_integer("turns", 8, "Turns of every row.", lower_bound=1)
+    flags.DEFINE_float("seconds", 1.5, "About how long a turn takes, in seconds.", lower_bound=0.01)
     flags.DEFINE_string("output", "docs/results/speed.json", "The JSON file to write.")
     flags.DEFINE_multi_string("page", ["docs/speed.md"], "A Markdown page with the sections.")
     flags.DEFINE_string("summary", "README.md", "A page whose section speed gets the headlines.")
@@ -95,13 +95,13 @@ def measure(parts, turns, seconds, output, pages, summary_page):
     for part, function in parts.items():
         print(f"measuring: {part}", flush=True)
         load = os.getloadavg()[0]
-        found = function(turns, seconds)
+        measured = function(turns, seconds)
         results[part] = {
             "turns": turns,
             "seconds": seconds,
             "load_before": round(load, 2),
             "environment": environment(),
-            **found,
+            **measured,
         }
         text = markdown(results[part])
         write_json(output, results)
@@ -112,17 +112,17 @@ def measure(parts, turns, seconds, output, pages, summary_page):
     print(f"wrote {', '.join([output, *pages, summary_page])}")
 
 
-def markdown(found):
-    """What was found of one part: its groups, its other tables, then its findings."""
-    lines = [line for title, group in found["groups"].items() for line in _table(title, group)]
-    lines += [line for rows in found.get("tables", []) for line in _plain_table(rows)]
-    lines += [f"- {what}: {_value(value)}" for what, value in found["findings"].items()]
-    hardware = found["environment"]["hardware"]
+def markdown(results):
+    """The results of one part: its groups, its other tables, then its findings."""
+    lines = [line for title, group in results["groups"].items() for line in _table(title, group)]
+    lines += [line for rows in results.get("tables", []) for line in _plain_table(rows)]
+    lines += [f"- {what}: {_value(value)}" for what, value in results["findings"].items()]
+    hardware = results["environment"]["hardware"]
     lines += [
         "",
         f"{hardware['cores']} cores of {hardware['processor']}, TensorFlow "
-        f"{found['environment']['packages']['tensorflow']}, {found['turns']} turns of "
-        f"{found['seconds']:g} s; load of the machine before: {found['load_before']:g}.",
+        f"{results['environment']['packages']['tensorflow']}, {results['turns']} turns of "
+        f"{results['seconds']:g} s; load of the machine before: {results['load_before']:g}.",
     ]
     return "\n".join(lines) + "\n"
 
@@ -133,10 +133,10 @@ def summary(results):
         finding for part in PARTS for finding in results.get(part, {}).get("findings", {}).items()
     ]
     rows = [
-        f"| {found.expand(head)} | {_value(value)} |"
+        f"| {match.expand(head)} | {_value(value)} |"
         for what, value in findings
         for pattern, head in _HEADLINES.items()
-        if (found := re.fullmatch(pattern, what))
+        if (match := re.fullmatch(pattern, what))
     ]
     return "\n".join(["| | times (quartiles) |", "| --- | --- |", *rows]) + "\n"
 

@@ -36,20 +36,20 @@ def define_flags():
     flags.DEFINE_string("model_dir", None, "The exported model to serve.", required=True)
     flags.DEFINE_string("output", None, "The JSON file to write.", required=True)
     flags.DEFINE_multi_string("page", [], "A Markdown page to write the table into.")
-    flags.DEFINE_integer("clients", 64, "That ask at the same time.", 1, 1000)
-    flags.DEFINE_float("seconds", 60.0, "For each row, all its turns together.", 1)
-    flags.DEFINE_integer("turns", 6, "Of each row.", 1)
+    flags.DEFINE_integer("clients", 64, "Clients that ask at the same time.", 1, 1000)
+    flags.DEFINE_float("seconds", 60.0, "Seconds for each row, over all its turns.", 1)
+    flags.DEFINE_integer("turns", 6, "Turns of each row.", 1)
 
 
 def main():
-    """Measures the model that the flags name and writes what was found."""
+    """Measures the model that the flags name and writes the results."""
     from frame_io.files import check_section, write_json, write_section
 
     for page in FLAGS.page:
         check_section(page, _SECTION)
-    found = measure(FLAGS.model_dir, FLAGS.clients, FLAGS.seconds, FLAGS.turns)
-    write_json(FLAGS.output, found)
-    table = markdown_table(found)
+    results = measure(FLAGS.model_dir, FLAGS.clients, FLAGS.seconds, FLAGS.turns)
+    write_json(FLAGS.output, results)
+    table = markdown_table(results)
     for page in FLAGS.page:
         write_section(page, _SECTION, table)
     print(table)
@@ -59,7 +59,7 @@ def main():
 def measure(model_dir, clients, seconds, turns):
     """Runs the servers and the rows; returns what the JSON file holds."""
     first, second = sample_pictures(model_dir)
-    found = {"bare model call": bare_calls(model_dir, first, second, seconds / turns)}
+    summaries = {"bare model call": bare_calls(model_dir, first, second, seconds / turns)}
     stolen = [_stolen_seconds()]
     with (
         server(model_dir, "--enable_batching") as batching,
@@ -79,7 +79,7 @@ def measure(model_dir, clients, seconds, turns):
                 parts[name].append(turn(where, protocol, count, seconds / turns, first, second))
         wall = time.monotonic() - begin
     stolen.append(_stolen_seconds())
-    found |= {name: _summary(turns_of) for name, turns_of in parts.items()}
+    summaries |= {name: _summary(turns_of) for name, turns_of in parts.items()}
     return {
         "model": Path(model_dir).resolve().name,
         "clients": clients,
@@ -87,7 +87,7 @@ def measure(model_dir, clients, seconds, turns):
         "turns": turns,
         "cores": os.cpu_count(),
         "stolen_share_of_a_core": round((stolen[1] - stolen[0]) / wall, 3),
-        "rows": found,
+        "rows": summaries,
         "ratios": _ratios(parts, clients),
     }
 
@@ -285,7 +285,7 @@ def _rate(part):
     return len(part["latencies"]) / part["wall"]
 
 
-def markdown_table(found):
+def markdown_table(results):
     """The rows and the ratios as Markdown."""
     lines = [
         "| | requests/s | p50, ms | p99, ms | server CPU, ms a request | errors |",
@@ -294,16 +294,16 @@ def markdown_table(found):
     lines += [
         f"| {name} | {row['requests_per_second']:g} | {row['p50_ms']:g} | {row['p99_ms']:g} | "
         f"{row['cpu_ms_per_request']:g} | {row['errors']} of {row['requests'] + row['errors']} |"
-        for name, row in found["rows"].items()
+        for name, row in results["rows"].items()
     ]
-    busy = found["rows"][f"REST, {found['clients']} clients"]
-    ratios = "; ".join(f"{name}: {ratio:g} times" for name, ratio in found["ratios"].items())
+    busy = results["rows"][f"REST, {results['clients']} clients"]
+    ratios = "; ".join(f"{name}: {ratio:g} times" for name, ratio in results["ratios"].items())
     lines += [
         "",
-        f"Requests per second, median of {found['turns']} neighbouring turns: {ratios}. Memory of "
-        f"the batching server after each turn with {found['clients']} clients: "
-        f"{', '.join(map(str, busy['memory_mib']))} MiB. {found['cores']} cores, shared with the "
-        f"clients; the host took {found['stolen_share_of_a_core']:g} of a core for others.",
+        f"Requests per second, median of {results['turns']} neighbouring turns: {ratios}. Memory "
+        f"of the batching server after each turn with {results['clients']} clients: "
+        f"{', '.join(map(str, busy['memory_mib']))} MiB. {results['cores']} cores, shared with the "
+        f"clients; the host took {results['stolen_share_of_a_core']:g} of a core for others.",
     ]
     return "\n".join(lines) + "\n"
 

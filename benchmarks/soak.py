@@ -32,22 +32,23 @@ def define_flags():
     """Defines the flags of this command."""
     flags.DEFINE_string("model_dir", None, "The exported model to serve.", required=True)
     flags.DEFINE_string("output", None, "The JSON file to write.", required=True)
-    flags.DEFINE_integer("clients", 32, "That ask at the same time, of each kind.", 1, 1000)
-    flags.DEFINE_float("seconds", 600.0, "How long.", 5)
+    flags.DEFINE_integer("clients", 32, "Clients of each kind that ask at the same time.", 1, 1000)
+    flags.DEFINE_float("seconds", 600.0, "How long to run, in seconds.", 5)
 
 
 def main():
-    """Soaks the server of the model that the flags name, and writes what was found."""
+    """Soaks the server of the model that the flags name, and writes the results."""
     from frame_io.files import write_json
 
-    found = soak(FLAGS.model_dir, FLAGS.clients, FLAGS.seconds)
-    write_json(FLAGS.output, found)
-    print(json.dumps({key: value for key, value in found.items() if key != "memory_mib"}, indent=2))
+    results = soak(FLAGS.model_dir, FLAGS.clients, FLAGS.seconds)
+    write_json(FLAGS.output, results)
+    shown = {key: value for key, value in results.items() if key != "memory_mib"}
+    print(json.dumps(shown, indent=2))
     print(f"wrote {FLAGS.output}")
-    if found["wrong"]:
-        raise InputError(f"{found['wrong']} requests were not answered as they should have been")
-    if not found["flat"]:
-        raise InputError(f"the server's memory grew by {found['growth_mib']} MiB after warm-up")
+    if results["wrong"]:
+        raise InputError(f"{results['wrong']} requests were not answered as they should have been")
+    if not results["flat"]:
+        raise InputError(f"the server's memory grew by {results['growth_mib']} MiB after warm-up")
 
 
 def soak(model_dir, clients, seconds):

@@ -42,7 +42,7 @@ def measure(turns, seconds, batches=BATCHES):
 
 def ratios(groups):
     """What the groups of `measure` say of the fastest rivals: {what: {"ratio", "quartiles"}}."""
-    found = {}
+    findings = {}
     for title, group in groups.items():
         for rival, kind in (("PyTorch", ""), ("PyTorch", "float32"), ("plain Keras", "")):
             rows = {
@@ -53,11 +53,11 @@ def ratios(groups):
             if rows:
                 best = min(rows, key=lambda name: rows[name]["ratio"])
                 of = f"the fastest of {rival}, {kind}" if kind else f"the fastest of {rival}"
-                found[f"{title}: {group['base']} against {of} ({best})"] = {
+                findings[f"{title}: {group['base']} against {of} ({best})"] = {
                     "ratio": rows[best]["ratio"],
                     "quartiles": rows[best]["ratio_quartiles"],
                 }
-    return found
+    return findings
 
 
 def network_of(config):
@@ -120,13 +120,13 @@ def _turns(children, base, turns, seconds):
         runs |= child.runs()
         triplets |= {name: facts["triplets"] for name, facts in child.facts.items()}
     named = {name: f"tf_inbetween, {name}" if name in names else name for name in runs}
-    found = take_turns(
+    results = take_turns(
         {named[name]: run for name, run in runs.items()},
         turns,
         seconds,
         {named[name]: count for name, count in triplets.items()},
     )
-    return {"unit": "triplet", **found}
+    return {"unit": "triplet", **results}
 
 
 def _precision(config):

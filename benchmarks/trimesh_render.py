@@ -38,15 +38,15 @@ def draw(picture, view, image_size, samples=4):
 
 def joined(parts):
     """The parts in the world as one mesh, and the linear RGB of each of its triangles."""
-    found = []
+    placed = []
     for part in parts:
         vertices, normals, faces = meshes.load(part.mesh)
         mesh = trimesh.Trimesh(vertices, faces, vertex_normals=normals, process=False)
-        found.append(mesh.apply_transform(np.asarray(part.transform, float)))
+        placed.append(mesh.apply_transform(np.asarray(part.transform, float)))
     colours = np.repeat(
-        [part.colour for part in parts], [len(mesh.faces) for mesh in found], axis=0
+        [part.colour for part in parts], [len(mesh.faces) for mesh in placed], axis=0
     )
-    return trimesh.util.concatenate(found), colours
+    return trimesh.util.concatenate(placed), colours
 
 
 def camera_rays(camera, count):

@@ -30,31 +30,21 @@ differently.
 
 import contextlib
 import dataclasses
-import fcntl
-import hashlib
 import itertools
-import json
 import os
-import shutil
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import IO
 
 import numpy as np
 import tensorflow_datasets as tfds
-from absl import logging
-from tensorflow_datasets.core import shuffle
-from tensorflow_datasets.core.utils import tqdm_utils
-from tensorflow_datasets.core.writer import ExampleWriter
 from tqdm import tqdm
 
-from data_gen import meshes, scenes
+from data_gen import meshes, scenes, tfds_hooks
+from data_gen.data_set_folder import check_metadata, damaged, locked, with_checksum
 from data_gen.pool import RenderPool
 
 IMAGE_SIZES = (64, 128)
 CHANNELS = (3, 1)
-
-_SHUFFLED_IN_MEMORY = 2**25  # bytes of encoded clips; TFDS would hold thirty times as many
 
 _DESCRIPTION = """\
 Clips for learning to draw the frames between two frames: short films of rendered solids in even
@@ -80,7 +70,7 @@ _LICENSE = (
 
 @dataclasses.dataclass(eq=False, kw_only=True)
 class ClipsConfig(tfds.core.BuilderConfig):
-    """What decides the bytes of a data set.
+    """Settings of a data set, which decide its bytes.
 
     Attributes:
       scene: a row of `data_gen.scenes.SCENES`, or a variant, see there.
@@ -141,7 +131,7 @@ def _named(name: str) -> ClipsConfig:
     return config
 
 
-class InbetweenClips(tfds.core.GeneratorBasedBuilder):
+class InbetweenClips(tfds_hooks.CanonicalBuilder):
     """The data set `inbetween_clips`; the module's docstring describes an example."""
 
     name = "inbetween_clips"
@@ -152,9 +142,6 @@ class InbetweenClips(tfds.core.GeneratorBasedBuilder):
         for scene in scenes.SCENES
         for image_size, channels in itertools.product(IMAGE_SIZES, CHANNELS)
     ]
-
-    # Nothing is downloaded; looking for checksums would need a package TFDS 4.9 does not declare.
-    url_infos = None
 
     def __init__(self, *, workers: int | None = None, **kwargs):
         """Names a data set, built or not.
@@ -171,7 +158,7 @@ class InbetweenClips(tfds.core.GeneratorBasedBuilder):
         try:
             super().__init__(**kwargs)
         except Exception as error:
-            folder = getattr(self, "_data_dir", None)  # Set once the config is known.
+            folder = getattr(self, "data_dir", None)  # Set once the config is known.
             if folder is None or not os.path.isdir(folder):
                 raise
             raise damaged(folder, error) from error
@@ -195,7 +182,7 @@ class InbetweenClips(tfds.core.GeneratorBasedBuilder):
             # A bucket, such as gs://…, has no locks.
             is_local = "://" not in str(self.data_dir)
             if is_local and (overwrite or not os.path.exists(self.data_dir)):
-                stack.enter_context(_locked(Path(self.data_dir).parent))
+                stack.enter_context(locked(Path(self.data_dir).parent))
             if self.data_path.exists() and not overwrite:
                 self.info.read_from_directory(self.data_dir)
                 check_metadata(self.data_dir)
@@ -216,8 +203,8 @@ class InbetweenClips(tfds.core.GeneratorBasedBuilder):
                     disable=self._by_beam,
                 )
             )
-            stack.enter_context(_without_tfds_noise())
-            stack.enter_context(_shuffling_on_disk())
+            stack.enter_context(tfds_hooks.no_progress_bars())
+            stack.enter_context(tfds_hooks.shuffling_on_disk())
             super().download_and_prepare(**kwargs)
 
     def counts(self) -> dict[str, tuple[int, int]]:
@@ -228,20 +215,10 @@ class InbetweenClips(tfds.core.GeneratorBasedBuilder):
             for split in scene.clips
         }
 
-    def _create_builder_config(self, builder_config, version):
-        """Finds a config by its name; those of variants are not listed but made."""
-        if isinstance(builder_config, str) and builder_config not in self.builder_configs:
-            return _named(builder_config.partition(":")[0])
-        return super()._create_builder_config(builder_config, version)
-
-    def _example_writer(self) -> ExampleWriter:
-        return _CanonicalWriter(super()._example_writer().file_format)
-
-    def _log_download_bytes(self) -> None:
-        """Keeps TFDS from announcing a download of unknown size."""
-
-    def _log_download_done(self) -> None:
-        """Keeps TFDS from announcing that a download is over."""
+    @classmethod
+    def config_of(cls, name: str) -> ClipsConfig:
+        """Returns the config of a variant, which is not listed but made."""
+        return _named(name)
 
     def _info(self) -> tfds.core.DatasetInfo:
         config, scene = self.builder_config, scenes.get(self.builder_config.scene)
@@ -410,116 +387,5 @@ def _beam_options(text: str):
     return PipelineOptions(flags=[f"--{option}" for option in text.split(",")])
 
 
-def with_checksum(**metadata) -> tfds.core.MetadataDict:
-    """Returns metadata with the key "sha256", of all the others; `check_metadata` looks at it.
-
-    TFDS keeps no checksum of it, and a bit that flips in it would change gaps or names.
-    """
-    return tfds.core.MetadataDict(**metadata, sha256=_sha256(metadata))
-
-
-def check_metadata(data_dir: str | os.PathLike) -> None:
-    """Raises ValueError if the metadata.json of a data set is damaged.
-
-    One without the key "sha256", of a version that did not write it, is taken as it is.
-    """
-    try:
-        metadata = json.loads((Path(data_dir) / "metadata.json").read_text())
-        if "sha256" in metadata and metadata.pop("sha256") != _sha256(metadata):
-            raise ValueError("the checksum of metadata.json does not match")
-    except (OSError, ValueError, TypeError) as error:
-        raise damaged(data_dir, error) from error
-
-
-def damaged(data_dir: str | os.PathLike, error: Exception) -> ValueError:
-    """The error for a data set whose files cannot be read."""
-    reason = " ".join(str(error).split()) or type(error).__name__
-    return ValueError(
-        f"{data_dir}: the data set is damaged ({reason}): remove that folder and build or import "
-        "it again"
-    )
-
-
-def _sha256(metadata):
-    return hashlib.sha256(json.dumps(metadata, sort_keys=True).encode()).hexdigest()
-
-
 def _stores_how_drawn(scene: scenes.Scene) -> bool:
     return scene.is_drawn or bool(scene.vary)
-
-
-class _CanonicalWriter(ExampleWriter):
-    """Writes the features of an example sorted by name; TFDS leaves their order to chance."""
-
-    def write(self, path, examples):
-        """Writes (key, serialised tf.train.Example) pairs to a shard."""
-        from tensorflow.train import Example
-
-        return super().write(
-            path,
-            (
-                (key, Example.FromString(example).SerializeToString(deterministic=True))
-                for key, example in examples
-            ),
-        )
-
-
-@contextlib.contextmanager
-def _locked(directory: Path) -> Iterator[None]:
-    """Waits for the other builds in a directory to end, then clears away what dead ones left.
-
-    The operating system drops the lock of a process that dies, so whoever holds it is the only
-    one at work here and every unfinished build is a dead one's. After an error the lock file goes
-    while it is still held, and so do the folders that were not there before, if they are empty.
-    """
-    path = directory / ".lock"
-    new = list(itertools.takewhile(lambda f: not f.exists(), [directory, *directory.parents]))
-    with _locked_file(path):
-        try:
-            for leftover in directory.glob("incomplete.*"):
-                shutil.rmtree(leftover, ignore_errors=True)
-            yield
-        except BaseException:
-            with contextlib.suppress(OSError):
-                path.unlink()
-                for folder in new:
-                    folder.rmdir()
-            raise
-
-
-def _locked_file(path: Path) -> IO:
-    """Opens a file and waits for its lock; if it was removed meanwhile, does so with a new one."""
-    while True:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with contextlib.suppress(FileNotFoundError), contextlib.ExitStack() as stack:
-            lock = stack.enter_context(open(path, "w"))
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                logging.warning("another process is building %s; waiting for it", path.parent)
-                fcntl.flock(lock, fcntl.LOCK_EX)
-            if os.path.samestat(os.fstat(lock.fileno()), os.stat(path)):
-                stack.pop_all()
-                return lock
-
-
-@contextlib.contextmanager
-def _without_tfds_noise() -> Iterator[None]:
-    """Hides TFDS's progress bars, which count clips where ours counts frames."""
-    active = tqdm_utils._active
-    tfds.display_progress_bar(False)
-    try:
-        yield
-    finally:
-        tfds.display_progress_bar(active)
-
-
-@contextlib.contextmanager
-def _shuffling_on_disk() -> Iterator[None]:
-    """Lets TFDS hold less of a split in memory before it sorts it by way of files; same bytes."""
-    limit = shuffle.MAX_MEM_BUFFER_SIZE
-    shuffle.MAX_MEM_BUFFER_SIZE = _SHUFFLED_IN_MEMORY
-    try:
-        yield
-    finally:
-        shuffle.MAX_MEM_BUFFER_SIZE = limit

@@ -4,9 +4,9 @@
     python -m data_gen.import_clips --name=my_mnist --tfds=moving_mnist --download
     python -m tf_inbetween.train --scene=my_clips ...
 
-An input is a video, a moving picture (GIF, WebP, PNG) or a folder of numbered pictures. How it is
-cut and split: `data_gen.imported`; what becomes of what cameras do: `frame_io.footage`. What
-a clip of a public data set is: `data_gen.tfds_sources`.
+An input is a video, an animated image (GIF, WebP, PNG) or a folder of numbered pictures.
+`data_gen.footage_clips` says how it is cut and split, `frame_io.footage` how it is read, and
+`data_gen.tfds_sources` what a clip of a public data set is.
 """
 
 import math
@@ -29,19 +29,19 @@ _ONLY_WITH = {
 def define_flags() -> None:
     """Defines the flags of this command."""
     flags.DEFINE_string(
-        "name", None, "What to call the data set; then --scene=NAME.", required=True
+        "name", None, "The name of the data set; then train with --scene=NAME.", required=True
     )
     flags.DEFINE_multi_string(
         "input",
         None,
-        "A video, a moving picture or a folder of pictures. May be given several times.",
+        "A video, an animated image or a folder of pictures. May be given several times.",
     )
     flags.DEFINE_string(
         "tfds", None, "In place of --input: a data set of TFDS, a row of data_gen.tfds_sources."
     )
     flags.DEFINE_boolean("download", False, "Download the data set of --tfds if it is not there.")
     flags.DEFINE_integer(
-        "max_clips", None, "Of each split of --tfds at most so many clips. Default: all."
+        "max_clips", None, "Take at most this many clips of each split of --tfds. Default: all."
     )
     flags.DEFINE_string(
         "data_dir",
@@ -69,7 +69,7 @@ def define_flags() -> None:
 
 def main() -> None:
     """Imports what the flags say and prints what came out."""
-    from data_gen import imported
+    from data_gen.clip_store import CONTACT_SHEET
 
     began = time.monotonic()
     made, length, cyclic, units_per_frame = _import_source() if _is_public() else _import_footage()
@@ -87,7 +87,7 @@ def main() -> None:
         f"{made.frames_read} frames in {seconds:.1f} s, {made.frames_read / seconds:.0f} frames/s"
     )
     print(f"imported into {made.data_dir}")
-    print(f"contact sheet: {made.data_dir / imported.CONTACT_SHEET}")
+    print(f"contact sheet: {made.data_dir / CONTACT_SHEET}")
     print(
         f"train with --scene={FLAGS.name} --image_size={FLAGS.image_size} "
         f"--channels={FLAGS.channels} {' '.join(training_flags(length, cyclic, units_per_frame))}"
@@ -115,10 +115,10 @@ def _is_public():
 
 
 def _import_footage():
-    from data_gen import imported
+    from data_gen import footage_clips
     from frame_io import pictures
 
-    settings = imported.Settings(
+    settings = footage_clips.Settings(
         name=FLAGS.name,
         image_size=FLAGS.image_size,
         channels=FLAGS.channels,
@@ -131,14 +131,15 @@ def _import_footage():
         shot_threshold=FLAGS.shot_threshold,
         held_out=FLAGS.held_out,
     )
-    made = imported.import_clips(FLAGS.input, settings, FLAGS.data_dir, FLAGS.overwrite, print)
+    made = footage_clips.import_clips(FLAGS.input, settings, FLAGS.data_dir, FLAGS.overwrite, print)
     return made, settings.frames_per_clip, False, 0.0
 
 
 def _import_source():
-    from data_gen import tfds_sources
+    from data_gen import tfds_clips
+    from data_gen.tfds_sources import SOURCES
 
-    settings = tfds_sources.Settings(
+    settings = tfds_clips.Settings(
         name=FLAGS.name,
         image_size=FLAGS.image_size,
         channels=FLAGS.channels,
@@ -146,10 +147,10 @@ def _import_source():
         max_clips=FLAGS.max_clips,
         held_out=FLAGS.held_out,
     )
-    made = tfds_sources.import_source(
+    made = tfds_clips.import_source(
         settings, FLAGS.data_dir, FLAGS.overwrite, FLAGS.download, print
     )
-    source = tfds_sources.SOURCES[FLAGS.tfds]
+    source = SOURCES[FLAGS.tfds]
     return made, source.length, source.motion.cyclic, source.motion.units_per_frame
 
 

@@ -36,23 +36,23 @@ def main() -> None:
     if output.suffix.lower() != ".png":
         raise ValueError(f"--output={output}: must end in .png")
     output.parent.mkdir(parents=True, exist_ok=True)
-    film = output.with_suffix(".gif")
+    animation = output.with_suffix(".gif")
     with tempfile.TemporaryDirectory(prefix=".preview.", dir=output.parent) as beside:
         clips = draw(scene, _SPLIT.value, _ROWS.value, image_size, channels, workers)
         picture = _picture(sheet(clips, _COLUMNS.value))
         picture.quantize(256, dither=Image.Dither.NONE).save(f"{beside}/sheet.png", optimize=True)
-        first, *others = _film(clips)
+        first, *others = _side_by_side(clips)
         first.save(
-            f"{beside}/film.gif",
+            f"{beside}/clips.gif",
             save_all=True,
             append_images=others,
             duration=_MILLISECONDS,
             loop=0,
         )
         os.replace(f"{beside}/sheet.png", output)
-        os.replace(f"{beside}/film.gif", film)
+        os.replace(f"{beside}/clips.gif", animation)
     print(f"{name}: the first {len(clips)} of the split {_SPLIT.value}, one in each row")
-    print(f"wrote {output} and {film}")
+    print(f"wrote {output} and {animation}")
 
 
 def draw(
@@ -107,7 +107,7 @@ def sheet(clips: list[np.ndarray], columns: int) -> np.ndarray:
     return _joined(rows, axis=0)
 
 
-def _film(clips: list[np.ndarray]) -> list[Image.Image]:
+def _side_by_side(clips: list[np.ndarray]) -> list[Image.Image]:
     """The clips side by side, frame by frame."""
     step = -(-len(clips[0]) // _MOST_FRAMES)
     return [

@@ -1,4 +1,4 @@
-"""The flags that name a scene's variant: what `build` and `preview` share."""
+"""The flags of `build` and `preview` that name a scene's variant."""
 
 from absl import flags
 

@@ -1,4 +1,4 @@
-"""Frames as files, and what all commands share: pictures, footage, writing whole, errors of a line.
+"""Reads and writes frames as files, and runs the commands of all packages.
 
-Free of TensorFlow, so that a client starts at once.
+It imports no TensorFlow, so that a client starts at once.
 """

@@ -1,10 +1,11 @@
-"""What all entry points share: a bad input ends in one line and exit code 1."""
+"""Runs commands: a bad input ends in an error of one line and exit code 1."""
 
 import contextlib
 import logging as standard_logging
 import os
 import re
 import sys
+from collections.abc import Callable
 
 from absl import app, flags, logging
 
@@ -17,7 +18,12 @@ _SERVING = {"aiohttp", "av", "grpc", "grpc_health", "prometheus_client"}
 _SERVING |= {"requests", "tensorflow_serving"}
 
 
-def run(main, on_interrupt="", bad_input=(InputError,), verbosity=logging.ERROR):
+def run(
+    main: Callable[[], None],
+    on_interrupt: str = "",
+    bad_input: tuple[type[Exception], ...] = (InputError,),
+    verbosity: int = logging.ERROR,
+) -> None:
     """Runs `main()` on the parsed flags; a bad input ends in one line and exit code 1.
 
     Besides `bad_input` that is a file or a port that cannot be used, a package of the extra
@@ -37,8 +43,13 @@ def run(main, on_interrupt="", bad_input=(InputError,), verbosity=logging.ERROR)
     app.run(guarded(main, on_interrupt, bad_input, verbosity), flags_parser=_parse)
 
 
-def guarded(main, on_interrupt="", bad_input=(InputError,), verbosity=logging.ERROR):
-    """What `run` runs: a function of argv. Arguments as of `run`."""
+def guarded(
+    main: Callable[[], None],
+    on_interrupt: str = "",
+    bad_input: tuple[type[Exception], ...] = (InputError,),
+    verbosity: int = logging.ERROR,
+) -> Callable[[list[str]], None]:
+    """Returns the function of argv that `run` runs; its arguments are those of `run`."""
 
     def run_main(argv):
         if not FLAGS["verbosity"].present:

@@ -1,4 +1,4 @@
-"""The error of a bad input, and what any error says in one line."""
+"""The error of a bad input, and the message of any error in one line."""
 
 import re
 import sys
@@ -8,8 +8,8 @@ class InputError(ValueError):
     """Something the user gave is wrong. The message is one line: what, where, what is right."""
 
 
-def one_line(error):
-    """What an error says, in one line."""
+def one_line(error: BaseException) -> str:
+    """Returns the message of an error in one line."""
     if isinstance(error, tensorflow_errors()):
         # What went wrong stands last, below the places in the code and among those in the graph.
         text = re.sub(r"\[\[.*?\]\]|\{\{.*?\}\}|\[Op:\w+\]( name:.*)?", "", error.message)
@@ -21,7 +21,7 @@ def one_line(error):
     return " ".join(text.split()) or type(error).__name__
 
 
-def tensorflow_errors():
-    """The class of TensorFlow's errors, where it is imported, in a tuple."""
+def tensorflow_errors() -> tuple[type[Exception], ...]:
+    """Returns the class of TensorFlow's errors in a tuple, which is empty if it is not imported."""
     tensorflow = sys.modules.get("tensorflow")
     return (tensorflow.errors.OpError,) if tensorflow else ()

@@ -6,7 +6,9 @@ import json
 import os
 import re
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from frame_io.errors import InputError
 
@@ -14,7 +16,7 @@ _LARGEST_TEXT = 2**26  # bytes; a page or a metrics.json has some hundred thousa
 
 
 @contextlib.contextmanager
-def atomic_write(path):
+def atomic_write(path: str | Path) -> Iterator[Path]:
     """Yields a path beside `path` to write to; on success it takes the place of `path`.
 
     A crash leaves what was at `path` before. Raises `OSError` with the file's name, which `write`
@@ -35,7 +37,7 @@ def atomic_write(path):
 
 
 @contextlib.contextmanager
-def without_pattern(path):
+def without_pattern(path: str | Path) -> Iterator[str]:
     """Yields another path to the same, without characters that TensorFlow takes for a pattern's.
 
     It does so wherever it looks for a checkpoint, that of a SavedModel too: *, ?, [] and \\.
@@ -53,13 +55,13 @@ def without_pattern(path):
         yield str(link / name)
 
 
-def write_json(path, content):
+def write_json(path: str | Path, content: Any) -> None:
     """Writes `content` as JSON, whole or not at all. NaN and infinity are errors."""
     with atomic_write(path) as beside:
         beside.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n")
 
 
-def write_checked_json(path, content, table=None):
+def write_checked_json(path: str | Path, content: dict, table: str | None = None) -> None:
     """As `write_json`, and with the key "sha256", which `read_checked_json` looks at.
 
     Args:
@@ -79,8 +81,8 @@ def write_checked_json(path, content, table=None):
         beside.write_text(head + f',\n  "{table}": {{\n' + ",\n".join(rows) + "\n  }\n}\n")
 
 
-def read_checked_json(path):
-    """What `write_checked_json` wrote, without the key "sha256".
+def read_checked_json(path: str | Path) -> dict:
+    """Returns what `write_checked_json` wrote, without the key "sha256".
 
     Files without that key, of versions that did not write it, are read as they are.
 
@@ -100,8 +102,8 @@ def _sha256(content):
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
-def read_text(path):
-    """The text, in UTF-8, of a file that a command wrote.
+def read_text(path: str | Path) -> str:
+    """Returns the text, in UTF-8, of a file that a command wrote.
 
     Raises `OSError` if it cannot be read and `ValueError` if it is no such file: a pipe or a
     device, which might never end, or one of over 64 MiB.
@@ -114,20 +116,23 @@ def read_text(path):
     return path.read_text(encoding="utf-8")
 
 
-def read_json(path):
-    """What a JSON file holds. Raises as `read_text`, and `ValueError` if it is no JSON."""
+def read_json(path: str | Path) -> Any:
+    """Returns the content of a JSON file.
+
+    Raises as `read_text`, and `ValueError` if it is no JSON.
+    """
     try:
         return json.loads(read_text(path))
     except RecursionError:
         raise ValueError(f"{path}: nested too deeply") from None
 
 
-def check_section(page, name):
+def check_section(page: str | Path, name: str) -> None:
     """Raises `InputError` unless a page has the lines `<!-- name -->` and `<!-- /name -->`."""
     _around_section(page, name)
 
 
-def write_section(page, name, text):
+def write_section(page: str | Path, name: str, text: str) -> None:
     """Replaces what stands in a page between `<!-- name -->` and `<!-- /name -->`.
 
     Raises `InputError` if it has no such lines.

@@ -1,4 +1,4 @@
-"""Footage that a person gives: video files, moving pictures, folders of numbered pictures.
+"""Reads footage: video files, animated images and folders of numbered pictures.
 
     clip = footage.look("walk.mp4")
     wanted = footage.select(clip.times, fps=10.0)
@@ -7,9 +7,9 @@
 
 An input is looked through once for the times of its frames (8 bytes each; of a video the packets,
 nothing is decoded) and then decoded frame by frame, so memory does not grow with its length. Every
-error is a ValueError of one line that names the file.
+error is a ValueError whose message is one line and names the file.
 
-What becomes of what cameras do:
+How footage from cameras is read:
 
 - Videos that a phone turned by display matrix stand upright; mirrored ones stay as stored.
 - Alpha is kept, and laid over white by `frame_io.pictures`.
@@ -18,21 +18,21 @@ What becomes of what cameras do:
   interlaced frames are not split.
 - A variable frame rate is made even, see `select`.
 - A file that ends before its header says is refused. MPEG-TS and raw streams say nothing of their
-  length, so a shorter one is just shorter.
+  length, nor does FFmpeg of an ASF file that has lost over a twentieth, so a shorter one is just
+  shorter.
 - Of several video streams the first is read that is not a cover picture.
 
-What becomes of what strangers send:
+How footage from strangers is read:
 
 - Nothing but the files that were named is read: a folder's links that lead out of it are refused,
-  and so are playlists and everything else that is no container of `_CONTAINERS`, whatever its name.
-- Frames of over 2^26 pixels, and moving pictures of over 2^34 in all, are refused, as are frames
+  and so are playlists and everything else that is no container of `frame_io.videos`, whatever
+  its name.
+- Frames of over 2^26 pixels, and animated images of over 2^34 in all, are refused, as are frames
   that stand so long that a hundred times as many would come out as are there.
 """
 
 import collections
-import contextlib
 import dataclasses
-import errno
 import re
 import warnings
 from collections.abc import Callable, Iterator
@@ -41,19 +41,12 @@ from pathlib import Path
 import numpy as np
 import PIL.Image
 
-from frame_io import pictures
+from frame_io import pictures, videos
 
 FOLDER_FPS = 30.0
-_UNTIMED_S = 0.1  # How long browsers show a frame of a moving picture that does not say.
-_MAX_FRAME_PIXELS = 2**26  # 67 million: of 8K footage half as many.
-_MAX_MOVING_PIXELS = 2**34  # Of all frames: 8,000 of 1080 lines. Minutes to decode.
+_UNTIMED_S = 0.1  # How long browsers show a frame of an animated image that does not say.
+_MAX_ANIMATED_PIXELS = 2**34  # Of all frames: 8,000 of 1080 lines. Minutes to decode.
 _MAX_REPEATED = 100
-
-# FFmpeg's names. It also reads playlists and lists of files, which would have it open any others.
-_CONTAINERS = (
-    "asf,avi,dv,flv,gxf,h261,h263,h264,hevc,ivf,m4v,matroska,mjpeg,mov,mpeg,mpegts,mpegvideo,mxf,"
-    "nut,obu,ogg,rm,vc1,vvc,wtv,yuv4mpegpipe"
-)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,12 +56,12 @@ class Footage:
     Attributes:
       path: the file or the folder.
       times: float64 [N], when each frame is shown, in seconds from the first; rising.
-      left_out: in words, what else a folder has; "" if nothing.
+      left_out: a sentence about the other files of a folder; "" if there are none.
     """
 
     path: Path
     times: np.ndarray
-    _decode: Callable[[], Iterator[tuple[float, Callable[[], PIL.Image.Image]]]]
+    _decode: Callable[[], videos.Frames]
     left_out: str = ""
 
     def pictures(self, wanted: np.ndarray) -> Iterator[tuple[int, PIL.Image.Image]]:
@@ -93,14 +86,14 @@ class Footage:
                 place += 1
             if place == len(wanted):
                 return
-        raise _ended_early(self.path, self.times[wanted[place]], self.times[-1])
+        raise videos.ended_early(self.path, self.times[wanted[place]], self.times[-1])
 
 
 def look(path: str | Path, folder_fps: float = FOLDER_FPS) -> Footage:
     """Looks through an input.
 
     Args:
-      path: a video file, a moving picture (GIF, WebP, PNG) or a folder of pictures. A folder's are
+      path: a video file, an animated image (GIF, WebP, PNG) or a folder of pictures. A folder's are
         taken in natural order (frame_2 before frame_10); hidden files and names that do not end
         like a picture's are left out.
       folder_fps: pictures of a folder in a second, so that it has times too.
@@ -111,17 +104,17 @@ def look(path: str | Path, folder_fps: float = FOLDER_FPS) -> Footage:
     """
     path = Path(path)
     if path.is_dir():
-        found = _folder(path, folder_fps)
+        clip = _folder(path, folder_fps)
     elif not path.is_file():
         what = "neither a file nor a folder" if path.exists() else "no such file or folder"
         raise ValueError(f"{path}: {what}")
     elif path.suffix.lower() in _picture_suffixes():
-        found = _moving_picture(path)
+        clip = _animated_image(path)
     else:
-        found = _video(path)
-    if len(found.times) < 2:
+        clip = Footage(path, *videos.look(path))
+    if len(clip.times) < 2:
         raise ValueError(f"{path}: has one frame; in-betweens need two at least")
-    return found
+    return clip
 
 
 def rate(times: np.ndarray) -> float:
@@ -192,12 +185,6 @@ def natural_key(name: str) -> list:
     return [*parts, (-1, 0, ""), (1, 0, name)]  # Names that are otherwise alike: as spelled.
 
 
-def _ended_early(path, seconds, whole):
-    return ValueError(
-        f"{path}: truncated or damaged: what can be read ends at {seconds:.3g} of {whole:.3g} s"
-    )
-
-
 def _picture_suffixes():
     PIL.Image.init()
     return {
@@ -212,15 +199,15 @@ def _picture_suffixes():
 
 def _folder(path, fps):
     suffixes, here = _picture_suffixes(), path.resolve()
-    found = [
+    entries = [
         entry
         for entry in path.iterdir()
         if not entry.name.startswith(".") and entry.suffix.lower() in suffixes and entry.is_file()
     ]
-    for entry in found:
+    for entry in entries:
         if entry.is_symlink() and not entry.resolve().is_relative_to(here):
             raise ValueError(f"{entry}: a link out of the folder; put the picture there instead")
-    names = sorted((entry.name for entry in found), key=natural_key)
+    names = sorted((entry.name for entry in entries), key=natural_key)
     others = _others(path, names)
     if not names:
         raise ValueError(
@@ -246,10 +233,10 @@ def _others(path, names):
     return ", ".join(f"{n} {what}{'s' * (n > 1)}" for what, n in sorted(counts.items()))
 
 
-# --- moving pictures -------------------------------------------------------------------------
+# --- animated images -------------------------------------------------------------------------
 
 
-def _moving_picture(path):
+def _animated_image(path):
     durations = [seconds for seconds, _ in _steps(path)]
     times = np.concatenate([[0.0], np.cumsum(durations)[:-1]])
 
@@ -265,10 +252,10 @@ def _steps(path):
     try:
         with warnings.catch_warnings(action="ignore"), pictures.opened(path) as picture:
             pixels, frames = picture.width * picture.height, getattr(picture, "n_frames", 1)
-            if pixels > _MAX_FRAME_PIXELS:
-                raise ValueError(f"more than {_MAX_FRAME_PIXELS:,} pixels")
-            if pixels * frames > _MAX_MOVING_PIXELS:
-                raise ValueError(f"more than {_MAX_MOVING_PIXELS:,} pixels in {frames:,} frames")
+            if pixels > videos.MAX_FRAME_PIXELS:
+                raise ValueError(f"more than {videos.MAX_FRAME_PIXELS:,} pixels")
+            if pixels * frames > _MAX_ANIMATED_PIXELS:
+                raise ValueError(f"more than {_MAX_ANIMATED_PIXELS:,} pixels in {frames:,} frames")
             # An APNG may begin with a still for programs that cannot show it move.
             still = picture.info.get("default_image") is True
             for place in range(still, frames):
@@ -279,117 +266,3 @@ def _steps(path):
         raise
     except Exception as error:  # Decoders raise of everything for a damaged file.
         raise ValueError(f"{path}: not a readable picture ({error})") from error
-
-
-# --- videos ----------------------------------------------------------------------------------
-
-_LIMITS = {
-    "format_whitelist": _CONTAINERS,
-    "protocol_whitelist": "file",
-    "max_pixels": str(_MAX_FRAME_PIXELS),
-}
-
-
-def _video(path):
-    with _opened(path) as (container, stream):
-        seconds, packets, last = [], 0, 0.0
-        declared = _declared(container, stream)
-        # Where there is a duration, edit lists are taken off it, and not off the number of frames.
-        frames = stream.frames if stream.duration is None else 0
-        for packet in container.demux(stream):
-            if not packet.size:
-                continue  # It only tells the decoder to flush.
-            packets += 1
-            stamp = packet.dts if packet.pts is None else packet.pts
-            if packet.is_corrupt:
-                raise _ended_early(path, last, declared)
-            if not packet.is_discard:
-                seconds.append(stamp if stamp is None else float(stamp * packet.time_base))
-                last = max(last, seconds[-1] or 0.0)
-        pace = float(stream.average_rate or 25)
-    if not seconds:
-        raise ValueError(f"{path}: its video stream is empty")
-    if None in seconds:  # A raw stream has a pace and no times.
-        seconds = np.arange(len(seconds)) / pace
-    times = np.unique(seconds)
-    first, times = times[0], times - times[0]
-    if packets < frames or declared - times[-1] > max(0.5, 3 / pace):
-        raise _ended_early(path, times[-1], declared)
-
-    def decode():
-        with _opened(path) as (container, stream):
-            stream.thread_type = "AUTO"
-            for place, frame in enumerate(container.decode(stream)):
-                seconds = place / pace if frame.time is None else frame.time - first
-                yield seconds, lambda frame=frame: _picture(frame)
-
-    return Footage(path, times, decode)
-
-
-@contextlib.contextmanager
-def _opened(path):
-    """Yields the container and its video stream; what FFmpeg says becomes one line."""
-    try:
-        import av
-    except ModuleNotFoundError:
-        raise ValueError(
-            f"{path}: videos need the package av: pip install 'tf_inbetween[video]'"
-        ) from None
-    opened = False
-    try:
-        # "file:", or a colon in the name would make it an address.
-        with av.open(f"file:{path}", metadata_errors="ignore", options=_LIMITS) as container:
-            opened = True
-            streams = [
-                stream
-                for stream in container.streams.video
-                if not stream.disposition & av.stream.Disposition.attached_pic
-            ]
-            if not streams:
-                raise ValueError(f"{path}: has no video stream")
-            if streams[0].width * streams[0].height > _MAX_FRAME_PIXELS:
-                raise ValueError(f"{path}: more than {_MAX_FRAME_PIXELS:,} pixels")
-            streams[0].codec_context.options = _LIMITS  # Its size may change on the way.
-            yield container, streams[0]
-    except av.error.FFmpegError as error:
-        why = f"not a readable video, or damaged ({error.strerror})"
-        raise ValueError(f"{path}: {why if opened else _not_a_video(path, error)}") from error
-
-
-def _not_a_video(path, error):
-    """Why a file cannot be opened as a video: it may be a picture, or of another kind."""
-    with contextlib.suppress(Exception), warnings.catch_warnings(action="ignore"):
-        with pictures.opened(path) as picture:
-            suffix = f".{picture.format.lower()}"
-        return f"is a {picture.format} picture by its content; name it {path.stem}{suffix}"
-    if error.errno == errno.EINVAL:  # A container that is not among `_CONTAINERS`.
-        return "not a readable video: of none of the kinds MP4, MOV, MKV, WebM, AVI and their like"
-    return f"not a readable video, or damaged ({error.strerror})"
-
-
-def _declared(container, stream):
-    """How long the header says that the video is, in seconds; 0 where it does not say."""
-    found = [0.0]
-    if stream.duration is not None:
-        found.append(float(stream.duration * stream.time_base))
-    elif stream.frames and stream.average_rate:
-        found.append(float(stream.frames / stream.average_rate))
-    tag = re.fullmatch(r"(\d+):(\d+):(\d+\.?\d*)", stream.metadata.get("DURATION", ""))
-    if tag:
-        hours, minutes, seconds = map(float, tag.groups())
-        found.append(3600 * hours + 60 * minutes + seconds)
-    elif container.duration and len(container.streams) == 1:
-        found.append(container.duration / 1e6)
-    return max(found)
-
-
-def _picture(frame):
-    """A decoded frame as RGB or RGBA, upright."""
-    from av.video.reformatter import Colorspace
-
-    kind = "rgba" if any(part.is_alpha for part in frame.format.components) else "rgb24"
-    untagged = frame.colorspace not in (1, 4, 5, 6, 7, 9)
-    hd = Colorspace.ITU709 if untagged and frame.height >= 720 else None
-    pixels = frame.to_ndarray(format=kind, src_colorspace=hd)
-    picture = PIL.Image.fromarray(pixels)
-    return picture.rotate(frame.rotation, expand=True) if frame.rotation else picture

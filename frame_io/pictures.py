@@ -1,7 +1,7 @@
-"""What a picture that a person gives becomes: upright, square, in the model's colours.
+"""Converts pictures to frames: upright, square, in the model's colours.
 
-One set of rules for the pictures of `tf_inbetween.images` and the footage of `frame_io.footage`.
-Pillow alone; no renderer and no TensorFlow. Every error is a ValueError of one line.
+The rules are the same for the pictures of `tf_inbetween.images` and the footage of
+`frame_io.footage`. It needs Pillow alone. Every error is a ValueError whose message is one line.
 """
 
 import re
@@ -25,7 +25,7 @@ Box = tuple[int, int, int, int]
 
 
 def read(path: Path) -> PIL.Image.Image:
-    """Returns the picture in a file, upright and decoded; of a moving one the first frame.
+    """Returns the picture in a file, upright and decoded; of an animated one the first frame.
 
     Its attribute `filename` is the path.
 
@@ -73,7 +73,7 @@ def convert(
       size: height and width of the frame.
       channels: 3 or 1.
       crop: x, y, width and height of a box in pixels, x from the left and y from the top.
-      notify: told in one line what was cut, resized or laid over white.
+      notify: called with one line that says what was cut, resized or laid over white.
       quick: whether more than sixfold reductions average whole blocks first: seven times as fast
         for a frame of 1080 lines, and off by a grey level or two.
 
@@ -90,7 +90,7 @@ def convert(
 
 
 def parse_crop(text: str) -> Box | None:
-    """Returns the box that a command line's --crop means: "x,y,w,h"; None for "centre".
+    """Returns the box of a command line's --crop: that of "x,y,w,h", or None for "centre".
 
     Raises:
       ValueError: if it is neither.

@@ -1,8 +1,9 @@
-"""Writes frames as an animation, a video or a strip of pictures: whole or not at all."""
+"""Writes frames as an animation, a video or pictures: whole or not at all."""
 
 import fractions
 import os
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ _ANIMATED = {".apng": "PNG", ".gif": "GIF", ".webp": "WEBP"}
 _WRITABLE = (*_ANIMATED, ".mp4", ".png")
 
 
-def check_writable(path, sources=()):
+def check_writable(path: str | Path, sources: Iterable[str | Path | None] = ()) -> None:
     """Raises `InputError` if `write` could not write a file of this name.
 
     Nor may it be one of `sources`, the paths (or None) that are read.
@@ -38,11 +39,16 @@ def check_writable(path, sources=()):
             import av  # noqa: F401 - Better missed before the frames are drawn than after.
         except ModuleNotFoundError:
             raise InputError(
-                f"{path}: films need the package av: pip install 'tf_inbetween[video]'"
+                f"{path}: videos need the package av: pip install 'tf_inbetween[video]'"
             ) from None
 
 
-def write(path, frames, seconds_per_frame=0.1, scale=1):
+def write(
+    path: str | Path,
+    frames: Iterable[np.ndarray],
+    seconds_per_frame: float = 0.1,
+    scale: int = 1,
+) -> int:
     """Writes frames as the ending of `path` says.
 
     Args:
@@ -53,33 +59,33 @@ def write(path, frames, seconds_per_frame=0.1, scale=1):
         seconds_per_frame: how long each is shown.
         scale: whole number of pixels drawn for every pixel.
 
+    Returns:
+        The number of frames that a viewer shows. An animation may have fewer than were given: equal
+        neighbours become one frame that is shown as long as both.
+
     Raises:
         InputError: for a name that `check_writable` refuses.
+        OSError: if it cannot be written.
     """
     check_writable(path)
     kind = Path(path).suffix.lower()
     frames = (frame.repeat(scale, axis=0).repeat(scale, axis=1) for frame in frames)
     if _is_numbered(path):
+        number = 0
         for number, frame in enumerate(frames, 1):
             with atomic_write(Path(path).with_name(Path(path).name % number)) as beside:
                 _picture(frame).save(beside)
-        return
+        return number
     with atomic_write(path) as beside:
         if kind == ".mp4":
-            _write_mp4(beside, frames, seconds_per_frame)
-        elif kind == ".png":
-            _picture(np.concatenate(list(frames), axis=1)).save(beside)
-        else:
-            first, *rest = map(_picture, frames)
-            first.save(
-                beside,
-                format=_ANIMATED[kind],
-                save_all=True,
-                append_images=rest,
-                duration=round(1000 * seconds_per_frame),
-                loop=0,
-                **({"lossless": True} if kind == ".webp" else {}),
-            )
+            return _write_mp4(beside, frames, seconds_per_frame)
+        if kind == ".png":
+            frames = list(frames)
+            _picture(np.concatenate(frames, axis=1)).save(beside)
+            return len(frames)
+        _write_animation(beside, _ANIMATED[kind], map(_picture, frames), seconds_per_frame)
+        with PIL.Image.open(beside) as animation:
+            return animation.n_frames
 
 
 def _is_numbered(path):
@@ -88,23 +94,39 @@ def _is_numbered(path):
     return name.lower().endswith(".png") and bool(re.fullmatch(r"[^%]*%(0?\d+)?d[^%]*", name))
 
 
+def _write_animation(path, kind, pictures, seconds_per_frame):
+    first, *rest = pictures
+    first.save(
+        path,
+        format=kind,
+        save_all=True,
+        append_images=rest,
+        duration=round(1000 * seconds_per_frame),
+        loop=0,
+        **({"lossless": True} if kind == "WEBP" else {}),
+    )
+
+
 def _write_mp4(path, frames, seconds_per_frame):
+    """Returns the number of frames."""
     import av
 
     rate = fractions.Fraction(1 / seconds_per_frame).limit_denominator(1000)
     # Its name may have a colon, which without "file:" would make it an address.
-    with av.open(f"file:{path}", "w") as film:
-        stream = film.add_stream("libx264", rate=rate, options={"crf": "14"})
+    with av.open(f"file:{path}", "w") as container:
+        stream = container.add_stream("libx264", rate=rate, options={"crf": "14"})
         stream.pix_fmt = "yuv420p"
-        for place, frame in enumerate(frames):
+        count = 0
+        for count, frame in enumerate(frames, 1):
             height, width = frame.shape[:2]
             # With colour at half the resolution, as players expect it, the sides must be even.
             frame = np.pad(frame, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
-            if place == 0:
+            if count == 1:
                 stream.height, stream.width = frame.shape[:2]
             pixels = np.repeat(frame, 3, -1) if frame.shape[-1] == 1 else frame
-            film.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
-        film.mux(stream.encode())
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
+        container.mux(stream.encode())
+    return count
 
 
 def _picture(pixels):

@@ -63,3 +63,11 @@ def playlists(target):
         "m=video 5004 RTP/AVP 96\na=rtpmap:96 H264/90000\n",
         "art.txt": "text, which FFmpeg draws\n" * 200,
     }
+
+
+def outcome_of(function, *arguments):
+    """What a function returns, or the message of the ValueError that it raises."""
+    try:
+        return function(*arguments)
+    except ValueError as error:
+        return str(error)

@@ -191,9 +191,10 @@ def _input_errors(path=None):
 def write_frames(path, frames, seconds_per_frame=0.1, scale=1):
     """Writes frames, floats [H, W, C] in [0, 1], in an array or anything else that yields them.
 
-    As an animation, a video or, for .png, a strip; arguments and errors as of `writing.write`.
+    As an animation, a video or, for .png, a strip; arguments, result and errors as of
+    `writing.write`.
     """
-    writing.write(path, map(to_uint8, frames), seconds_per_frame, scale)
+    return writing.write(path, map(to_uint8, frames), seconds_per_frame, scale)
 
 
 def to_uint8(frames):

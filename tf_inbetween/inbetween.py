@@ -27,7 +27,7 @@ def define_flags():
         "frame", [], "A key frame; give it twice or more. The path goes through all, in order."
     )
     flags.DEFINE_string(
-        "input", None, "A video, moving picture or folder of pictures, whose frames are key frames."
+        "input", None, "A video, animated image or folder of pictures, whose frames are key frames."
     )
     flags.DEFINE_integer(
         "frames",
@@ -92,9 +92,10 @@ def main():
     frames = draw_through(model, keys, FLAGS.frames, FLAGS.keyframe_path, show)
     total = (len(keys) - 1) * (FLAGS.frames + 1) + 1 if FLAGS.ends else None
     with tqdm(total=total, desc="Drawing", unit=" frames", leave=False, delay=2) as bar:
-        images.write_frames(FLAGS.output, _told(frames, bar), FLAGS.seconds_per_frame, FLAGS.scale)
-        written = bar.n
-    print(f"wrote {FLAGS.output}: {written} frames")
+        written = images.write_frames(
+            FLAGS.output, _told(frames, bar), FLAGS.seconds_per_frame, FLAGS.scale
+        )
+    print(f"wrote {FLAGS.output}: {written} frame{'s' * (written != 1)}")
 
 
 def _kind_of_keys():

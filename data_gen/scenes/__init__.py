@@ -117,19 +117,19 @@ def variant(scene: str, **settings) -> str:
     Raises:
       ValueError: if there is no such scene, it has no such setting, or that is out of range.
     """
-    scene, found = parse(scene)
+    scene, named = parse(scene)
     changed = {name: value for name, value in settings.items() if value is not None}
-    found.update({name: value for name, value in changed.items() if value is not False})
+    named.update({name: value for name, value in changed.items() if value is not False})
     defaults = _settings(scene)
-    for name in found:
+    for name in named:
         if name not in defaults:
             raise ValueError(f"scene {scene!r} has no setting {name}; it has {_list(defaults)}")
-        if isinstance(found[name], int) and not 0 <= found[name] < 10**9:
+        if isinstance(named[name], int) and not 0 <= named[name] < 10**9:
             raise ValueError(f"{name} must be at least 0 and have 9 digits at most")
     words = [
-        word.format(found[name])
+        word.format(named[name])
         for name, word in _WORDS.items()
-        if name in found and found[name] != defaults[name]
+        if name in named and named[name] != defaults[name]
     ]
     full_name = "_".join([scene, *words])
     get(full_name)

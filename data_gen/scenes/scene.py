@@ -1,4 +1,4 @@
-"""What a scene is made of, and what all scenes share in drawing clips and keeping them in view."""
+"""The parts of a scene, and functions that draw clips and keep solids in view for all scenes."""
 
 import colorsys
 import dataclasses

@@ -1,4 +1,4 @@
-"""The teapot, or a mesh of one's own in its place, with one, two and six degrees of freedom."""
+"""The teapot, or your own mesh in its place, with one, two and six degrees of freedom."""
 
 from collections.abc import Sequence
 

@@ -236,8 +236,8 @@ def test_operations_of_a_trace_have_a_kind(event, kind):
 def test_the_fastest_rival_is_that_with_the_smallest_ratio():
     ratio_of = {"step": 1.0, "PyTorch, float32": 2.0, "PyTorch, bfloat16": 1.5, "PyTorch, b": 1.7}
     rows = {name: {"ratio": r, "ratio_quartiles": [r, r]} for name, r in ratio_of.items()}
-    found = ratios({"the same": {"base": "step", "rows": rows}})
-    assert {what: value["ratio"] for what, value in found.items()} == {
+    findings = ratios({"the same": {"base": "step", "rows": rows}})
+    assert {what: value["ratio"] for what, value in findings.items()} == {
         "the same: step against the fastest of PyTorch (PyTorch, bfloat16)": 1.5,
         "the same: step against the fastest of PyTorch, float32 (PyTorch, float32)": 2.0,
     }

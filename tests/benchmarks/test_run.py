@@ -12,7 +12,7 @@ from tf_inbetween.data import batches
 SECTIONS = "".join(f"<!-- {part} -->\n<!-- /{part} -->\n" for part in run.PARTS)
 
 
-def found(turns, seconds):
+def fake_part(turns, seconds):
     def run(steps):
         time.sleep(0.001 * steps)
         return 0.01 * steps
@@ -32,8 +32,8 @@ def test_parts_are_written_one_by_one_and_the_others_stay(tmp_path, monkeypatch)
     output, page, readme = (tmp_path / name for name in ("speed.json", "speed.md", "README.md"))
     page.write_text(SECTIONS)
     readme.write_text("before\n<!-- speed -->\nold\n<!-- /speed -->\nafter\n")
-    monkeypatch.setitem(run.PARTS, "roof", found)
-    monkeypatch.setitem(run.PARTS, "input", found)
+    monkeypatch.setitem(run.PARTS, "roof", fake_part)
+    monkeypatch.setitem(run.PARTS, "input", fake_part)
     run.measure(["roof"], 1, 0.001, str(output), [str(page)], str(readme))
     run.measure(["input"], 2, 0.001, str(output), [str(page)], str(readme))
     results = json.loads(output.read_text())
@@ -78,7 +78,7 @@ def test_the_summary_has_its_headlines_of_the_results_and_nothing_else():
     from benchmarks.canonical import ROOT
 
     results = json.loads((ROOT / "docs/results/speed.json").read_text())
-    found = run.summary(results)
+    table = run.summary(results)
     for head in (
         "| a training step of 32 frames, against the fastest float32 of PyTorch |",
         "| a training step of 128 frames, against the fastest of PyTorch (",
@@ -87,9 +87,9 @@ def test_the_summary_has_its_headlines_of_the_results_and_nothing_else():
         "| 1 frame between two of 64 pixels, against DIS",
         "| frames of linked_arm rendered, against trimesh |",
     ):
-        assert found.count(head) >= 1
-    assert len(found.splitlines()) < 24
-    assert found in (ROOT / "README.md").read_text()
+        assert table.count(head) >= 1
+    assert len(table.splitlines()) < 24
+    assert table in (ROOT / "README.md").read_text()
 
 
 class FakeChild:

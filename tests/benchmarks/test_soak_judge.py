@@ -17,18 +17,18 @@ def samples(rise_mib=0.0, warm_up_mib=0.0):
 
 @pytest.mark.parametrize("warm_up_mib", [0, 300])
 def test_noise_and_a_warm_up_are_flat(warm_up_mib):
-    found = soak.judge(samples(warm_up_mib=warm_up_mib), SECONDS)
-    assert found["flat"]
-    assert abs(found["growth_mib"]) < 3
-    assert found["last_mib"] == pytest.approx(800 + warm_up_mib, abs=3)
+    verdict = soak.judge(samples(warm_up_mib=warm_up_mib), SECONDS)
+    assert verdict["flat"]
+    assert abs(verdict["growth_mib"]) < 3
+    assert verdict["last_mib"] == pytest.approx(800 + warm_up_mib, abs=3)
 
 
 @pytest.mark.parametrize("rise_mib", [40, 400])
 def test_a_leak_is_not(rise_mib):
-    found = soak.judge(samples(rise_mib), SECONDS)
-    assert not found["flat"]
-    assert found["growth_mib"] == pytest.approx(rise_mib * 2 / 3, abs=3)
-    assert found["mib_per_hour"] == pytest.approx(rise_mib * 6, rel=0.2)
+    verdict = soak.judge(samples(rise_mib), SECONDS)
+    assert not verdict["flat"]
+    assert verdict["growth_mib"] == pytest.approx(rise_mib * 2 / 3, abs=3)
+    assert verdict["mib_per_hour"] == pytest.approx(rise_mib * 6, rel=0.2)
 
 
 def test_memory_that_shrinks_is_flat():

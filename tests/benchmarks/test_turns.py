@@ -26,8 +26,8 @@ class Host:
 def test_rates_ratios_and_cpu_seconds_of_known_rivals():
     host = Host()
     rivals = {"base": host.rival("base", 0.01, 0.02), "slow": host.rival("slow", 0.03, 0.08)}
-    found = take_turns(rivals, 5, 1.0, {"slow": 2}, clock=host.clock, stolen=lambda: host.now / 4)
-    base, slow = found["rows"]["base"], found["rows"]["slow"]
+    results = take_turns(rivals, 5, 1.0, {"slow": 2}, clock=host.clock, stolen=lambda: host.now / 4)
+    base, slow = results["rows"]["base"], results["rows"]["slow"]
     assert base["per_second"] == pytest.approx(100)
     assert base["cpu_ms"] == pytest.approx(20)
     assert base["steps_per_turn"] == pytest.approx(100, rel=0.02)
@@ -35,8 +35,8 @@ def test_rates_ratios_and_cpu_seconds_of_known_rivals():
     assert slow["ratio"] == pytest.approx(1.5)
     assert slow["ratio_quartiles"] == pytest.approx([1.5, 1.5])
     assert slow["cpu_ratio"] == pytest.approx(2.0)
-    assert found["base"] == "base"
-    assert 0 < found["steal_share"] <= 0.25
+    assert results["base"] == "base"
+    assert 0 < results["steal_share"] <= 0.25
 
 
 def test_every_turn_stands_between_two_of_the_base():
@@ -58,17 +58,17 @@ def test_a_host_that_grows_ever_busier_does_not_move_the_ratio():
 
         return run
 
-    found = take_turns({n: busier(n) for n in runs}, 9, 1.0, clock=host.clock)
-    rates = found["rows"]["base"]["quartiles"]
+    results = take_turns({n: busier(n) for n in runs}, 9, 1.0, clock=host.clock)
+    rates = results["rows"]["base"]["quartiles"]
     assert rates[1] / rates[0] > 1.5
-    assert found["rows"]["same"]["ratio"] == pytest.approx(1.0, abs=0.01)
+    assert results["rows"]["same"]["ratio"] == pytest.approx(1.0, abs=0.01)
 
 
 def test_a_slow_rival_gets_one_step_a_turn():
     host = Host()
-    found = take_turns({"base": host.rival("base", 60.0, 0)}, 1, 1.0, clock=host.clock)
-    assert found["rows"]["base"]["steps_per_turn"] == 1
-    assert found["rows"]["base"]["ratio"] == 1
+    results = take_turns({"base": host.rival("base", 60.0, 0)}, 1, 1.0, clock=host.clock)
+    assert results["rows"]["base"]["steps_per_turn"] == 1
+    assert results["rows"]["base"]["ratio"] == 1
 
 
 def test_a_rival_that_fails_is_left_out_and_a_base_that_fails_is_an_error():
@@ -77,11 +77,11 @@ def test_a_rival_that_fails_is_left_out_and_a_base_that_fails_is_an_error():
     def broken(steps):
         raise RuntimeError("no compiler")
 
-    found = take_turns(
+    results = take_turns(
         {"base": host.rival("base", 0.1, 0), "broken": broken}, 2, 1.0, clock=host.clock
     )
-    assert found["failed"] == {"broken": "no compiler"}
-    assert set(found["rows"]) == {"base"}
+    assert results["failed"] == {"broken": "no compiler"}
+    assert set(results["rows"]) == {"base"}
     with pytest.raises(RuntimeError, match="no compiler"):
         take_turns({"broken": broken}, 2, 1.0, clock=host.clock)
 

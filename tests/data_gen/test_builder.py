@@ -15,7 +15,7 @@ from tensorflow_datasets.core import shuffle
 
 import data_gen
 import data_gen.build as build_main
-from data_gen import builder, render, scenes
+from data_gen import builder, render, scenes, tfds_hooks
 from frame_io import command_line
 
 ROOT = Path(builder.__file__).parent.parent
@@ -129,10 +129,10 @@ def test_a_large_split_goes_through_files_not_memory(tmp_path, monkeypatch):
     )
     assert contents(prepared(tmp_path / "b", **scene)) == in_memory
     assert not written
-    monkeypatch.setattr(builder, "_SHUFFLED_IN_MEMORY", 1000)
+    monkeypatch.setattr(tfds_hooks, "_SHUFFLED_IN_MEMORY", 1000)
     assert contents(prepared(tmp_path / "c", **scene)) == in_memory
     assert len(written) == 10
-    assert shuffle.MAX_MEM_BUFFER_SIZE > builder._SHUFFLED_IN_MEMORY
+    assert shuffle.MAX_MEM_BUFFER_SIZE > tfds_hooks._SHUFFLED_IN_MEMORY
 
 
 def test_bytes_depend_on_the_config(clips, tmp_path):

@@ -46,9 +46,9 @@ def test_command(tmp_path):
     assert "fast_motion_2objects_5frames_grey: the first 2 of the split train" in said.stdout
     with Image.open(tmp_path / "new/sheet.png") as picture:
         assert picture.size == (3 * 64 + 2 * 2, 2 * 64 + 2)
-    with Image.open(tmp_path / "new/sheet.gif") as film:
-        assert film.n_frames == 5
-        assert film.size == (2 * 64 + 2, 64)
+    with Image.open(tmp_path / "new/sheet.gif") as animation:
+        assert animation.n_frames == 5
+        assert animation.size == (2 * 64 + 2, 64)
 
 
 @pytest.mark.parametrize(

@@ -493,7 +493,7 @@ def test_the_ends_are_the_pictures_themselves(pictures, blend_server):
         (
             ["--output=x.mp4"],
             "sys.modules['av'] = None",
-            "error: x.mp4: films need the package av: ",
+            "error: x.mp4: videos need the package av: ",
         ),
         ([], "sys.modules['requests'] = None", "error: no package requests: pip install 'tf_inb"),
     ],

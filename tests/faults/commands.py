@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[2]
 
 _SERVER = """
 import ctypes, json, os, runpy, sys, warnings
-import data_gen.builder, data_gen.imported, export.golden_requests, export.signatures
+import data_gen.builder, data_gen.footage_clips, export.golden_requests, export.signatures
 import tf_inbetween.callbacks, tf_inbetween.checkpoints, tf_inbetween.evaluation.figures
 
 warnings.simplefilter("ignore")

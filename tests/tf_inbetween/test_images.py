@@ -290,7 +290,7 @@ def test_a_film_has_every_frame(tmp_path):
 
 def test_a_film_without_pyav_is_refused(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "av", None)
-    with pytest.raises(InputError, match=r"films need the package av: pip install"):
+    with pytest.raises(InputError, match=r"videos need the package av: pip install"):
         writing.check_writable(tmp_path / "a.mp4")
 
 

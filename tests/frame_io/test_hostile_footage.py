@@ -15,12 +15,11 @@ import PIL.Image
 import PIL.PngImagePlugin
 import pytest
 from footage_files import moving_square, write_animation, write_folder, write_video
-from hostile_files import QUICK
+from hostile_files import QUICK, outcome_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data_gen import imported
-from frame_io import footage, pictures
+from frame_io import footage, pictures, videos
 
 ROOT = Path(footage.__file__).parent.parent
 FRAMES = moving_square(6)
@@ -34,9 +33,9 @@ import av, numpy as np
 from frame_io import footage, pictures
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 try:
-    found = footage.look(path)
-    wanted = footage.select(found.times)
-    for _, picture in found.pictures(wanted):
+    clip = footage.look(path)
+    wanted = footage.select(clip.times)
+    for _, picture in clip.pictures(wanted):
         pictures.convert(picture, 64, 3)
     print("frames", len(wanted))
 except ValueError as error:
@@ -51,18 +50,10 @@ assert used < mib, f"took {used:.0f} MiB"
 """
 
 
-def outcome_of(function, *arguments):
-    """What a function returns, or the message of the ValueError that it raises."""
-    try:
-        return function(*arguments)
-    except ValueError as error:
-        return str(error)
-
-
 def frames_of(path):
-    found = footage.look(path)
-    wanted = footage.select(found.times)
-    return [pictures.convert(one, 64, 3) for _, one in found.pictures(wanted)]
+    clip = footage.look(path)
+    wanted = footage.select(clip.times)
+    return [pictures.convert(one, 64, 3) for _, one in clip.pictures(wanted)]
 
 
 def read_all(path):
@@ -99,30 +90,30 @@ def within(path, mebibytes, seconds=60):
 def valid_files(folder):
     """A file of every kind: {name: bytes}."""
     picture = PIL.Image.fromarray(FRAMES[0])
-    found = {}
+    contents = {}
     for name in ("a.png", "a.jpg", "a.gif", "a.webp", "a.tif", "a.bmp", "a.jp2", "a.tga"):
         buffer = io.BytesIO()
         picture.save(buffer, format=PIL.Image.registered_extensions()[Path(name).suffix])
-        found[name] = buffer.getvalue()
-    for name in ("moving.gif", "moving.webp", "moving.png"):
-        found[name] = write_animation(folder / name, FRAMES).read_bytes()
+        contents[name] = buffer.getvalue()
+    for name in ("animated.gif", "animated.webp", "animated.png"):
+        contents[name] = write_animation(folder / name, FRAMES).read_bytes()
     for name, codec in (("a.mp4", "libx264"), ("a.mkv", "mpeg4"), ("a.avi", "mjpeg")):
         pixels = "yuvj420p" if codec == "mjpeg" else "yuv420p"
-        film = write_video(folder / name, FRAMES, codec=codec, pixels=pixels)
-        found[name] = film.read_bytes()
-    return found
+        video = write_video(folder / name, FRAMES, codec=codec, pixels=pixels)
+        contents[name] = video.read_bytes()
+    return contents
 
 
 @pytest.fixture(scope="module")
 def valid(tmp_path_factory):
     folder = tmp_path_factory.mktemp("valid")
-    found = valid_files(folder)
-    for name, content in found.items():
+    contents = valid_files(folder)
+    for name, content in contents.items():
         (folder / name).write_bytes(content)
         assert (
             not isinstance(read_one(folder / name), str) or name.startswith("a.m") or "avi" in name
         )
-    return found
+    return contents
 
 
 @st.composite
@@ -161,7 +152,7 @@ def check_damaged(valid, folder, name, how):
 NAMES = st.sampled_from(
     [
         *("a.png", "a.jpg", "a.gif", "a.webp", "a.tif", "a.bmp", "a.jp2", "a.tga"),
-        *("moving.gif", "moving.webp", "moving.png", "a.mp4", "a.mkv", "a.avi"),
+        *("animated.gif", "animated.webp", "animated.png", "a.mp4", "a.mkv", "a.avi"),
     ]
 )
 
@@ -215,7 +206,7 @@ def test_a_picture_of_one_line(tmp_path, width, height, suffix):
     [
         ("still.png", lambda: hostile_files.png(9000, 9000, 1, 0), "67,108,864 pixels"),
         (
-            "moving.png",
+            "animated.png",
             lambda: hostile_files.png(8000, 8000, 1, 0, frames=1000),
             "17,179,869,184 pixels in 1,000 frames",
         ),
@@ -257,25 +248,25 @@ def test_the_largest_that_is_read_takes_bounded_memory(tmp_path, name, content, 
 
 def test_a_video_whose_frames_are_too_large(tmp_path, monkeypatch):
     path = write_video(tmp_path / "a.mp4", FRAMES)
-    monkeypatch.setitem(footage._LIMITS, "max_pixels", "1000")
+    monkeypatch.setitem(videos._LIMITS, "max_pixels", "1000")
     with pytest.raises(ValueError, match=r"a\.mp4: not a readable video, or damaged"):
         list(footage.look(path).pictures(np.arange(6)))
-    monkeypatch.setattr(footage, "_MAX_FRAME_PIXELS", 1000)
+    monkeypatch.setattr(videos, "MAX_FRAME_PIXELS", 1000)
     with pytest.raises(ValueError, match=r"a\.mp4: (more than 1,000 pixels|not a readable video)"):
         footage.look(path)
 
 
 @pytest.mark.parametrize("name", ["a.m3u8", "concat.mp4", "session.sdp", "art.txt"])
 def test_what_would_have_other_files_read_is_no_video(tmp_path, name):
-    film = write_video(tmp_path / "secret.mp4", moving_square(24))
-    (tmp_path / name).write_text(hostile_files.playlists(film)[name])
+    video = write_video(tmp_path / "secret.mp4", moving_square(24))
+    (tmp_path / name).write_text(hostile_files.playlists(video)[name])
     with pytest.raises(ValueError, match="not a readable video"):
         footage.look(tmp_path / name)
 
 
 def test_every_container_of_the_list_is_one_of_ffmpegs():
     av = pytest.importorskip("av")
-    assert set(footage._CONTAINERS.split(",")) <= av.formats_available
+    assert set(videos._CONTAINERS.split(",")) <= av.formats_available
 
 
 def test_eps_is_not_handed_to_ghostscript(tmp_path):
@@ -285,8 +276,8 @@ def test_eps_is_not_handed_to_ghostscript(tmp_path):
     assert "cannot identify" in read_one(path)
 
 
-@pytest.mark.parametrize("front", ["a.png", "moving.gif", "a.jpg", "a.mp4"])
-@pytest.mark.parametrize("back", ["a.png", "moving.gif", "a.mp4", "zip"])
+@pytest.mark.parametrize("front", ["a.png", "animated.gif", "a.jpg", "a.mp4"])
+@pytest.mark.parametrize("back", ["a.png", "animated.gif", "a.mp4", "zip"])
 def test_a_file_that_is_two_is_read_as_the_first(valid, tmp_path, front, back):
     tail = b"PK\x05\x06" + bytes(18) if back == "zip" else valid[back]
     for name in (front, f"named{Path(back).suffix or '.zip'}"):
@@ -322,57 +313,6 @@ def test_links_that_lead_out_of_a_folder_are_refused(tmp_path):
         footage.look(path)
 
 
-def odd_gif(folder):
-    path = write_animation(folder / "a.gif", moving_square(24))
-    return path.rename(folder / os.fsdecode(b"walk\xff\n.gif"))
-
-
-def test_names_that_are_no_unicode(tmp_path):
-    made = imported.import_clips(
-        [odd_gif(tmp_path)], imported.Settings(name="odd", frames_per_clip=5), tmp_path / "data"
-    )
-    assert made.clips == {"train": 2, "validation": 1, "test": 1}
-    description = imported.open_clips("odd", 64, 3, tmp_path / "data").info.metadata
-    assert description["inputs"] == ["walk\\udcff\n.gif"]
-
-
-@pytest.mark.slow
-def test_the_command_prints_names_that_are_no_unicode(tmp_path):
-    command = [sys.executable, "-m", "data_gen.import_clips", "--name=odd", "--frames_per_clip=5"]
-    done = subprocess.run(
-        [*command, f"--input={odd_gif(tmp_path)}", f"--data_dir={tmp_path}/data"],
-        cwd=ROOT,
-        capture_output=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    assert rb"walk\udcff" in done.stdout
-
-
-@QUICK
-@given(name=st.text(max_size=20) | st.sampled_from(["../x", "..", "/x", "a/b", "a\n", ".a", "a\0"]))
-def test_a_name_stays_in_the_folder_of_data_sets(tmp_path_factory, name):
-    data_dir = tmp_path_factory.getbasetemp() / "data"
-    settled = outcome_of(lambda: imported.Settings(name=name))
-    if isinstance(settled, str):
-        assert settled.startswith("--name=")
-    else:
-        found = imported.free_folder(name, data_dir)
-        assert found.resolve().parent.parent == data_dir.resolve() / "inbetween_clips"
-    with pytest.raises(ValueError, match="unknown scene"):
-        imported.open_clips(name, 64, 3, data_dir)
-
-
-@QUICK
-@given(text=st.text(max_size=30) | st.from_regex(r"-?\d+,\d+,\d+,\d+\n?", fullmatch=True))
-def test_any_crop_is_a_box_or_one_line(text):
-    box = outcome_of(pictures.parse_crop, text)
-    if isinstance(box, str):
-        assert box.startswith("--crop=")
-    else:
-        assert box is None or (len(box) == 4 and min(box) >= 0 and min(box[2:]) >= 1)
-
-
 @QUICK
 @given(
     steps=st.lists(st.floats(1e-6, 1e6), min_size=1, max_size=30),
@@ -390,32 +330,3 @@ def test_any_times_are_bounded_frames_or_one_line(steps, fps, start, end):
         assert np.all(np.diff(wanted) >= 0)
         assert wanted[0] >= 0
         assert wanted[-1] < len(times)
-
-
-@pytest.fixture(scope="module")
-def described(tmp_path_factory):
-    """An imported data set."""
-    folder = tmp_path_factory.mktemp("described")
-    frames = write_folder(folder / "frames", moving_square(24))
-    made = imported.import_clips([frames], imported.Settings(name="a", frames_per_clip=8), folder)
-    return folder, made.data_dir
-
-
-@pytest.mark.parametrize("key", ["pythonClassName", "type", "python_class_name"])
-def test_a_data_set_cannot_have_modules_imported(described, key, monkeypatch, tmp_path):
-    (tmp_path / "evil_module.py").write_text("raise SystemExit('it ran')")
-    monkeypatch.syspath_prepend(tmp_path)
-    folder, data_dir = described
-    path, before = data_dir / "features.json", (data_dir / "features.json").read_text()
-    kind = "tensorflow_datasets.core.features.text_feature.Text"
-    assert kind in before
-    path.write_text(before.replace(f'"pythonClassName": "{kind}"', f'"{key}": "evil_module.Text"'))
-    with pytest.raises(
-        ValueError, match=r"features\.json: 'evil_module\.Text' is no feature of TF"
-    ):
-        imported.open_clips("a", 64, 3, folder)
-    path.write_text("[" * 100_000)
-    with pytest.raises(ValueError, match=r"features\.json: missing or damaged"):
-        imported.open_clips("a", 64, 3, folder)
-    path.write_text(before)
-    assert imported.open_clips("a", 64, 3, folder).info.metadata["channels"] == 3

@@ -1,0 +1,323 @@
+"""Stores clips, wherever they come from, as a data set like a rendered scene's.
+
+The data set is the config of a name of `inbetween_clips`, with the features that `data_gen.builder`
+describes. It is written beside and renamed into place; `data_gen.imported` opens it. Memory holds
+one clip and a few for the contact sheet.
+"""
+
+import contextlib
+import dataclasses
+import itertools
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import PIL.Image
+import tensorflow as tf
+import tensorflow_datasets as tfds
+
+from data_gen import scenes, tfds_hooks
+from data_gen.builder import CHANNELS, IMAGE_SIZES, InbetweenClips
+from data_gen.data_set_folder import locked, with_checksum
+
+VERSION = "1.0.0"
+READER = "data_gen.imported"  # What dataset_info.json names as the module of an import.
+CONTACT_SHEET = "contact_sheet.png"
+
+_SHARD_BYTES = 2**28
+_SHEET_ROWS, _SHEET_COLUMNS = 4, 8  # Of the contact sheet: clips of each split, frames of each.
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class StoreSettings:
+    """The settings that all imports share.
+
+    Attributes:
+      name: of the data set; letters, digits, "_", "-" and ".".
+      image_size: height and width in pixels, 64 or 128.
+      channels: 3 for RGB, 1 for luminance.
+      held_out: share of the clips for validation, and as many for the test; above 0, below 0.5.
+
+    Raises:
+      ValueError: if one is out of range.
+    """
+
+    name: str
+    image_size: int = 64
+    channels: int = 3
+    held_out: float = 0.1
+
+    def __post_init__(self):
+        if not re.fullmatch(r"\w[\w.-]*", self.name):
+            raise ValueError(f"--name={self.name}: only letters, digits, '_', '-' and '.'")
+        if scenes.is_variant(self.name):
+            raise ValueError(
+                f"--name={self.name}: is a rendered scene's, or begins like one; choose another"
+            )
+        if self.image_size not in IMAGE_SIZES:
+            raise ValueError(f"unknown image size {self.image_size!r}; valid: {IMAGE_SIZES}")
+        if self.channels not in CHANNELS:
+            raise ValueError(f"unknown number of channels {self.channels!r}; valid: {CHANNELS}")
+        if not 0 < self.held_out < 0.5:
+            raise ValueError(f"--held_out={self.held_out:g}: must be above 0 and below 0.5")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Motion:
+    """How the frames of all clips of a data set follow one another, see `data_gen.builder`.
+
+    Attributes:
+      pose_names: of the columns of the pose.
+      gaps: to judge at, in gap units; multiples of 4 frames, so that a quarter is a whole frame.
+      gap_unit: "" for frames.
+      units_per_frame: gap units per frame; 0 where these are frames.
+      cyclic: whether the last frame leads back to the first.
+    """
+
+    pose_names: tuple[str, ...]
+    gaps: tuple[float, ...]
+    gap_unit: str = ""
+    units_per_frame: float = 0.0
+    cyclic: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Imported:
+    """The result of an import.
+
+    Attributes:
+      data_dir: the data set's folder.
+      clips: the number of clips of each split.
+      frames_read: the frames that were chosen from the footage or the source.
+      shots: the number of shots in the footage; 0 for public data sets, which know their clips.
+      notes: how pictures were converted, with the number of pictures.
+    """
+
+    data_dir: Path
+    clips: dict[str, int]
+    frames_read: int
+    shots: int
+    notes: dict[str, int]
+
+
+def shares(units: int, held_out: float) -> tuple[int, int, int]:
+    """Returns how many of so many units are for each split; under three all are for training."""
+    held = max(round(held_out * units), 1) if units >= 3 else 0
+    return units - 2 * held, held, held
+
+
+def gaps(length: int) -> list[float]:
+    """Returns the gaps at which clips of so many frames are judged: 4, 8, 16, … frames, and most.
+
+    All are multiples of 4, so that a quarter of them is a whole frame.
+    """
+    largest = (length - 1) // 4 * 4
+    doubled = itertools.takewhile(lambda gap: gap < largest, (4 * 2**i for i in itertools.count()))
+    return [float(gap) for gap in (*doubled, largest)]
+
+
+def folder_of(name: str, data_dir: str | Path | None = None) -> Path:
+    """Returns the folder of the data set of a name, there or not."""
+    return tfds_hooks.folder_of(InbetweenClips.name, name, VERSION, data_dir)
+
+
+def free_folder(name: str, data_dir: str | Path | None = None, overwrite: bool = False) -> Path:
+    """Returns where a data set of a name goes.
+
+    Raises:
+      ValueError: if there is one already, unless it is to be replaced.
+    """
+    folder = folder_of(name, data_dir)
+    if folder.exists() and not overwrite:
+        raise ValueError(f"--name={name}: is taken ({folder}); --overwrite replaces it")
+    return folder
+
+
+def store(
+    clips: Iterable[tuple[str, str, np.ndarray, np.ndarray]],
+    settings: StoreSettings,
+    *,
+    motion: Motion,
+    metadata: dict,
+    description: str,
+    too_few: str,
+    citation: str = "",
+    data_dir: str | Path | None = None,
+    overwrite: bool = False,
+) -> tuple[Path, dict[str, int]]:
+    """Writes clips as a data set, whole or not at all.
+
+    Args:
+      clips: the split, a name, the frames uint8 [K, H, W, C] and the pose [K, P] of each; made one
+        at a time, and not before the folder is this process's own.
+      settings: name and size.
+      motion: of all clips.
+      metadata: what else decided the clips, for JSON.
+      description, citation: for the data set's information.
+      too_few: the error where splits stay empty; "{}" stands for their names.
+      data_dir: where TFDS keeps its data sets; None for its default.
+      overwrite: whether to replace a data set of that name.
+
+    Returns:
+      The data set's folder, and the number of clips of each split.
+
+    Raises:
+      ValueError: if the name is taken, or a split gets no clip. Nothing is left behind then, nor
+        after any other error.
+      OSError, tf.errors.OpError: if it cannot be written.
+    """
+    folder = free_folder(settings.name, data_dir, overwrite)
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(locked(folder.parent))
+        free_folder(settings.name, data_dir, overwrite)  # Another process may have been first.
+        beside = stack.enter_context(tfds_hooks.incomplete_folder(folder, overwrite))
+        info = _info(settings, motion, metadata, beside, description, citation)
+        shards = {
+            split: stack.enter_context(_Shards(beside, split, info)) for split in scenes.SPLITS
+        }
+        rows = {split: _Spread(_SHEET_ROWS) for split in scenes.SPLITS}
+        for split, name, frames, pose in clips:
+            shards[split].write(
+                {
+                    "clip": f"{split}_{shards[split].clips:06d}_{name}",
+                    "frames": frames,
+                    "pose": pose.astype(np.float32),
+                    "cyclic": motion.cyclic,
+                    "units_per_frame": motion.units_per_frame,
+                }
+            )
+            rows[split].add(frames)
+        empty = [split for split in scenes.SPLITS if not shards[split].clips]
+        if empty:
+            raise ValueError(too_few.format(", ".join(empty)))
+        info.set_splits(tfds.core.SplitDict([shards[split].close() for split in scenes.SPLITS]))
+        info.write_to_directory(beside)
+        _contact_sheet([row for split in scenes.SPLITS for row in rows[split].kept]).save(
+            beside / CONTACT_SHEET
+        )
+    return folder, {split: shards[split].clips for split in scenes.SPLITS}
+
+
+def _info(settings, motion, metadata, folder, description, citation):
+    size = settings.image_size
+    return tfds.core.DatasetInfo(
+        builder=tfds.core.DatasetIdentity(
+            name=InbetweenClips.name,
+            version=tfds.core.Version(VERSION),
+            data_dir=str(folder),
+            module_name=READER,
+            config_name=settings.name,
+            config_description=description,
+        ),
+        description=description,
+        citation=citation,
+        features=tfds.features.FeaturesDict(
+            {
+                "clip": tfds.features.Text(),
+                "frames": tfds.features.Sequence(
+                    tfds.features.Image(
+                        shape=(size, size, settings.channels), encoding_format="png"
+                    )
+                ),
+                "pose": tfds.features.Tensor(
+                    shape=(None, len(motion.pose_names)), dtype=np.float32
+                ),
+                "cyclic": np.bool_,
+                "units_per_frame": np.float32,
+            }
+        ),
+        metadata=with_checksum(
+            scene=settings.name,
+            pose_names=list(motion.pose_names),
+            gap_unit=motion.gap_unit,
+            gaps=list(motion.gaps),
+            image_size=size,
+            channels=settings.channels,
+            **metadata,
+            held_out=settings.held_out,
+            generator_version=VERSION,
+        ),
+    )
+
+
+class _Shards(contextlib.AbstractContextManager):
+    """The files of one split, written in the order in which the clips come."""
+
+    def __init__(self, folder, split, info):
+        self.clips = 0
+        self._split, self._info = split, info
+        self._template = tfds.core.ShardedFileTemplate(
+            data_dir=folder, dataset_name=info.name, split=split, filetype_suffix="tfrecord"
+        )
+        self._paths, self._lengths, self._sizes, self._writer = [], [], [], None
+
+    def write(self, example):
+        """Appends one example."""
+        record = tfds_hooks.serialized(self._info, example)
+        if self._writer is None or self._sizes[-1] + len(record) > _SHARD_BYTES:
+            self._close_shard()
+            path = Path(self._template.data_dir) / f"{self._split}-{len(self._paths)}"
+            self._writer = tf.io.TFRecordWriter(str(path))
+            self._paths.append(path)
+            self._lengths.append(0)
+            self._sizes.append(0)
+        self._writer.write(record)
+        self.clips += 1
+        self._lengths[-1] += 1
+        self._sizes[-1] += len(record)
+
+    def close(self):
+        """Ends the files, named as TFDS names them; returns the `tfds.core.SplitInfo`."""
+        self._close_shard()
+        for index, path in enumerate(self._paths):
+            path.rename(
+                self._template.sharded_filepath(shard_index=index, num_shards=len(self._paths))
+            )
+        return tfds.core.SplitInfo(
+            name=self._split,
+            shard_lengths=self._lengths,
+            num_bytes=sum(self._sizes),
+            filename_template=self._template,
+        )
+
+    def __exit__(self, *error):
+        with contextlib.suppress(tf.errors.OpError):  # The disk that is full, a second time.
+            self._close_shard()
+
+    def _close_shard(self):
+        if self._writer is not None:
+            writer, self._writer = self._writer, None
+            writer.close()
+
+
+class _Spread:
+    """Keeps `count` clips, about evenly spread over all that come, in constant memory."""
+
+    def __init__(self, count):
+        self._count, self._step, self._seen, self._held = count, 1, 0, []
+
+    @property
+    def kept(self):
+        """Lists of frames."""
+        last = len(self._held) - 1
+        places = np.linspace(0, last, min(self._count, last + 1)).round().astype(int)
+        return [self._held[place] for place in places]
+
+    def add(self, clip):
+        """Shows it one clip."""
+        if self._seen % self._step == 0:
+            self._held.append(clip)
+        self._seen += 1
+        if len(self._held) == 2 * self._count:
+            self._held, self._step = self._held[::2], 2 * self._step
+
+
+def _contact_sheet(clips):
+    """Some clips, one a row, some frames of each: a `PIL.Image.Image`."""
+    rows = []
+    for clip in clips:
+        places = np.linspace(0, len(clip) - 1, min(_SHEET_COLUMNS, len(clip))).round().astype(int)
+        rows.append(np.concatenate([clip[place] for place in places], axis=1))
+    sheet = np.concatenate(rows)
+    return PIL.Image.fromarray(sheet[..., 0] if sheet.shape[-1] == 1 else sheet)

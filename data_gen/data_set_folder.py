@@ -1,0 +1,88 @@
+"""The folder of a data set: who may write it, and whether what is in it is whole."""
+
+import contextlib
+import fcntl
+import hashlib
+import itertools
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+import tensorflow_datasets as tfds
+from absl import logging
+
+
+@contextlib.contextmanager
+def locked(directory: Path) -> Iterator[None]:
+    """Waits for the other builds in a directory to end, then clears away what dead ones left.
+
+    The operating system drops the lock of a process that dies, so whoever holds it is the only
+    one at work here and every unfinished build is a dead one's. After an error the lock file goes
+    while it is still held, and so do the folders that were not there before, if they are empty.
+    """
+    path = directory / ".lock"
+    new = list(itertools.takewhile(lambda f: not f.exists(), [directory, *directory.parents]))
+    with _locked_file(path):
+        try:
+            for leftover in directory.glob("incomplete.*"):
+                shutil.rmtree(leftover, ignore_errors=True)
+            yield
+        except BaseException:
+            with contextlib.suppress(OSError):
+                path.unlink()
+                for folder in new:
+                    folder.rmdir()
+            raise
+
+
+def _locked_file(path: Path) -> IO:
+    """Opens a file and waits for its lock; if it was removed meanwhile, does so with a new one."""
+    while True:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with contextlib.suppress(FileNotFoundError), contextlib.ExitStack() as stack:
+            lock = stack.enter_context(open(path, "w"))
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                logging.warning("another process is building %s; waiting for it", path.parent)
+                fcntl.flock(lock, fcntl.LOCK_EX)
+            if os.path.samestat(os.fstat(lock.fileno()), os.stat(path)):
+                stack.pop_all()
+                return lock
+
+
+def with_checksum(**metadata) -> tfds.core.MetadataDict:
+    """Returns metadata with the key "sha256", of all the others; `check_metadata` looks at it.
+
+    TFDS keeps no checksum of it, and a bit that flips in it would change gaps or names.
+    """
+    return tfds.core.MetadataDict(**metadata, sha256=_sha256(metadata))
+
+
+def check_metadata(data_dir: str | os.PathLike) -> None:
+    """Raises ValueError if the metadata.json of a data set is damaged.
+
+    One without the key "sha256", of a version that did not write it, is taken as it is.
+    """
+    try:
+        metadata = json.loads((Path(data_dir) / "metadata.json").read_text())
+        if "sha256" in metadata and metadata.pop("sha256") != _sha256(metadata):
+            raise ValueError("the checksum of metadata.json does not match")
+    except (OSError, ValueError, TypeError) as error:
+        raise damaged(data_dir, error) from error
+
+
+def damaged(data_dir: str | os.PathLike, error: Exception) -> ValueError:
+    """The error for a data set whose files cannot be read."""
+    reason = " ".join(str(error).split()) or type(error).__name__
+    return ValueError(
+        f"{data_dir}: the data set is damaged ({reason}): remove that folder and build or import "
+        "it again"
+    )
+
+
+def _sha256(metadata):
+    return hashlib.sha256(json.dumps(metadata, sort_keys=True).encode()).hexdigest()
