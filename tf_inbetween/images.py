@@ -23,7 +23,7 @@ def read_frame(path, image_size, channels, notify=print):
     one line.
 
     Args:
-        path: of a PNG, JPEG or any other file that Pillow opens; of a moving picture the first
+        path: of a PNG, JPEG or any other file that Pillow opens; of an animated image the first
             frame is taken.
         image_size: height and width of the frame.
         channels: 3 or 1.
@@ -115,7 +115,7 @@ def path(model, first, second, t, notify=print):
 
 
 class Footage:
-    """The frames of a video, a moving picture or a folder of pictures, in the model's size.
+    """The frames of a video, an animated image or a folder of pictures, in the model's size.
 
     Going through it gives float32 [image_size, image_size, channels] in [0, 1], as `read_frame`
     does, one at a time; it can be done again. `len` is their number.

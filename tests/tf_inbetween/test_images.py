@@ -272,15 +272,15 @@ def test_a_failed_write_keeps_the_old_file(tmp_path, monkeypatch):
     assert [found.name for found in tmp_path.iterdir()] == ["a.png"]
 
 
-def test_a_film_has_every_frame(tmp_path):
+def test_a_video_has_every_frame(tmp_path):
     av = pytest.importorskip("av")
     for channels in (1, 3):
         frames = (np.full((9, 7, channels), i / 4) for i in range(5))  # Odd sides, one by one.
         path = tmp_path / "żółw: 1.mp4"
         images.write_frames(path, frames, seconds_per_frame=0.04, scale=3)
-        with av.open(f"file:{path}") as film:
-            assert film.streams.video[0].average_rate == 25
-            shown = [frame.to_ndarray(format="rgb24") for frame in film.decode(video=0)]
+        with av.open(f"file:{path}") as container:
+            assert container.streams.video[0].average_rate == 25
+            shown = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
         assert [frame.shape for frame in shown] == [(28, 22, 3)] * 5
         np.testing.assert_allclose(
             [frame.mean() / 255 for frame in shown], np.arange(5) / 4, atol=0.02
@@ -288,7 +288,7 @@ def test_a_film_has_every_frame(tmp_path):
         assert [found.name for found in tmp_path.iterdir()] == [path.name]
 
 
-def test_a_film_without_pyav_is_refused(tmp_path, monkeypatch):
+def test_a_video_without_pyav_is_refused(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "av", None)
     with pytest.raises(InputError, match=r"videos need the package av: pip install"):
         writing.check_writable(tmp_path / "a.mp4")
