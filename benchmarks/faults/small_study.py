@@ -1,4 +1,4 @@
-"""The study's command on two tiny runs: `python -m tests.faults.small_study FLAGS`."""
+"""The study's command on two tiny runs: `python -m benchmarks.faults.small_study FLAGS`."""
 
 import signal
 import sys

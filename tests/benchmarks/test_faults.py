@@ -7,8 +7,8 @@ import sys
 
 import pytest
 
-from tests.faults import corruption, kills, run
-from tests.faults.commands import ROOT, Commands
+from benchmarks.faults import corruption, kills, run
+from benchmarks.faults.commands import ROOT, Commands
 
 
 def test_a_killed_import_ends_as_if_it_had_not_been(tmp_path):
@@ -63,14 +63,14 @@ def test_rows_are_written_one_by_one_and_the_others_stay(tmp_path, monkeypatch):
     assert [(row["what"], row["injected"]) for row in rows] == [("a", 5), ("b", 4)]
     said = page.read_text()
     assert "| SIGKILL | a | 5 | nothing |\n| SIGKILL | b | 4 | all |\n" in said
-    assert "| kills | 9 | 1 | python -m tests.faults.run --only=kills |\n" in said
+    assert "| kills | 9 | 1 | python -m benchmarks.faults.run --only=kills |\n" in said
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("part", list(run.PARTS))
 def test_nothing_is_lost(part, tmp_path):
     output = tmp_path / "faults.json"
-    command = [sys.executable, "-m", "tests.faults.run", f"--only={part}", "--page="]
+    command = [sys.executable, "-m", "benchmarks.faults.run", f"--only={part}", "--page="]
     done = subprocess.run(
         [*command, f"--output={output}"], cwd=ROOT, capture_output=True, text=True, check=False
     )

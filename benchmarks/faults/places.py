@@ -12,7 +12,7 @@ import shutil
 import subprocess
 import time
 
-from tests.faults.kills import SUBJECTS, ask, differences, files, request, start_server
+from benchmarks.faults.kills import SUBJECTS, ask, differences, files, request, start_server
 
 NOBODY = 65534
 PLACES = ("full disk", "read-only folder", "no permission", "folder disappears")

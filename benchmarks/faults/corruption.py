@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
+from benchmarks.faults.kills import FLAGS, SCENE
 from export import checksums
 from frame_io.files import read_checked_json
-from tests.faults.kills import FLAGS, SCENE
 from tf_inbetween import run_directory
 from tf_inbetween.checkpoints import newest_whole
 from tf_inbetween.clips import prepare

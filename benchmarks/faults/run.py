@@ -1,6 +1,6 @@
-"""Injects every fault and writes down what was lost: `python -m tests.faults.run`.
+"""Injects every fault and writes down what was lost: `python -m benchmarks.faults.run`.
 
-    python -m tests.faults.run --only=kills --kills=2 --output= --page=
+    python -m benchmarks.faults.run --only=kills --kills=2 --output= --page=
 
 Each row is written into the JSON file and the page when it is there; the other rows stay. Exit code
 1 if anything was lost. docs/faults.md says what the rows mean.
@@ -14,10 +14,10 @@ from pathlib import Path
 
 from absl import flags
 
+from benchmarks.faults import bad_numbers, corruption, kills, places
+from benchmarks.faults.commands import Commands
 from frame_io import command_line
 from frame_io.files import check_section, write_json, write_section
-from tests.faults import bad_numbers, corruption, kills, places
-from tests.faults.commands import Commands
 from tf_inbetween.config import InputError, lookup
 from tf_inbetween.run_directory import environment
 
@@ -93,7 +93,7 @@ def total(results):
             "part": part,
             "injected": sum(row["injected"] for row in found["rows"]),
             "rows that lost something": sum(row["lost"] != "nothing" for row in found["rows"]),
-            "command": f"python -m tests.faults.run --only={part}",
+            "command": f"python -m benchmarks.faults.run --only={part}",
         }
         for part, found in results.items()
     ]

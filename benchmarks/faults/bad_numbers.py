@@ -11,7 +11,7 @@ import shutil
 import numpy as np
 import PIL.Image
 
-from tests.faults.kills import SUBJECTS
+from benchmarks.faults.kills import SUBJECTS
 from tf_inbetween import run_directory
 from tf_inbetween.config import InputError
 

@@ -198,7 +198,7 @@ SUBJECTS = {
         "files; not the bytes of the graph and its fingerprint, which differ from export to export",
     ),
     "study": Subject(
-        "tests.faults.small_study",
+        "benchmarks.faults.small_study",
         (
             "--flagfile=tiny.flags --data_dir=data",
             "--runs_dir=study/runs",

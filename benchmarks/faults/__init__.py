@@ -1,0 +1,1 @@
+"""Faults injected into the commands, and what was lost by them."""
