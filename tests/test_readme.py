@@ -198,7 +198,7 @@ def test_the_flag_files_say_what_their_runs_reached():
 
 def test_the_best_recipe_is_the_study_s_and_its_flag_file_says_what_it_reached():
     runs = json.loads((ROOT / "docs/results/study.json").read_text())["runs"]
-    name = "teapot,inbetween_weight=8,max_gap=140,path=curved,steps=4000,seed=0 (test)"
+    name = "teapot,inbetween_weight=8,latent_path=curved,max_gap=140,steps=4000,seed=0 (test)"
     text = (ROOT / "flags/teapot_best.flags").read_text()
     assert lab_note(runs[name]["metrics"], "120°") in text, lab_note(runs[name]["metrics"], "120°")
     given = {line for line in runs[name]["command"].split() if line.startswith("--")}

@@ -222,9 +222,9 @@ def in_scene(label, name, alpha=None):
     )
 
 
-def control(scene, more, fusion_steps, steps):
+def control(scene, fusion_steps, latent):
     """In-between decoders on a scene, each trained for about as many minutes."""
-    fusion, latent = (f"--flagfile=flags/study/{name}.flags" for name in (f"fusion_{scene}", scene))
+    fusion = f"--flagfile=flags/study/fusion_{scene}.flags"
     return (
         Run(
             "fusion: pixels and latent",
@@ -232,12 +232,19 @@ def control(scene, more, fusion_steps, steps):
             methods=("latent", "crossfade", "nearest_frame", "optical_flow"),
         ),
         Run("fusion: pixels alone", f"{fusion} --latent_dropout=1 --steps={fusion_steps}"),
-        Run("latent alone", f"{latent} {MUON}{more} --steps={steps}"),
-        Run("pixel U-Net", f"{latent} {MUON} --model=pixel_unet --steps={steps}"),
+        dataclasses.replace(latent, label="latent alone"),
     )
 
 
-CONTROL_2DOF = control("teapot_2dof", " --latent_path=curved", fusion_steps=1000, steps=2000)
+UNET_OBJECTS = Run(
+    "pixel U-Net",
+    f"--flagfile=flags/study/objects.flags {MUON} --model=pixel_unet --steps=2000",
+)
+CONTROL_OBJECTS = (
+    *control("objects", 750, dataclasses.replace(in_scene("", "objects"), methods=("latent",))),
+    UNET_OBJECTS,
+)
+CONTROL_2DOF = (*control("teapot_2dof", 1000, OURS_2DOF_LONGER), UNET_2DOF)
 
 QUESTIONS = (
     Question(
@@ -474,7 +481,7 @@ QUESTIONS = (
         "latent decoder alone; and a U-Net that sees both ends and no latent. Each is trained for "
         "about as many minutes, a step of the fusion decoder taking 2 to 2.6 times as long.",
         rows=(
-            *control("objects", " --latent_path=curved", fusion_steps=750, steps=2000),
+            *CONTROL_OBJECTS,
             *CONTROL_2DOF,
             *map(held_out, CONTROL_2DOF),
         ),
