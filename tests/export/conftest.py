@@ -17,7 +17,8 @@ import PIL.Image
 import pytest
 import tensorflow as tf
 
-from export import saved_model, serve
+from export import saved_model
+from export.server.server import Options, Server
 from tf_inbetween import images, run_directory, training
 from tf_inbetween.config import Config
 from tf_inbetween.models import to_float
@@ -331,7 +332,7 @@ def toy_dir(toy_versions, tmp_path_factory):
 
 
 class RunningServer:
-    """A `serve.Server` in a thread of this process."""
+    """A `Server` in a thread of this process."""
 
     def __init__(self, model_dir, **options):
         self.lines = []
@@ -339,7 +340,7 @@ class RunningServer:
         self._thread = threading.Thread(target=self._loop.run_forever)
         self._thread.start()
         defaults = {"rest_api_port": 0, "port": 0, "file_system_poll_wait_seconds": 0.05}
-        options = serve.Options(str(model_dir), **{**defaults, **options})
+        options = Options(str(model_dir), **{**defaults, **options})
         try:
             self.server = self.call(self._start(options))
         except BaseException:
@@ -348,7 +349,7 @@ class RunningServer:
         self.port, self.grpc_port = self.server.rest_port, self.server.grpc_port
 
     async def _start(self, options):
-        server = serve.Server(options, self.lines.append)
+        server = Server(options, self.lines.append)
         try:
             await server.start()
         except BaseException:
@@ -389,7 +390,7 @@ class RunningServer:
 
 @pytest.fixture(scope="session")
 def run_server():
-    """A context manager that runs a server of a model folder; keywords are `serve.Options`."""
+    """A context manager that runs a server of a model folder; keywords are `Options`."""
 
     @contextlib.contextmanager
     def run(model_dir, **options):

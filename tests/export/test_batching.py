@@ -6,10 +6,10 @@ import threading
 import numpy as np
 import pytest
 
-from export import tensors
-from export.batching import Batcher
-from export.errors import ServingError, invalid
-from export.server_config import Batching
+from export.server import tensor_specs
+from export.server.batching import Batcher
+from export.server.errors import ServingError, invalid
+from export.server.server_config import Batching
 
 
 class Doubling:
@@ -17,7 +17,7 @@ class Doubling:
 
     def __init__(self, batched=True):
         shape = (None, None) if batched else (1, None)
-        self.inputs = {"x": tensors.Spec("x:0", 1, np.dtype(np.float32), shape)}
+        self.inputs = {"x": tensor_specs.Spec("x:0", 1, np.dtype(np.float32), shape)}
         self.batched = batched
         self.runs = []
         self.go = threading.Event()

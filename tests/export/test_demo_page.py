@@ -20,6 +20,7 @@ import PIL.Image
 import pytest
 
 from export import client
+from export.server import demo_page
 
 CHROMIUM = next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
@@ -650,7 +651,7 @@ def test_nothing_reaches_over_the_edge(tab, blend_server, width, dark):
 @pytest.fixture
 def elsewhere():
     """The address of a plain file server of the page: no samples, no model."""
-    folder = Path(client.__file__).parent / "demo"
+    folder = Path(demo_page.__file__).parent / "demo"
 
     class Handler(http.server.SimpleHTTPRequestHandler):
         def log_message(self, *_):

@@ -22,11 +22,14 @@ import trustme
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
-from export import admission, client, credentials, serve
-from export.errors import ServingError
+import export
+from export import client, credentials
+from export.server import access
+from export.server.errors import ServingError
+from export.server.server import Options, Server, _exposed
 from frame_io.errors import InputError
 
-ROOT = Path(serve.__file__).parents[1]
+ROOT = Path(export.__file__).parents[1]
 MODEL = "half_plus_three"
 STATUS = f"/v1/models/{MODEL}"
 PREDICT = f"{STATUS}:predict"
@@ -257,7 +260,7 @@ def test_the_command_of_the_client(blend_model_dir, run_server, files, tmp_path)
 def test_wrong_files_are_one_line(toy_dir, files, flags, error):
     options = {name: str(files / file) for name, file in flags.items()}
     with pytest.raises(InputError) as caught:
-        serve.Server(serve.Options(str(toy_dir), **options), print)
+        Server(Options(str(toy_dir), **options), print)
     assert str(caught.value).startswith(error.format(folder=files))
     assert len(str(caught.value).splitlines()) == 1
 
@@ -280,7 +283,7 @@ def test_what_is_no_token(tmp_path, content):
 )
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.0.7", "", "localhost", "::1"])
 def test_the_warning_to_those_who_are_open(host, options, missing):
-    warning = serve._exposed(serve.Options("models", host=host, **options))
+    warning = _exposed(Options("models", host=host, **options))
     if host in ("localhost", "::1") or not missing:
         assert warning is None
     else:
@@ -290,8 +293,8 @@ def test_the_warning_to_those_who_are_open(host, options, missing):
 
 def test_the_rate_is_per_address(monkeypatch):
     now = 0.0
-    monkeypatch.setattr(admission.time, "monotonic", lambda: now)
-    gate = admission.Admission(max_per_second=4)
+    monkeypatch.setattr(access.time, "monotonic", lambda: now)
+    gate = access.Access(max_per_second=4)
 
     def passes(address, count):
         passed = 0
@@ -310,11 +313,11 @@ def test_the_rate_is_per_address(monkeypatch):
     assert passes("10.0.0.1", 9) == 1
     now += 100
     assert passes("10.0.0.1", 9) == 4
-    slow = admission.Admission(max_per_second=0.5)
+    slow = access.Access(max_per_second=0.5)
     slow.pace("a")
     with pytest.raises(ServingError, match=r"^more than 0\.5 requests a second from a, the server"):
         slow.pace("a")
-    monkeypatch.setattr(admission, "_MAX_ADDRESSES", 3)
+    monkeypatch.setattr(access, "_MAX_ADDRESSES", 3)
     for i in range(100):
         slow.pace(f"10.0.1.{i}")
     assert len(slow._due) == 3

@@ -17,7 +17,7 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from export import rest_api
+from export.server import http_connections
 
 MODEL = "/v1/models/half_plus_three"
 PREDICT = f"{MODEL}:predict"
@@ -549,8 +549,8 @@ def test_half_closed_connections(server):
 
 
 def test_connections_that_say_nothing_are_closed(toy_dir, run_server, monkeypatch):
-    monkeypatch.setattr(rest_api, "_IDLE_S", 0.1)
-    monkeypatch.setattr(rest_api, "_BODY_S", 0.1)
+    monkeypatch.setattr(http_connections, "_IDLE_S", 0.1)
+    monkeypatch.setattr(http_connections, "_BODY_S", 0.1)
     with run_server(toy_dir) as server:
         assert talk(server, b"") == b""
         assert talk(server, b"POST /v1/models") == b""

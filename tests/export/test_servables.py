@@ -12,9 +12,10 @@ import pytest
 import tensorflow as tf
 from tensorflow_serving.apis import prediction_log_pb2
 
-from export.errors import ServingError
-from export.servables import Manager, Servable
-from export.server_config import read_batching, read_models
+from export.server.errors import ServingError
+from export.server.servable import Servable
+from export.server.server_config import read_batching, read_models
+from export.server.versions import Manager
 from frame_io.errors import InputError
 
 

@@ -175,8 +175,9 @@ def test_what_never_ends_does_not_keep_it_from_stopping(toy_dir, tmp_path):
 import sys
 from frame_io import command_line
 from export import serve
+from export.server import server
 
-serve.GRACE_S = 0.1
+server.GRACE_S = 0.1
 serve.define_flags()
 sys.argv = ["serve", "--model_dir={toy_dir}", "--rest_api_port=0", "--port=0"]
 command_line.run(serve.main)

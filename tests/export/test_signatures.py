@@ -12,7 +12,7 @@ import tensorflow as tf
 import tf_inbetween
 from data_gen import render, scenes
 from export import pictures
-from export.servables import Servable
+from export.server.servable import Servable
 from tf_inbetween import images
 from tf_inbetween.models import to_float
 

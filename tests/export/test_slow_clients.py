@@ -18,7 +18,7 @@ import trustme
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from tensorflow_serving.apis import predict_pb2
 
-from export import grpc_api, rest_api
+from export.server import grpc_api, http_connections
 
 MODEL = "half_plus_three"
 PREDICT = f"/v1/models/{MODEL}:predict"
@@ -32,7 +32,7 @@ PATIENCE_S = 20  # Until a test gives up; what is closed in time is closed long 
 def server(toy_dir, run_server):
     with pytest.MonkeyPatch.context() as patch:
         for name in ("_HEADER_S", "_BODY_S", "_WRITE_S"):
-            patch.setattr(rest_api, name, LIMIT_S)
+            patch.setattr(http_connections, name, LIMIT_S)
         for name in ("_REQUEST_S", "_WRITE_S"):
             patch.setattr(grpc_api, name, LIMIT_S)
         patch.setattr(grpc_api, "_MAX_WATCHES", 2)
@@ -82,7 +82,7 @@ def eventually(condition):
 
 
 def open_connections(server):
-    return server.server._rest._runner.server.connections
+    return server.server._rest._http._runner.server.connections
 
 
 def test_a_head_that_trickles(server):
@@ -122,24 +122,24 @@ def test_a_body_that_trickles(server, chunked):
 
 
 def test_an_answer_that_nobody_takes(server, monkeypatch):
-    monkeypatch.setattr(rest_api, "_BODY_S", PATIENCE_S)
+    monkeypatch.setattr(http_connections, "_BODY_S", PATIENCE_S)
     eventually(lambda: not open_connections(server))
-    admission = server.server._rest._admission
+    access = server.server._rest._access
     with socket.socket() as connection:
         send_and_take_nothing(connection, server.port)
-        eventually(lambda: admission._buffered > 2 * (9 << 20))  # The question and the answer.
-        assert admission._concurrent == 0
+        eventually(lambda: access._buffered > 2 * (9 << 20))  # The question and the answer.
+        assert access._concurrent == 0
         eventually(lambda: not open_connections(server))
-        eventually(lambda: admission._buffered == 0)
+        eventually(lambda: access._buffered == 0)
 
 
 def test_a_server_that_stops_leaves_no_connection_open(toy_dir, run_server, monkeypatch):
-    monkeypatch.setattr(rest_api, "_HEADER_S", PATIENCE_S)
-    monkeypatch.setattr(rest_api, "_WRITE_S", PATIENCE_S)
+    monkeypatch.setattr(http_connections, "_HEADER_S", PATIENCE_S)
+    monkeypatch.setattr(http_connections, "_WRITE_S", PATIENCE_S)
     with run_server(toy_dir) as server, socket.socket() as connection, connect(server.port):
         send_and_take_nothing(connection, server.port)
-        eventually(lambda: server.server._rest._admission._buffered > 2 * (9 << 20))
-        server.server._rest._runner._shutdown_timeout = LIMIT_S
+        eventually(lambda: server.server._rest._access._buffered > 2 * (9 << 20))
+        server.server._rest._http._runner._shutdown_timeout = LIMIT_S
         transports = [c.transport for c in open_connections(server)]
         server.call(server.server._rest.stop())
         assert [t.get_extra_info("socket").fileno() for t in transports] == [-1, -1]
@@ -176,7 +176,7 @@ def test_the_quick_do_not_wait_for_the_slow(server):
 
 @pytest.mark.slow
 def test_a_handshake_that_never_comes(toy_dir, run_server, tmp_path, monkeypatch):
-    monkeypatch.setattr(rest_api, "_HEADER_S", LIMIT_S)
+    monkeypatch.setattr(http_connections, "_HEADER_S", LIMIT_S)
     monkeypatch.setattr(grpc_api, "_HANDSHAKE_S", LIMIT_S)
     authority = trustme.CA()
     certificate = authority.issue_cert("localhost")
@@ -267,14 +267,14 @@ def test_an_answer_over_grpc_that_nobody_takes(server):
     request.model_spec.name = MODEL
     request.inputs["x"].CopyFrom(tf.make_tensor_proto(np.float32([1])))
     content = request.SerializeToString()
-    admission = server.server._rpc._admission
+    access = server.server._rpc._access
     with http2(server, (4, 0)) as (connection, read):  # It takes no byte of a stream's data.
         message = b"\0" + struct.pack(">I", len(content)) + content
         connection.sendall(call_head(1) + frame(DATA, 1, 1, message))
         while read() != (HEADERS, 4, 1):  # The answer's head.
             pass
-        eventually(lambda: admission._buffered == 0)
-        assert admission._concurrent == 0
+        eventually(lambda: access._buffered == 0)
+        assert access._concurrent == 0
 
 
 def test_watches_are_counted(server):

@@ -8,7 +8,7 @@ import re
 
 import prometheus_client
 
-from export.errors import CODES
+from export.server.errors import CODES
 
 _PREFIX = ":tensorflow:serving:"
 

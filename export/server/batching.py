@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from export.errors import ServingError, from_exception, invalid
+from export.server.errors import ServingError, from_exception, invalid
 
 
 @dataclasses.dataclass(eq=False)  # Arrays do not compare to one truth.
@@ -67,7 +67,7 @@ class Batcher:
         """Runs a signature on one request's inputs.
 
         Args:
-            signature: a `servables.Signature`.
+            signature: a `servable.Signature`.
             inputs: input name -> array, checked.
 
         Returns:

@@ -8,8 +8,8 @@ import PIL.Image
 from tensorflow.core.framework import types_pb2
 from tensorflow_serving.apis import get_model_metadata_pb2, get_model_status_pb2
 
-from export.errors import CODES, ServingError, invalid
-from export.servables import not_found
+from export.server.errors import CODES, ServingError, invalid
+from export.server.versions import not_found
 
 _PICTURES = {
     b"\x89PNG\r\n\x1a\n": "PNG",
@@ -25,9 +25,9 @@ class Predictor:
     """One model's requests, whichever way they came.
 
     Args:
-        manager: a `servables.Manager`.
+        manager: a `versions.Manager`.
         batcher: a `batching.Batcher`.
-        limits: a `tensors.Limits`.
+        limits: a `tensor_specs.Limits`.
         max_image_pixels: of all pictures among the inputs of a request together.
     """
 
@@ -43,8 +43,8 @@ class Predictor:
 
         Args:
             spec: a ModelSpec: the model, maybe a version or a label, maybe a signature.
-            read: an async function of a `servables.Signature` that returns input name -> array,
-                checked as `tensors` does.
+            read: an async function of a `servable.Signature` that returns input name -> array,
+                checked as `json_tensors` and `proto_tensors` do.
             output_filter: names of outputs; all if empty.
 
         Returns:

@@ -9,7 +9,8 @@ import urllib.parse
 
 from tensorflow.core.framework import types_pb2
 
-from export.errors import ServingError
+from export.server.errors import ServingError
+from export.server.servable import DEFAULT_SIGNATURE
 
 _BASE64 = {
     "type": "object",
@@ -153,7 +154,7 @@ def _requests(signature, limits):
         return
     name = {"signature_name": {"const": signature.name}}
     # Without a name it is the default signature's.
-    required = [] if signature.name == "serving_default" else ["signature_name"]
+    required = [] if signature.name == DEFAULT_SIGNATURE else ["signature_name"]
     forms = {"inputs": _named(signature.inputs, limits)}
     if signature.batched:
         rows = _list(_named(signature.inputs, limits, rows=True), 1, limits.max_batch)

@@ -1,22 +1,21 @@
-"""Tensors as they travel: JSON and TensorProto on one side, numpy on the other.
+"""The JSON of a predict request to numpy arrays, and arrays to the JSON of its answer.
 
 The forms, the rules and the wording of errors are those of TensorFlow Serving's REST API
-(https://www.tensorflow.org/tfx/serving/api_rest and `json_tensor.cc`); what a TensorInfo of the
-signature says of type and shape holds for both sides.
+(https://www.tensorflow.org/tfx/serving/api_rest and `json_tensor.cc`).
 """
 
 import base64
 import binascii
-import dataclasses
 import itertools
 import json
 import math
 
 import numpy as np
-from tensorflow.core.framework import tensor_pb2, types_pb2
-from tensorflow.python.framework import tensor_util
+import tensorflow as tf
+from tensorflow.core.framework import types_pb2
 
-from export.errors import ServingError, invalid
+from export.server.errors import ServingError, invalid
+from export.server.tensor_specs import shape_text, type_name
 
 _MAX_RANK = 32
 _QUOTED = 256  # Characters of a value that an error message quotes.
@@ -41,106 +40,7 @@ _JSON_KINDS = {
 }
 _KIND_NAMES = {dict: "Object", list: "Array", str: "String", type(None): "Null"}
 
-# The field of a TensorProto that holds the values of a numpy type.
-_PROTO_FIELDS = {
-    "float32": "float_val",
-    "float64": "double_val",
-    "int8": "int_val",
-    "uint8": "int_val",
-    "int16": "int_val",
-    "uint16": "int_val",
-    "int32": "int_val",
-    "int64": "int64_val",
-    "uint32": "uint32_val",
-    "uint64": "uint64_val",
-    "bool": "bool_val",
-}
-
 _decoder = json.JSONDecoder(parse_constant=_Token)
-
-
-@dataclasses.dataclass(frozen=True)
-class Spec:
-    """What a signature says of one input or output.
-
-    Attributes:
-        tensor: the name of the tensor in the graph.
-        kind: its DataType, a number.
-        dtype: the numpy type of its values.
-        shape: sizes of its dimensions, None where any will do; None if the rank is open too.
-    """
-
-    tensor: str
-    kind: int
-    dtype: np.dtype
-    shape: tuple | None
-
-    @property
-    def batched(self):
-        """Whether the first dimension is there and open."""
-        return bool(self.shape) and self.shape[0] is None
-
-
-@dataclasses.dataclass(frozen=True)
-class Limits:
-    """How large the open dimensions of one input may be.
-
-    Attributes:
-        max_batch: the first dimension, if it is open.
-        max_sequence: any other open dimension.
-        max_items: the product of all open dimensions: rows times frames of a sequence.
-    """
-
-    max_batch: float = math.inf
-    max_sequence: float = math.inf
-    max_items: float = math.inf
-
-    def check(self, name, shape, spec):
-        """Raises INVALID_ARGUMENT unless `shape` is one that `spec` and the limits allow."""
-        wanted = (None,) * len(shape) if spec.shape is None else spec.shape
-        fits = len(wanted) == len(shape) and all(
-            want in (None, size) for want, size in zip(wanted, shape, strict=True)
-        )
-        if not fits:
-            raise invalid(
-                f"input {name!r} must have shape {_shape_text(wanted)}, got {_shape_text(shape)}"
-            )
-        sizes = [size for want, size in zip(wanted, shape, strict=True) if want is None]
-        if wanted and wanted[0] is None:
-            self.check_rows(shape[0])
-        if max(sizes[1:] if wanted and wanted[0] is None else sizes, default=0) > self.max_sequence:
-            raise invalid(
-                f"input {name!r} of shape {_shape_text(shape)} has a dimension of more than"
-                f" {self.max_sequence}, the server's --max_sequence"
-            )
-        if math.prod(sizes) > self.max_items:
-            raise invalid(
-                f"input {name!r} of shape {_shape_text(shape)} has {math.prod(sizes)} items, more"
-                f" than {self.max_items}, the server's --max_items"
-            )
-
-    def check_rows(self, rows):
-        """Raises INVALID_ARGUMENT if a request has more rows than one may have."""
-        if rows > self.max_batch:
-            raise invalid(
-                f"Task size {rows} is larger than maximum input batch size {self.max_batch}"
-            )
-
-
-def spec_of(info):
-    """The `Spec` of a TensorInfo; None for a sparse or composite tensor, or no tensor at all."""
-    if info.WhichOneof("encoding") != "name" or info.dtype == types_pb2.DT_INVALID:
-        return None
-    shape = None
-    if not info.tensor_shape.unknown_rank:
-        shape = tuple(None if dim.size < 0 else dim.size for dim in info.tensor_shape.dim)
-    dtype = tensor_util.dtypes.as_dtype(info.dtype).as_numpy_dtype
-    return Spec(info.name, info.dtype, np.dtype(dtype), shape)
-
-
-def type_name(kind):
-    """How error messages name a DataType: float, double, half, int32, string, …"""
-    return types_pb2.DataType.Name(kind).removeprefix("DT_").lower()
 
 
 def read_document(body):
@@ -183,7 +83,7 @@ def read_signature_name(document):
     return name
 
 
-def in_rows(document):
+def _in_rows(document):
     """Whether a request has its inputs in rows ("instances") rather than columns ("inputs")."""
     rows = "instances" in document
     if rows and "inputs" in document:
@@ -201,8 +101,8 @@ def read_json(document, specs, limits):
 
     Args:
         document: what `read_document` returned.
-        specs: input name -> `Spec`.
-        limits: a `Limits`.
+        specs: input name -> `tensor_specs.Spec`.
+        limits: a `tensor_specs.Limits`.
 
     Returns:
         Input name -> numpy array of the spec's type, of a shape that the spec and the limits allow.
@@ -213,7 +113,7 @@ def read_json(document, specs, limits):
     if not specs:
         raise invalid("Failed to get input map for signature: it has no inputs")
     try:
-        if in_rows(document):
+        if _in_rows(document):
             return _read_instances(document, specs, limits)
         return _read_columns(document["inputs"], specs, limits)
     except RecursionError:
@@ -332,7 +232,7 @@ def _check_alike(shape, first):
     if math.prod(shape) != math.prod(first):
         raise invalid(f"Expecting tensor size: {math.prod(first)} but got: {math.prod(shape)}")
     if shape != first:
-        raise invalid(f"Expecting shape {_shape_text(first)} but got: {_shape_text(shape)}")
+        raise invalid(f"Expecting shape {shape_text(first)} but got: {shape_text(shape)}")
 
 
 def _check_kinds(values, spec):
@@ -419,10 +319,6 @@ def _quote(value):
     return text
 
 
-def _shape_text(shape):
-    return "[" + ",".join("-1" if size is None else str(size) for size in shape) + "]"
-
-
 def write_json(outputs, rows):
     """The body of the answer to a predict request.
 
@@ -488,74 +384,10 @@ def _texts(name, array):
     elif array.dtype.kind in "iu" and array.dtype != np.uint16:
         texts = [str(value) for value in flat.tolist()]
     else:
-        kind = tensor_util.dtypes.as_dtype(array.dtype).as_datatype_enum
+        kind = tf.as_dtype(array.dtype).as_datatype_enum
         raise invalid(f"Failed to write JSON value for tensor type: {type_name(kind)}")
     for axis in range(array.ndim - 1, 0, -1):
         size = array.shape[axis]
         starts = range(0, len(texts), size) if size else [0] * math.prod(array.shape[:axis])
         texts = [f"[{', '.join(texts[start : start + size])}]" for start in starts]
     return texts
-
-
-def read_protos(protos, specs, limits):
-    """The inputs of a PredictRequest.
-
-    Args:
-        protos: input name -> TensorProto, one for every spec.
-        specs: input name -> `Spec`.
-        limits: a `Limits`.
-
-    Returns:
-        Input name -> numpy array of the spec's type, of a shape that the spec and the limits allow.
-
-    Raises:
-        ServingError: INVALID_ARGUMENT.
-    """
-    if protos.keys() != specs.keys():
-        extra, missing = sorted(protos.keys() - specs.keys()), sorted(specs.keys() - protos.keys())
-        raise invalid(
-            f"input size does not match signature: {len(protos)}!={len(specs)}"
-            f" len({{{','.join(sorted(protos))}}}) != len({{{','.join(sorted(specs))}}})."
-            f" Sent extra: {{{','.join(extra)}}}. Missing but required: {{{','.join(missing)}}}."
-        )
-    return {name: _from_proto(name, protos[name], spec, limits) for name, spec in specs.items()}
-
-
-def _from_proto(name, proto, spec, limits):
-    if proto.dtype != spec.kind:
-        raise invalid(
-            f"input {name!r} must be of type {type_name(spec.kind)},"
-            f" got {type_name(proto.dtype) if proto.dtype in types_pb2.DataType.values() else '?'}"
-        )
-    if proto.tensor_shape.unknown_rank or any(dim.size < 0 for dim in proto.tensor_shape.dim):
-        raise invalid(f"input {name!r} has no complete shape")
-    shape = tuple(dim.size for dim in proto.tensor_shape.dim)
-    # Before the values: a proto may have one value that stands for a million.
-    limits.check(name, shape, spec)
-    try:
-        return tensor_util.MakeNdarray(proto)
-    except (ValueError, TypeError, IndexError) as error:
-        raise invalid(f"input {name!r} is not a valid TensorProto: {error}") from None
-
-
-def to_proto(array):
-    """The TensorProto of a numpy array, with its values in the field of its type.
-
-    TensorFlow Serving answers so too unless --enable_serialization_as_tensor_content is set.
-    """
-    kind = types_pb2.DT_STRING
-    if array.dtype != object:
-        kind = tensor_util.dtypes.as_dtype(array.dtype).as_datatype_enum
-    proto = tensor_pb2.TensorProto(dtype=kind)
-    for size in array.shape:
-        proto.tensor_shape.dim.add(size=size)
-    if array.dtype == object:
-        proto.string_val.extend(array.reshape(-1).tolist())
-    elif array.dtype.name in _PROTO_FIELDS:
-        field = getattr(proto, _PROTO_FIELDS[array.dtype.name])
-        field.extend(array.reshape(-1).tolist())
-    elif array.dtype.name in ("float16", "bfloat16"):
-        proto.half_val.extend(array.reshape(-1).view(np.uint16).tolist())  # Their bits.
-    else:
-        proto.tensor_content = array.tobytes()
-    return proto

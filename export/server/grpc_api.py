@@ -18,8 +18,8 @@ from tensorflow_serving.apis import (
     predict_pb2,
 )
 
-from export import tensors
-from export.errors import CODES, ServingError, from_exception, invalid
+from export.server import proto_tensors
+from export.server.errors import CODES, ServingError, from_exception, invalid
 from frame_io.errors import InputError
 
 _STATUS_CODES = {code.value[0]: code for code in grpc.StatusCode}
@@ -41,7 +41,7 @@ class RpcServer:
     Args:
         predictor: a `predict.Predictor`.
         metrics: a `metrics.Metrics`.
-        admission: an `admission.Admission`. Health alone answers without the token, because those
+        access: an `access.Access`. Health alone answers without the token, because those
             who look after a server have none.
         max_bytes: of a request.
         max_connections: that are open at a time.
@@ -54,7 +54,7 @@ class RpcServer:
         self,
         predictor,
         metrics,
-        admission,
+        access,
         *,
         max_bytes,
         max_connections,
@@ -77,7 +77,7 @@ class RpcServer:
         }
         self._predictor = predictor
         self._metrics = metrics
-        self._admission = admission
+        self._access = access
         self._grace_s = grace_s
         self._tls = tls
         self._watches = 0
@@ -166,10 +166,12 @@ class RpcServer:
 
     async def _predict(self, request):
         async def read(signature):
-            return tensors.read_protos(request.inputs, signature.inputs, self._predictor.limits)
+            return proto_tensors.read_protos(
+                request.inputs, signature.inputs, self._predictor.limits
+            )
 
         spec = request.model_spec
-        with self._admission.work():
+        with self._access.work():
             version, signature, outputs = await self._predictor.predict(
                 spec, read, list(request.output_filter)
             )
@@ -178,7 +180,7 @@ class RpcServer:
         response.model_spec.version.value = version
         response.model_spec.signature_name = signature
         for name, array in outputs.items():
-            response.outputs[name].CopyFrom(tensors.to_proto(array))
+            response.outputs[name].CopyFrom(proto_tensors.to_proto(array))
         return response
 
     async def _metadata(self, request):
@@ -195,10 +197,10 @@ class RpcServer:
     async def _call(self, kind, method, _, context):
         """Answers a call; what `method` raises ends it with its code."""
         try:
-            self._admission.pace(_address(context.peer()))
+            self._access.pace(_address(context.peer()))
             headers = dict(context.invocation_metadata() or ())
-            self._admission.authenticate(headers.get("authorization"))
-            with self._admission.buffer() as hold:
+            self._access.authenticate(headers.get("authorization"))
+            with self._access.buffer() as hold:
                 content = await _read(context)
                 hold(len(content))
                 request = kind and _parse(kind, content)

@@ -1,6 +1,6 @@
 """Who may come in, how often, and how much of it at a time. Nothing waits in a queue here.
 
-One `Admission` stands before both APIs; all its methods belong to one event loop.
+One `Access` stands before both APIs; all its methods belong to one event loop.
 """
 
 import contextlib
@@ -9,12 +9,12 @@ import ipaddress
 import math
 import time
 
-from export.errors import ServingError
+from export.server.errors import ServingError
 
 _MAX_ADDRESSES = 10_000  # Whose pace is known; beyond, that of the one longest ago is forgotten.
 
 
-class Admission:
+class Access:
     """The token, the pace of every address, and what all requests hold together.
 
     Attributes:
