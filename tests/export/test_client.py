@@ -15,8 +15,8 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from export import client, picture_files
-from export.client import ServerError
+from export import client
+from export.client import ServerError, __main__, picture_files
 from frame_io import writing
 from frame_io.errors import InputError
 
@@ -237,7 +237,7 @@ def test_answers_that_are_not_of_such_a_model_are_an_error(name, monkeypatch):
 def test_frames_that_are_no_pictures_are_an_error(file):
     asked = client.connect("http://127.0.0.1:1", "blend")
     with pytest.raises(ServerError, match="answers, but not as TF Serving does"):
-        client._open(asked, file)
+        __main__._open(asked, file)
 
 
 @pytest.mark.parametrize(
