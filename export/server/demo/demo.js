@@ -103,11 +103,11 @@ async function ask() {
   request = mine;
   const slow = setTimeout(() => say(job === "all" ? "Drawing every frame…" : "Drawing…"), SLOW_MS);
   try {
-    const found = await run(job, mine.signal);
+    const answered = await run(job, mine.signal);
     if (request !== mine) return;
-    for (const [position, frame] of found.frames ?? []) frames.set(position, frame);
-    for (const [position, mask] of found.masks ?? []) masks.set(position, mask);
-    if (found.confidence !== undefined) showConfidence(found.confidence);
+    for (const [position, frame] of answered.frames ?? []) frames.set(position, frame);
+    for (const [position, mask] of answered.masks ?? []) masks.set(position, mask);
+    if (answered.confidence !== undefined) showConfidence(answered.confidence);
     complain("");
     await fitFades();
     if (request !== mine) return;
@@ -354,10 +354,10 @@ async function take(which, pictures) {
   showTurn();
   try {
     const read = async ({ name, load, source }) => readPicture(await load(), name, source);
-    const found = await Promise.all(pictures.map(read));
+    const taken = await Promise.all(pictures.map(read));
     for (const [i, [end, picture]] of places.entries()) {
       if (awaited[end] !== picture) continue;
-      ends[end] = found[i];
+      ends[end] = taken[i];
       await showEnd(end);
     }
   } catch (error) {

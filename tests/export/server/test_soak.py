@@ -7,9 +7,9 @@ from benchmarks import soak
 
 @pytest.mark.slow
 def test_twenty_seconds_of_full_load(exported):
-    found = soak.soak(exported, clients=8, seconds=20)
-    assert found["wrong"] == 0
-    assert found["answered"] > 50
-    assert found["refused"] > 0
+    soaked = soak.soak(exported, clients=8, seconds=20)
+    assert soaked["wrong"] == 0
+    assert soaked["answered"] > 50
+    assert soaked["refused"] > 0
     # The warm-up of so short a time is not over.
-    assert found["growth_mib"] < 0.1 * found["warm_mib"]
+    assert soaked["growth_mib"] < 0.1 * soaked["warm_mib"]

@@ -24,8 +24,6 @@ from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
 import export
 from export import client, credentials
-from export.server import access
-from export.server.errors import ServingError
 from export.server.server import Options, Server, _exposed
 from frame_io.errors import InputError
 
@@ -179,10 +177,10 @@ def test_tls_is_1_2_or_newer(locked, files, api, version):
 def test_the_client(locked, files, api):
     port = locked.port if api == "https" else locked.grpc_port
     server = f"{api}://127.0.0.1:{port}"
-    found = client.connect(
+    outputs = client.connect(
         server, MODEL, ca_certificate=str(files / "ca.pem"), token=TOKEN
     ).predict({"x": [1.0]})
-    assert found["y"].tolist() == [3.5]
+    assert outputs["y"].tolist() == [3.5]
     with pytest.raises(client.ServerError, match="this server wants `Authorization: Bearer TOKEN`"):
         client.connect(server, MODEL, ca_certificate=str(files / "ca.pem")).status()
     with pytest.raises(client.ServerError, match="cannot be reached"):
@@ -289,38 +287,6 @@ def test_the_warning_to_those_who_are_open(host, options, missing):
     else:
         assert warning.startswith(f"warning: listening on {host or 'every address'} without ")
         assert [part for part in ("without TLS", "without a token") if part in warning] == missing
-
-
-def test_the_rate_is_per_address(monkeypatch):
-    now = 0.0
-    monkeypatch.setattr(access.time, "monotonic", lambda: now)
-    gate = access.Access(max_per_second=4)
-
-    def passes(address, count):
-        passed = 0
-        for _ in range(count):
-            with contextlib.suppress(ServingError):
-                gate.pace(address)
-                passed += 1
-        return passed
-
-    assert passes("10.0.0.1", 9) == 4  # One second's worth at once.
-    assert passes("10.0.0.2", 9) == 4
-    assert passes("::ffff:10.0.0.2", 9) == 0
-    assert passes("2001:db8::1", 9) == 4
-    assert passes("2001:db8::2", 9) == 0  # Whoever has one of 2^64 addresses has them all.
-    now += 0.25
-    assert passes("10.0.0.1", 9) == 1
-    now += 100
-    assert passes("10.0.0.1", 9) == 4
-    slow = access.Access(max_per_second=0.5)
-    slow.pace("a")
-    with pytest.raises(ServingError, match=r"^more than 0\.5 requests a second from a, the server"):
-        slow.pace("a")
-    monkeypatch.setattr(access, "_MAX_ADDRESSES", 3)
-    for i in range(100):
-        slow.pace(f"10.0.1.{i}")
-    assert len(slow._due) == 3
 
 
 def test_too_many_requests_a_second(toy_dir, run_server):

@@ -15,9 +15,9 @@ def test_sixty_four_clients_are_all_answered(exported, run_server):
             "model": "tiny",
         }
         for protocol in ("rest", "grpc"):
-            found = serving.turn(where, protocol, 64, 2, first, first)
-            assert found["errors"] == 0
-            assert len(found["latencies"]) >= 64
+            turn = serving.turn(where, protocol, 64, 2, first, first)
+            assert turn["errors"] == 0
+            assert len(turn["latencies"]) >= 64
 
 
 @pytest.mark.slow
@@ -25,7 +25,7 @@ def test_a_minute_of_sixty_four_clients_does_not_make_the_server_grow(exported):
     first, _ = serving.sample_pictures(exported)
     with serving.server(exported) as where:
         turns = [serving.turn(where, "rest", 64, 15, first, first) for _ in range(5)]
-    assert sum(found["errors"] for found in turns) == 0
-    memory = [found["memory"] for found in turns]
+    assert sum(turn["errors"] for turn in turns) == 0
+    memory = [turn["memory"] for turn in turns]
     # The first fills the allocator's pools.
     assert memory[-1] < 1.05 * memory[1], memory

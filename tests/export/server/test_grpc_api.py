@@ -281,8 +281,8 @@ def test_status(models):
     request.model_spec.name = MODEL
     statuses = models.GetModelStatus(request, timeout=60).model_version_status
     available = get_model_status_pb2.ModelVersionStatus.AVAILABLE
-    found = [(status.version, status.state, status.status.error_code) for status in statuses]
-    assert found == [(124, available, 0), (123, available, 0)]
+    versions = [(status.version, status.state, status.status.error_code) for status in statuses]
+    assert versions == [(124, available, 0), (123, available, 0)]
     request.model_spec.version.value = 123
     (status,) = models.GetModelStatus(request, timeout=60).model_version_status
     assert status.version == 123
