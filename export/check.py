@@ -67,6 +67,7 @@ def main(folder, cases, tolerance):
 
 def _check_operations(folder):
     """Raises `Mismatch` for operations that need Python, XLA or a library of their own."""
+    # Private to TensorFlow: its public tf.raw_ops lacks some of the operations that graphs have.
     from tensorflow.core.protobuf import saved_model_pb2
     from tensorflow.python.framework import op_def_registry
 
