@@ -39,7 +39,7 @@ def main(folder, cases, tolerance):
     tf.get_logger().setLevel("ERROR")
     _check_operations(folder)
     warmup, logs = _records(os.path.join(folder, WARMUP)), _records(cases)
-    found = collections.defaultdict(list)
+    compared = collections.defaultdict(list)
     with tf.compat.v1.Session(graph=tf.Graph()) as session:
         tags = [tf.saved_model.SERVING]
         meta_graph = tf.compat.v1.saved_model.loader.load(session, tags, folder)
@@ -49,15 +49,15 @@ def main(folder, cases, tolerance):
         for log in logs:
             name = log.request.model_spec.signature_name
             answer = _answer(session, signatures, log.request)
-            found[name].append(_compare(name, answer, log.response.outputs, tolerance))
-    batches = {rows for results in found.values() for rows, *_ in results}
+            compared[name].append(_compare(name, answer, log.response.outputs, tolerance))
+    batches = {rows for results in compared.values() for rows, *_ in results}
     if not batches:
         raise Mismatch("no request tried anything")
     for name in signatures:
-        untried = batches - {rows for rows, *_ in found[name]}
+        untried = batches - {rows for rows, *_ in compared[name]}
         if untried and not name.startswith("__"):
             raise Mismatch(f"no request tried {name} at batch {min(untried)}")
-    for name, results in sorted((name, results) for name, results in found.items() if results):
+    for name, results in sorted((name, results) for name, results in compared.items() if results):
         rows, numbers, levels = zip(*results, strict=True)
         print(
             f"{name}: {max(numbers):.1e} in numbers, {max(levels):g} in grey levels, "
@@ -67,6 +67,7 @@ def main(folder, cases, tolerance):
 
 def _check_operations(folder):
     """Raises `Mismatch` for operations that need Python, XLA or a library of their own."""
+    # Private to TensorFlow: its public tf.raw_ops lacks some of the operations that graphs have.
     from tensorflow.core.protobuf import saved_model_pb2
     from tensorflow.python.framework import op_def_registry
 

@@ -101,9 +101,9 @@ def compare(answer, cases, signature):
     """The largest difference of `answer(signature, inputs)` from the outputs of its `cases`."""
     worst = 0.0
     for _, inputs, outputs in (case for case in cases if case[0] == signature):
-        found = answer(signature, inputs)
+        answered = answer(signature, inputs)
         for key, wanted in outputs.items():
-            difference = np.abs(found[key] - wanted) / np.maximum(np.abs(wanted), 1)
+            difference = np.abs(answered[key] - wanted) / np.maximum(np.abs(wanted), 1)
             largest = float(difference.max())
             if not largest <= TOLERANCE:  # NaN is not.
                 raise RuntimeError(f"{signature}: {key} differs by {largest:.2e}")

@@ -72,18 +72,18 @@ def signatures(model, config, training_rmse):
             return dict(zip(names, model.decode_between(first, second, t[:, None]), strict=True))
 
     def inbetween(first, second, t):
-        found = draw(first, second, t)
-        error = tf.maximum(_mse(found["first_again"], first), _mse(found["second_again"], second))
+        drawn = draw(first, second, t)
+        error = tf.maximum(_mse(drawn["first_again"], first), _mse(drawn["second_again"], second))
         if fuses:
-            error += 4 * t * (1 - t) * _mse(found["first_warped"], found["second_warped"])
+            error += 4 * t * (1 - t) * _mse(drawn["first_warped"], drawn["second_warped"])
         bound = 4 * training_rmse**2
-        return {"frame": found["frame"], "confidence": bound / tf.maximum(error, bound)}
+        return {"frame": drawn["frame"], "confidence": bound / tf.maximum(error, bound)}
 
     def inbetween_png(first_bytes, second_bytes, t):
-        found = inbetween(*decode_ends(first_bytes, second_bytes), t)
+        drawn = inbetween(*decode_ends(first_bytes, second_bytes), t)
         return {
-            "frame_bytes": pictures.encode_png(found["frame"]),
-            "confidence": found["confidence"],
+            "frame_bytes": pictures.encode_png(drawn["frame"]),
+            "confidence": drawn["confidence"],
         }
 
     def sequence(first, second, t):
@@ -116,8 +116,8 @@ def signatures(model, config, training_rmse):
         return {"mask": draw(first, second, t)["mask"]}
 
     def mask_png(first_bytes, second_bytes, t):
-        found = mask(*decode_ends(first_bytes, second_bytes), t)["mask"]
-        return {"mask_bytes": pictures.encode_png(found)}
+        shares = mask(*decode_ends(first_bytes, second_bytes), t)["mask"]
+        return {"mask_bytes": pictures.encode_png(shares)}
 
     def image(name):
         return tf.TensorSpec([None, size, size, channels], tf.float32, name)

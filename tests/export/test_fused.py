@@ -49,19 +49,19 @@ def test_a_mask_says_what_was_copied(served, pair):
         return served("mask", **pair, t=np.float32([t, 0.5]))["mask"][0]
 
     for t in (0.0, 0.5, 1.0):
-        found = mask(t)
-        assert found.min() >= 0
-        np.testing.assert_allclose(found.sum(axis=-1), 1, atol=1e-5)
-    np.testing.assert_array_equal(mask(0.0), np.broadcast_to([1, 0, 0], found.shape))
-    np.testing.assert_array_equal(mask(1.0), np.broadcast_to([0, 1, 0], found.shape))
+        shares = mask(t)
+        assert shares.min() >= 0
+        np.testing.assert_allclose(shares.sum(axis=-1), 1, atol=1e-5)
+    np.testing.assert_array_equal(mask(0.0), np.broadcast_to([1, 0, 0], shares.shape))
+    np.testing.assert_array_equal(mask(1.0), np.broadcast_to([0, 1, 0], shares.shape))
 
 
 def test_a_mask_as_png(served, pair):
     t = np.float32([0.25, 0.75])
     files = {f"{end}_bytes": pictures.encode_png(tf.constant(pair[end])).numpy() for end in pair}
-    found = served("mask_png", **files, t=t)["mask_bytes"]
+    files_of_masks = served("mask_png", **files, t=t)["mask_bytes"]
     wanted = served("mask", **pair, t=t)["mask"]
-    for file, mask in zip(found, wanted, strict=True):
+    for file, mask in zip(files_of_masks, wanted, strict=True):
         pixels = np.asarray(PIL.Image.open(io.BytesIO(file)), int)
         assert np.abs(pixels - images.to_uint8(mask)).max() <= 1
 
@@ -95,6 +95,6 @@ def test_confidence_falls_where_the_two_copies_disagree(model, fusion_run, pair)
     ends = [np.mean((model.reconstruct(x) - x) ** 2, axis=(1, 2, 3)) for x in pair.values()]
     apart = np.mean((parts["first_warped"] - parts["second_warped"]) ** 2, axis=(1, 2, 3))
     copies = 4 * t * (1 - t) * apart
-    found = inbetween(**pair, t=tf.constant(t))["confidence"]
-    np.testing.assert_allclose(found, 4 * usual**2 / (np.maximum(*ends) + copies), rtol=1e-5)
+    confidence = inbetween(**pair, t=tf.constant(t))["confidence"]
+    np.testing.assert_allclose(confidence, 4 * usual**2 / (np.maximum(*ends) + copies), rtol=1e-5)
     assert np.all(copies > 1e-3 * np.maximum(*ends))  # So it would have been seen if left out.

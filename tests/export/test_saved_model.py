@@ -292,10 +292,10 @@ def test_the_check_cannot_see_this_project(tmp_path):
         "    except ModuleNotFoundError:\n"
         "        print('hidden', name)\n"
     )
-    found = subprocess.run(
+    done = subprocess.run(
         [sys.executable, "-I", "-c", code], capture_output=True, text=True, check=True
     )
-    assert found.stdout.count("hidden") == 5
+    assert done.stdout.count("hidden") == 5
 
 
 def test_the_command_says_in_one_line_what_is_wrong(tmp_path):

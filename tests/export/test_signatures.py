@@ -12,7 +12,7 @@ import tensorflow as tf
 import tf_inbetween
 from data_gen import render, scenes
 from export import pictures
-from export.servables import Servable
+from export.server.servable import Servable
 from tf_inbetween import images
 from tf_inbetween.models import to_float
 
@@ -36,8 +36,8 @@ def test_inbetweens_of_arrays_of_png_and_of_jpeg(served, frames, trained_model):
     model, _ = trained_model
     first, second, t = frames[:3], frames[20:23], np.float32([0.0, 0.4, 1.0])
     expected = model.inbetween(first, second, t).numpy()
-    found = served("inbetween", first=first, second=second, t=t)
-    np.testing.assert_allclose(found["frame"], expected, atol=1e-5)
+    outputs = served("inbetween", first=first, second=second, t=t)
+    np.testing.assert_allclose(outputs["frame"], expected, atol=1e-5)
 
     files = {"first_bytes": png(first), "second_bytes": png(second)}
     for name in ("inbetween_png", "serving_default"):
@@ -45,7 +45,7 @@ def test_inbetweens_of_arrays_of_png_and_of_jpeg(served, frames, trained_model):
         for file, frame in zip(drawn["frame_bytes"], expected, strict=True):
             pixels = np.asarray(PIL.Image.open(io.BytesIO(file)), int)
             assert np.abs(pixels - images.to_uint8(frame)).max() <= 1
-        np.testing.assert_allclose(drawn["confidence"], found["confidence"], atol=1e-5)
+        np.testing.assert_allclose(drawn["confidence"], outputs["confidence"], atol=1e-5)
 
     def jpeg(frame):
         with io.BytesIO() as file:
@@ -62,16 +62,16 @@ def test_sequences_are_inbetweens_at_every_t(served, frames, trained_model):
     model, config = trained_model
     first, second = frames[:2], frames[20:22]
     t = np.float32([[0.0, 0.25, 0.5, 1.0], [0.3, 0.1, 0.9, 0.5]])
-    found = served("sequence", first=first, second=second, t=t)["frames"]
-    assert found.shape == (2, 4, *first.shape[1:])
+    sequence = served("sequence", first=first, second=second, t=t)["frames"]
+    assert sequence.shape == (2, 4, *first.shape[1:])
     for k in range(4):
         expected = model.inbetween(first, second, t[:, k])
-        np.testing.assert_allclose(found[:, k], expected, atol=1e-5)
+        np.testing.assert_allclose(sequence[:, k], expected, atol=1e-5)
     files = {"first_bytes": png(first), "second_bytes": png(second)}
     drawn = served("sequence_png", **files, t=t)["frame_bytes"]
     assert drawn.shape == (2, 4)
     pixels = np.asarray(PIL.Image.open(io.BytesIO(drawn[1, 2])), int)
-    assert np.abs(pixels - images.to_uint8(found[1, 2])).max() <= 1
+    assert np.abs(pixels - images.to_uint8(sequence[1, 2])).max() <= 1
     none = served("sequence", first=first, second=second, t=np.zeros([2, 0], np.float32))
     size = config.image_size
     assert none["frames"].shape == (2, 0, size, size, config.channels)
@@ -79,12 +79,12 @@ def test_sequences_are_inbetweens_at_every_t(served, frames, trained_model):
 
 def test_encode_decode_and_reconstruct(served, frames, trained_model):
     model, _ = trained_model
-    found, q = served("encode", image=frames[:4]), model.encode(frames[:4])
-    np.testing.assert_allclose(found["mean"], q.mean(), atol=1e-5)
-    np.testing.assert_allclose(found["stddev"], q.stddev(), atol=1e-5)
+    encoded, q = served("encode", image=frames[:4]), model.encode(frames[:4])
+    np.testing.assert_allclose(encoded["mean"], q.mean(), atol=1e-5)
+    np.testing.assert_allclose(encoded["stddev"], q.stddev(), atol=1e-5)
     again = served("reconstruct", image=frames[:4])["image"]
     np.testing.assert_allclose(again, model.reconstruct(frames[:4]), atol=1e-5)
-    decoded = served("decode", latent=found["mean"])["image"]
+    decoded = served("decode", latent=encoded["mean"])["image"]
     np.testing.assert_allclose(decoded, again, atol=1e-5)
 
 

@@ -1,0 +1,102 @@
+"""Draws the frames between pictures by asking a server: TF Serving, or this package's own.
+
+    client = connect("http://127.0.0.1:8501", "teapot")
+    frames, confidence = draw(client, first_bytes, second_bytes, [0.25, 0.5, 0.75])
+
+`python -m export.client` is its command. REST needs no TensorFlow here, and neither needs the code
+of the model.
+"""
+
+import urllib.parse
+
+from export import credentials
+from export.client.grpc_client import GrpcClient
+from export.client.model_client import LOOPBACK, TIMEOUT_S, ServerError
+from export.client.rest_client import RestClient
+from frame_io.errors import InputError
+
+__all__ = ["TIMEOUT_S", "GrpcClient", "RestClient", "ServerError", "connect", "draw"]
+
+_MAX_FRAMES = 256  # Of a request, so that no server finds it too large, nor takes too long.
+
+
+def connect(
+    server,
+    model,
+    timeout_s=TIMEOUT_S,
+    version=None,
+    label=None,
+    *,
+    ca_certificate=None,
+    token=None,
+):
+    """A client of one model on one server.
+
+    Nothing is sent before the first call.
+
+    Args:
+        server: `http://HOST:PORT`, `grpc://HOST:PORT`, or with TLS `https://…`, `grpcs://…`.
+        model: the name under which it is served.
+        timeout_s: the longest wait for any one answer, in seconds.
+        version: whole number of the version to ask; None for the newest.
+        label: of the version to ask, such as "stable"; not both of them.
+        ca_certificate: path of the PEM file of who signed the server's certificate; None for those
+            that are trusted anyway.
+        token: what the server wants to be shown; None for nothing.
+
+    Returns:
+        A `RestClient` or a `GrpcClient`. They answer alike.
+
+    Raises:
+        InputError: for another kind of address, both a version and a label, a certificate that
+            cannot be read or is of no use, or a token that others could read on its way.
+    """
+    kinds = {"http": RestClient, "https": RestClient, "grpc": GrpcClient, "grpcs": GrpcClient}
+    try:
+        url = urllib.parse.urlsplit(server)
+        valid = url.scheme in kinds and url.hostname and url.port != 0
+    except ValueError:
+        valid = False
+    if not valid:
+        raise InputError(f"{server!r} is no server: http://HOST:PORT or grpc://HOST:PORT")
+    if version is not None and label is not None:
+        raise InputError("a version or a label, not both")
+    encrypted = url.scheme in ("https", "grpcs")
+    if ca_certificate is not None:
+        if not encrypted:
+            raise InputError(f"--ca_certificate: {server} has no TLS; use https:// or grpcs://")
+        credentials.check_authority(ca_certificate)
+    if token is not None and not encrypted and url.hostname not in LOOPBACK:
+        raise InputError(f"{server}: the token could be read on its way; use https:// or grpcs://")
+    return kinds[url.scheme](server, model, timeout_s, version, label, ca_certificate, token)
+
+
+def draw(client, first_bytes, second_bytes, t):
+    """Draws frames between two pictures.
+
+    Args:
+        client: what `connect` returned.
+        first_bytes, second_bytes: a PNG or a JPEG file, such as `picture_files.read` gives.
+        t: a sequence of numbers in [0, 1].
+
+    Returns:
+        The frames, a list of PNG files as bytes, one for every t; and the confidence in (0, 1]:
+        how near the pictures are to what the model was trained on.
+
+    Raises:
+        ServerError: if the server fails or refuses.
+    """
+    ends = {"first_bytes": [first_bytes], "second_bytes": [second_bytes]}
+    confidence = client.predict({**ends, "t": [0.5]}, "inbetween_png").get("confidence")
+    if confidence is None or confidence.shape != (1,) or confidence.dtype.kind != "f":
+        raise client.foreign()
+    frames = []
+    for start in range(0, len(t), _MAX_FRAMES):
+        times = t[start : start + _MAX_FRAMES]
+        files = client.predict({**ends, "t": [times]}, "sequence_png").get("frame_bytes")
+        if files is None or files.shape != (1, len(times)):
+            raise client.foreign()
+        if not all(isinstance(file, bytes) for file in files[0]):
+            raise client.foreign()
+        frames.extend(files[0])
+    return frames, float(confidence[0])

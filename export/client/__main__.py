@@ -1,0 +1,101 @@
+"""Draws the frames between pictures by asking a server: TF Serving, or this package's own.
+
+    python -m export.client --first=a.png --second=b.png --frames=7 --output=between.gif
+
+Over REST, or over gRPC with --server=grpc://127.0.0.1:8500; with TLS https:// and grpcs://.
+"""
+
+import io
+import itertools
+import os
+import sys
+import warnings
+
+import numpy as np
+import PIL.Image
+from absl import flags
+
+from export import credentials
+from export.client import TIMEOUT_S, connect, draw, picture_files
+from frame_io import command_line, writing
+
+FLAGS = flags.FLAGS
+
+_LOW_CONFIDENCE = 0.5
+
+
+def define_flags():
+    """Defines the flags of this command."""
+    flags.DEFINE_string(
+        "server",
+        "http://127.0.0.1:8501",
+        "http://… for REST, grpc://… for gRPC; https://… and grpcs://… with TLS.",
+    )
+    flags.DEFINE_string(
+        "ca_certificate", None, "PEM file of who signed the server's certificate, if few know them."
+    )
+    flags.DEFINE_string("token_file", None, "A file with the token that the server wants.")
+    flags.DEFINE_string("model", "teapot", "The name under which the model is served.")
+    flags.DEFINE_integer("model_version", None, "The version to ask. Default: the newest.", 0)
+    flags.DEFINE_string("label", None, "The label of the version to ask, such as stable.")
+    flags.DEFINE_float("timeout_s", TIMEOUT_S, "The longest wait for any one answer.", 0.001)
+    flags.DEFINE_string("first", None, "The picture to start from.", required=True)
+    flags.DEFINE_string("second", None, "The picture to go to.", required=True)
+    flags.DEFINE_multi_string("then", [], "A picture to go on to; may be given again.")
+    flags.DEFINE_integer("frames", 7, "In-betweens to draw from each to the next.", 1, 10_000)
+    flags.DEFINE_string(
+        "output",
+        None,
+        "Where to: .gif, .webp, .apng, .mp4, .png (a strip) or %04d.png.",
+        required=True,
+    )
+    flags.DEFINE_float("seconds_per_frame", 0.1, "How long an animation shows a frame.", 0.01)
+    flags.DEFINE_integer("scale", 1, "Pixels drawn for every pixel of a frame.", 1, 64)
+    flags.DEFINE_bool("ends", True, "Put the pictures themselves where the path meets them.")
+
+
+def main():
+    """Reads the pictures, has the server draw between them, writes the result."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # gRPC's messages import TensorFlow.
+    paths = [FLAGS.first, FLAGS.second, *FLAGS.then]
+    writing.check_writable(FLAGS.output, paths)
+    pictures = [picture_files.read(path) for path in paths]
+    client = connect(
+        FLAGS.server,
+        FLAGS.model,
+        FLAGS.timeout_s,
+        FLAGS.model_version,
+        FLAGS.label,
+        ca_certificate=FLAGS.ca_certificate,
+        token=credentials.read_token(FLAGS.token_file),
+    )
+    t = np.linspace(0, 1, FLAGS.frames + 2)[1:-1].tolist()
+    parts = []
+    for pair, ends in zip(itertools.pairwise(paths), itertools.pairwise(pictures), strict=True):
+        files, confidence = draw(client, *ends, t)
+        parts.append([_open(client, file) for file in files])
+        if confidence < _LOW_CONFIDENCE:
+            why = "at least one of them is unlike the training pictures, or they are too far apart"
+            line = f"warning: {', '.join(pair)}: confidence {confidence:.2g}: {why}"
+            print(line, file=sys.stderr)
+    if FLAGS.ends:
+        ends = [picture_files.fit(picture, parts[0][0]) for picture in pictures]
+        parts = [ends[:1], *([*part, end] for part, end in zip(parts, ends[1:], strict=True))]
+    frames = [frame for part in parts for frame in part]
+    picture_files.write(FLAGS.output, frames, FLAGS.seconds_per_frame, FLAGS.scale)
+    print(f"wrote {FLAGS.output}: {len(frames)} frames")
+
+
+def _open(client, file):
+    """The picture in a frame's file."""
+    try:
+        with warnings.catch_warnings(action="error"), PIL.Image.open(io.BytesIO(file)) as frame:
+            frame.load()
+            return frame.copy()
+    except Exception as error:  # Decoders raise of everything for a damaged file.
+        raise client.foreign() from error
+
+
+if __name__ == "__main__":
+    define_flags()
+    command_line.run(main)
