@@ -152,16 +152,16 @@ def _entries(questions, settings):
             frames[config.scene] = sum(clip.length for clip in clips)
         return frames[config.scene]
 
-    found = {}
+    by_name = {}
     for job in [
         *jobs_known_at_first(questions, settings),
         *jobs_of_the_chosen(questions, settings),
     ]:
         entry = job.entry(train_frames)
         if entry:  # Two rows may ask for different methods of one run.
-            _, before = found.get(job.recorded_name, (None, None))
-            found[job.recorded_name] = job, _wider(before, entry)
-    return dict(found.values())
+            _, before = by_name.get(job.recorded_name, (None, None))
+            by_name[job.recorded_name] = job, _wider(before, entry)
+    return dict(by_name.values())
 
 
 def _as_json(sections, settings):
@@ -386,7 +386,7 @@ def _as_measured(question, rows):
     there = {
         name
         for row in rows
-        for metrics in row.found
+        for metrics in row.metrics
         for at in metrics["inbetween"]
         for name in at["methods"].get(row.method, ())
     }
