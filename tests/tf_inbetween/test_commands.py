@@ -443,11 +443,11 @@ def check_stopped_and_resumed(command, run_dir, sent, whole):
     )
     assert again.returncode == 0, again.stderr
     assert "resuming at step" in again.stdout
-    found, expected = final_weights(run_dir), final_weights(whole)
-    assert found.keys() == expected.keys()
-    assert len(found) > 20
+    weights, expected = final_weights(run_dir), final_weights(whole)
+    assert weights.keys() == expected.keys()
+    assert len(weights) > 20
     for name, value in expected.items():
-        np.testing.assert_array_equal(found[name], value, err_msg=name)
+        np.testing.assert_array_equal(weights[name], value, err_msg=name)
 
 
 def test_a_killed_training_ends_as_an_undisturbed_one(stored, tiny_settings, tmp_path):

@@ -78,16 +78,16 @@ def test_latent_geometry_of_known_posteriors():
     """q0, q1 and q2 in two dimensions: ends at -d and d, q1 in the middle, then off it by 3/2."""
     q0, q2 = (gaussian(np.float32([[d, 0]] * 2), np.ones((2, 2), np.float32)) for d in (-2, 2))
     q1 = gaussian(np.float32([[0, 0], [0, 1.5]]), np.ones((2, 2), np.float32))
-    found = judge.latent_geometry(q0, q1, q2, np.full(2, 0.5, np.float32))
-    assert found.keys() == {"chord_deviation", *(f"kl_{name}" for name in MATCHINGS)}
-    np.testing.assert_allclose(found["chord_deviation"], [0, np.sqrt(1.5**2 / 2)], rtol=1e-6)
-    np.testing.assert_allclose(found["kl_averaged"], [0, 1.5**2 / 2], atol=1e-6)
-    np.testing.assert_allclose(found["kl_upper_bound"], [2, 2 + 1.5**2 / 2], rtol=1e-6)
+    geometry = judge.latent_geometry(q0, q1, q2, np.full(2, 0.5, np.float32))
+    assert geometry.keys() == {"chord_deviation", *(f"kl_{name}" for name in MATCHINGS)}
+    np.testing.assert_allclose(geometry["chord_deviation"], [0, np.sqrt(1.5**2 / 2)], rtol=1e-6)
+    np.testing.assert_allclose(geometry["kl_averaged"], [0, 1.5**2 / 2], atol=1e-6)
+    np.testing.assert_allclose(geometry["kl_upper_bound"], [2, 2 + 1.5**2 / 2], rtol=1e-6)
     moment_matched = (np.log(5) + 1 / 5 - 1) / 2
     np.testing.assert_allclose(
-        found["kl_moment_matched"], [moment_matched, moment_matched + 1.5**2 / 2], rtol=1e-5
+        geometry["kl_moment_matched"], [moment_matched, moment_matched + 1.5**2 / 2], rtol=1e-5
     )
-    np.testing.assert_allclose(found["kl_mixture"][0], 0.943, atol=0.5)  # 64 draws
+    np.testing.assert_allclose(geometry["kl_mixture"][0], 0.943, atol=0.5)  # 64 draws
 
 
 def test_rows_have_the_mean_geometry_of_their_pairs(clips):
@@ -117,10 +117,10 @@ def test_rows_have_the_mean_geometry_of_their_pairs(clips):
         # A parabola bend x^2 lies bend (gap / 2)^2 below its chord's middle, at any place.
         for row in (half, long_half):
             chord_deviation = bend * (row["gap"] / 2) ** 2 / 0.5 / np.sqrt(2)
-            found = row["latent_geometry"]
-            assert found["chord_deviation"] == pytest.approx(chord_deviation, abs=2e-4)
+            geometry = row["latent_geometry"]
+            assert geometry["chord_deviation"] == pytest.approx(chord_deviation, abs=2e-4)
             # KL of equal spreads: half of the squared distance in them, here chord_deviation^2.
-            assert found["kl_averaged"] == pytest.approx(chord_deviation**2, abs=1e-3)
+            assert geometry["kl_averaged"] == pytest.approx(chord_deviation**2, abs=1e-3)
 
 
 def test_gaps_have_frames_at_the_quarters(clips):
@@ -134,10 +134,10 @@ def test_pairs_are_spread_over_all_clips_and_stay_inside_open_ones():
 
     clips = [clip(20, False), clip(9, False), clip(30, True)]
     for pairs in (38, 1000):
-        found = pair_choice.spread(clips, gap=12, pairs=pairs)
-        assert sorted(found) == [0, 2]
-        np.testing.assert_array_equal(found[0], np.arange(8))
-        np.testing.assert_array_equal(found[2], np.arange(30))
+        starts = pair_choice.spread(clips, gap=12, pairs=pairs)
+        assert sorted(starts) == [0, 2]
+        np.testing.assert_array_equal(starts[0], np.arange(8))
+        np.testing.assert_array_equal(starts[2], np.arange(30))
     few = pair_choice.spread(clips, gap=12, pairs=4)
     assert sum(len(starts) for starts in few.values()) == 4
 
@@ -186,8 +186,8 @@ def test_clips_of_many_lengths_are_evaluated(make_clips, tiny_config, tmp_path, 
     monkeypatch.setattr(baselines, "available", lambda: {"crossfade": baselines.crossfade})
     config = tiny_config(steps=2, frames_per_clip=13, min_gap=2.0, max_gap=12.0)
     training.train(config, judged=True)
-    found = evaluate(config.run_dir, pairs=100)
-    pairs = {row["gap_label"]: row["pairs"] for row in found["inbetween"]}
+    result = evaluate(config.run_dir, pairs=100)
+    pairs = {row["gap_label"]: row["pairs"] for row in result["inbetween"]}
     assert pairs == {"4 frames": 2 + 13 + 5, "8 frames": 13 + 1}
     assert (tmp_path / "run" / "figures" / "path.png").exists()
     compare.compare([config.run_dir], tmp_path / "out", [], ["8 frames"])
@@ -285,16 +285,16 @@ def test_evaluation_writes_the_contract(tiny_config, tiny_data, tmp_path, capsys
     config = tiny_config()
     training.train(config)
     evaluate(config.run_dir, pairs=3)
-    found = read_checked_json(tmp_path / "run" / "metrics.json")
-    assert (found["scene"], found["split"], found["seed"]) == ("teapot_1dof", "test", 0)
-    assert found["steps"] == 6
-    assert 0 < found["train_seconds"] < 600
-    assert set(found["reconstruction"]) == {"train", "test"}
-    for row in found["reconstruction"].values():
+    result = read_checked_json(tmp_path / "run" / "metrics.json")
+    assert (result["scene"], result["split"], result["seed"]) == ("teapot_1dof", "test", 0)
+    assert result["steps"] == 6
+    assert 0 < result["train_seconds"] < 600
+    assert set(result["reconstruction"]) == {"train", "test"}
+    for row in result["reconstruction"].values():
         assert {"mse", "psnr", "ssim", "detail", "elbo"} == set(row)
         assert 0 <= row["detail"] <= 1
-    assert {row["gap_label"] for row in found["inbetween"]} == {"20°", "40°", "60°", "80°", "120°"}
-    for row in found["inbetween"]:
+    assert {row["gap_label"] for row in result["inbetween"]} == {"20°", "40°", "60°", "80°", "120°"}
+    for row in result["inbetween"]:
         assert row["pairs"] == 3
         assert set(row["methods"]) == set(method_table.DEFAULT_METHODS)
         assert set(row["latent_geometry"]) == {
@@ -305,8 +305,8 @@ def test_evaluation_writes_the_contract(tiny_config, tiny_data, tmp_path, capsys
         for measures in row["methods"].values():
             assert {"mse", "psnr", "ssim", "detail", "timing_error", "hit_rate"} <= set(measures)
             assert all(np.isfinite(value) for value in measures.values())
-    assert set(found["path"]) == {"mean_distance", "smoothness"}
-    assert found["paths"] == {"latent": found["path"]}
+    assert set(result["path"]) == {"mean_distance", "smoothness"}
+    assert result["paths"] == {"latent": result["path"]}
     names = {path.name for path in (tmp_path / "run" / "figures").glob("*.png")}
     assert names == {
         "reconstruction.png",
@@ -324,8 +324,8 @@ def test_evaluation_writes_the_contract(tiny_config, tiny_data, tmp_path, capsys
             assert np.asarray(picture.convert("L")).std() > 5
     # Evaluating again gives the same, and keeps what only the training command knew.
     path = tmp_path / "run" / "metrics.json"
-    write_checked_json(path, {**found, "total_seconds": 7.5})
-    assert evaluate(config.run_dir, pairs=3) == {**found, "total_seconds": 7.5}
+    write_checked_json(path, {**result, "total_seconds": 7.5})
+    assert evaluate(config.run_dir, pairs=3) == {**result, "total_seconds": 7.5}
     before = path.read_bytes()
     # Another split and other methods, and no more of them than were asked for.
     names = ["latent_slerp", "optical_flow_farneback", "latent_slerp"]
@@ -461,11 +461,11 @@ def test_a_fusion_run_is_trained_watched_and_evaluated(
     np.testing.assert_array_equal(strips[1][-64:, -64:], np.full((64, 64, 3), [0, 255, 0]))
 
     names = ["latent", "latent_only", "latent_slerp", "crossfade"]
-    found = evaluate(config.run_dir, pairs=2, methods=names)
-    for row in found["inbetween"]:
+    result = evaluate(config.run_dir, pairs=2, methods=names)
+    for row in result["inbetween"]:
         assert list(row["methods"]) == names
         assert row["methods"]["latent"] != row["methods"]["latent_only"]
-    assert found["paths"].keys() == set(names[:3])
+    assert result["paths"].keys() == set(names[:3])
     assert (tmp_path / "run" / "figures" / "mask.png").exists()
 
 

@@ -43,11 +43,11 @@ def test_no_bit_flips_unseen(tmp_path):
         broken[place // 8] ^= 1 << place % 8
         path.write_bytes(broken)
         try:
-            found = read_checked_json(path)
+            content = read_checked_json(path)
         except ValueError:
             seen += 1
         else:  # Only in the name of the checksum, or between the values.
-            assert {name: found[name] for name in CONTENT} == CONTENT
+            assert {name: content[name] for name in CONTENT} == CONTENT
     assert seen > 6 * len(whole)
 
 

@@ -146,15 +146,15 @@ def batch():
 def test_the_latent_model_is_trained_as_without_it(tiny_config, model, batch):
     """Same weights, same batch: the same gradients of the encoder and the decoder."""
     plain = training.build_model(tiny_config())
-    found = []
+    gradients = []
     for each in (model, plain):
         each.encoder.set_weights(model.encoder.get_weights())
         each.decoder.set_weights(model.decoder.get_weights())
         weights = each.encoder.trainable_variables + each.decoder.trainable_variables
         with tf.GradientTape() as tape:
             loss = each.loss_and_terms(batch, each.call(batch, training=True), True)[0]
-        found.append(tape.gradient(loss, [weight.value for weight in weights]))
-    for one, other in zip(*found, strict=True):
+        gradients.append(tape.gradient(loss, [weight.value for weight in weights]))
+    for one, other in zip(*gradients, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-4)
 
 
@@ -171,8 +171,8 @@ def test_a_turned_pair_has_what_the_latent_model_makes_of_it(model):
     old = [tf.zeros([4, 64, 64, 3])] * 3
     t = tf.constant([0.1, 0.2, 0.3, 0.4])
     first, second, between = model._strange(old, ends, t, tf.constant([False, True, False, True]))
-    for found in (first, second, between):
-        np.testing.assert_array_equal(found[::2], old[0][::2])
+    for latents in (first, second, between):
+        np.testing.assert_array_equal(latents[::2], old[0][::2])
     np.testing.assert_allclose(first[1::2], model.reconstruct(ends[0][1::2]), atol=1e-6)
     np.testing.assert_allclose(second[1::2], model.reconstruct(ends[1][1::2]), atol=1e-6)
     z0, z2 = (model.encode(end[1::2]).mean() for end in ends)

@@ -197,11 +197,11 @@ def test_an_exported_curve_draws_as_the_keras_model_does(tiny_config, tiny_data,
     exported = saved_model.export(config.run_dir, tmp_path / "models" / "tiny")
     served = tf.saved_model.load(str(exported)).signatures["sequence"]
     first, second, _ = floats()
-    found = served(first=first[None], second=second[None], t=T[None])["frames"][0]
-    np.testing.assert_allclose(found, model.path(first, second, T), atol=1e-5)
+    frames = served(first=first[None], second=second[None], t=T[None])["frames"][0]
+    np.testing.assert_allclose(frames, model.path(first, second, T), atol=1e-5)
     straight = run_directory.load_model(config.run_dir)
     straight.curve = None
-    assert np.abs(found - straight.path(first, second, T)).max() > 1e-4
+    assert np.abs(frames - straight.path(first, second, T)).max() > 1e-4
 
 
 # ---- autoencoders -------------------------------------------------------------------------------
@@ -221,9 +221,9 @@ def test_the_loss_of_an_autoencoder_is_its_squared_errors(tiny_config):
     config = tiny_config(model="autoencoder", inbetween_weight=2.0, alpha=100.0)
     model = training.build_model(config)
     data = tf.data.Dataset.from_tensors(batch_for(config))
-    found = model.evaluate(data, verbose=0, return_dict=True)
-    expected = 64 * 64 * 3 * (3 * found["reconstruction_mse"] + 2 * found["inbetween_mse"])
-    np.testing.assert_allclose(found["loss"], expected, rtol=1e-5)
+    logs = model.evaluate(data, verbose=0, return_dict=True)
+    expected = 64 * 64 * 3 * (3 * logs["reconstruction_mse"] + 2 * logs["inbetween_mse"])
+    np.testing.assert_allclose(logs["loss"], expected, rtol=1e-5)
 
 
 def test_the_critic_and_the_autoencoder_each_learn_from_their_own_terms(tiny_config):
@@ -233,15 +233,16 @@ def test_the_critic_and_the_autoencoder_each_learn_from_their_own_terms(tiny_con
     batch = batch_for(config)
     critic = model.critic.trainable_variables
     own = model.encoder.trainable_variables + model.decoder.trainable_variables
-    found = {}
+    gradients = {}
     for weight in (0.0, 0.5):
         model.critic_weight = weight
-        found[weight] = [gradients_of(model, batch, weights) for weights in (critic, own)]
-    for one, other in zip(found[0.0][0], found[0.5][0], strict=True):
+        gradients[weight] = [gradients_of(model, batch, weights) for weights in (critic, own)]
+    for one, other in zip(gradients[0.0][0], gradients[0.5][0], strict=True):
         assert np.any(one != 0)
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-4)
     assert any(
-        np.any(one != other) for one, other in zip(found[0.0][1], found[0.5][1], strict=True)
+        np.any(one != other)
+        for one, other in zip(gradients[0.0][1], gradients[0.5][1], strict=True)
     )
 
     plain = training.build_model(tiny_config(model="autoencoder"))
@@ -249,7 +250,7 @@ def test_the_critic_and_the_autoencoder_each_learn_from_their_own_terms(tiny_con
     plain.decoder.set_weights(model.decoder.get_weights())
     weights = plain.encoder.trainable_variables + plain.decoder.trainable_variables
     expected = gradients_of(plain, batch, weights)
-    for one, other in zip(found[0.0][1], expected, strict=True):
+    for one, other in zip(gradients[0.0][1], expected, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-4)
 
 
@@ -377,16 +378,16 @@ def test_a_run_is_resumed_evaluated_and_exported_or_says_why_not(
     for one, other in zip(*(model.variables for model in ends), strict=True):
         np.testing.assert_array_equal(one, other, err_msg=one.path)
 
-    found = evaluate(whole.run_dir, pairs=2)
-    assert found == read_checked_json(tmp_path / "whole" / "metrics.json")
-    for row in found["inbetween"]:
+    result = evaluate(whole.run_dir, pairs=2)
+    assert result == read_checked_json(tmp_path / "whole" / "metrics.json")
+    for row in result["inbetween"]:
         assert all(np.isfinite(value) for value in row["methods"]["latent"].values())
-    assert np.isfinite(found["path"]["smoothness"])
-    for row in found["reconstruction"].values():
+    assert np.isfinite(result["path"]["smoothness"])
+    for row in result["reconstruction"].values():
         assert set(row) == {"mse", "psnr", "ssim", "detail", "elbo"}
         assert (row["mse"] is not None) == latent
         assert (row["elbo"] is not None) == vae
-    assert (found["loss"]["alpha"] is not None) == vae
+    assert (result["loss"]["alpha"] is not None) == vae
     pictures = {path.name for path in (tmp_path / "whole" / "figures").glob("*.png")}
     assert {"inbetween.png", "path.png", "error_by_gap.png", "first.png"} <= pictures
     assert ({"reconstruction.png", "latent_pca.png"} <= pictures) == latent

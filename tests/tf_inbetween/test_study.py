@@ -111,7 +111,7 @@ def in_process(whole_run, stored, monkeypatch):
     """
     for module in (study_page, study_pictures):
         monkeypatch.setattr(module, "prepare", lambda *_: stored)
-    trained, found = whole_run
+    trained, result = whole_run
     ran, spoils = [], []
 
     def call(arguments, job, lock, look):
@@ -129,9 +129,9 @@ def in_process(whole_run, stored, monkeypatch):
             assert arguments == job.evaluation
             assert "--methods=latent" in arguments
             path = path_of_metrics(job.run_dir, job.split)
-            parts = {**found["reconstruction"], job.split: found["reconstruction"]["test"]}
+            parts = {**result["reconstruction"], job.split: result["reconstruction"]["test"]}
             own = {"split": job.split, "reconstruction": parts}
-            path.write_text(json.dumps({**found, **own}))
+            path.write_text(json.dumps({**result, **own}))
             shutil.copytree(trained / "figures", job.run_dir / "figures", dirs_exist_ok=True)
         look()
 
@@ -279,8 +279,8 @@ def test_a_study_goes_on_where_its_run_directories_are_gone(
 
     # Neither other flags, nor fewer pairs than asked for, nor a damaged record.
     for other in ({"steps": 4}, {"pairs": 3, "validation_pairs": 3}):
-        found = study.Outlook(questions, dataclasses.replace(recorded, **other))
-        assert found.count("done") == 0
+        outlook = study.Outlook(questions, dataclasses.replace(recorded, **other))
+        assert outlook.count("done") == 0
     record = results / "study.json"
     for wrong, message in (
         (record.read_text().replace('"split": "test"', '"split": "best"', 1), "its checksum does"),
@@ -380,9 +380,9 @@ def test_the_score_of_a_run_that_lost_is_enough(questions, settings):
         for job, rate in ((zero, 0.25), (five, 0.5))
     }
     there = dataclasses.replace(settings, record={"runs": runs}, recorded=True)
-    found = choose(best, there)
-    assert (found["run"].label, found["missing"]) == ("alpha 5", [])
-    assert found["scores"]["alpha 0"] == {"hit_rate": 0.25, "mse": 1e-4}
+    choice = choose(best, there)
+    assert (choice["run"].label, choice["missing"]) == ("alpha 5", [])
+    assert choice["scores"]["alpha 0"] == {"hit_rate": 0.25, "mse": 1e-4}
     assert [job.state() for job in candidate_jobs(best, there)] == ["done", "done"]
     more = dataclasses.replace(there, validation_pairs=3)
     assert choose(best, more)["missing"] == ["alpha 0", "alpha 5"]
@@ -425,14 +425,14 @@ def check_whole(results, questions):
         "conclusions/alpha.md",
         *pictures,
     }
-    found = json.loads((results / "study.json").read_text())
-    (best,) = found["questions"]["best"]["rows"]
+    record = json.loads((results / "study.json").read_text())
+    (best,) = record["questions"]["best"]["rows"]
     assert best["choice"]["chosen"] in ("alpha 0", "alpha 5")
     assert best["label"] == f"the best: {best['choice']['chosen']}"
     assert best["choice"]["scores"].keys() == {"alpha 0", "alpha 5"}
     assert len(best["runs"]) == 2
     for name in best["runs"]:
-        assert found["runs"][name]["metrics"]["split"] == "test"
+        assert record["runs"][name]["metrics"]["split"] == "test"
 
 
 def check_hparams(folder, names):
@@ -495,12 +495,12 @@ def measured(hit_rate, mse, steps=2, methods=("latent", "optical_flow")):
 
 def test_a_table_has_means_and_ranges(settings, questions):
     job = Job(questions[0].rows[0], 0, "test", settings)
-    found = [measured(0.9, 1e-4), measured(1.0, 2e-4), measured(0.8, 3e-4)]
+    metrics = [measured(0.9, 1e-4), measured(1.0, 2e-4), measured(0.8, 3e-4)]
     rows = [
         study_rows.Row(
-            "three", "x", "latent", [job] * 3, found, [-0.5, 0.5, 0.3], [2, 1, 2], [], None
+            "three", "x", "latent", [job] * 3, metrics, [-0.5, 0.5, 0.3], [2, 1, 2], [], None
         ),
-        study_rows.Row("one", "x", "latent", [job], found[:1], [None], [None], [], None),
+        study_rows.Row("one", "x", "latent", [job], metrics[:1], [None], [None], [], None),
     ]
     pixels = tables.pixel_rows(rows)
     assert list(pixels) == [("x", "optical_flow")]
@@ -544,25 +544,25 @@ def test_a_table_has_means_and_ranges(settings, questions):
     assert one == "| one | 1 | 0.5<br>1.0<br>0.50 | 0.5<br>1.0<br>1.50 |"
 
     # A gap that few pairs fit says so.
-    for row in found[0]["inbetween"][2:]:
+    for row in metrics[0]["inbetween"][2:]:
         row["pairs"] = 1
     head, *_ = tables.markdown_table(whole, rows, {}, columns=())
     assert head == "|  | seeds | 20° | 60°, 1 pair |"
-    del found[0]["inbetween"][0]["latent_geometry"]
+    del metrics[0]["inbetween"][0]["latent_geometry"]
     assert tables.geometry_table(whole, rows) == []
 
 
 def test_records_without_detail_have_the_tables_of_before(settings, questions):
     """With some that have it, the others have a dash, and the best is among those that have it."""
     job = Job(questions[0].rows[0], 0, "test", settings)
-    found = {name: measured(0.9, 1e-4, methods=("latent",)) for name in ("old", "new", "half")}
+    metrics = {name: measured(0.9, 1e-4, methods=("latent",)) for name in ("old", "new", "half")}
     for name, detail in (("new", 0.625), ("half", 0.5)):
-        for at in found[name]["inbetween"]:
+        for at in metrics[name]["inbetween"]:
             at["methods"]["latent"]["detail"] = detail
-    del found["half"]["inbetween"][0]["methods"]["latent"]["detail"]
+    del metrics["half"]["inbetween"][0]["methods"]["latent"]["detail"]
     rows = {
         name: study_rows.Row(name, "x", "latent", [job], [each], [None], [None], [], None)
-        for name, each in found.items()
+        for name, each in metrics.items()
     }
     question = dataclasses.replace(
         questions[1], columns=(), names_best=True, pictures=(), geometry=False
@@ -592,11 +592,11 @@ def test_records_without_detail_have_the_tables_of_before(settings, questions):
         + " |",
     ]
     # Over several t a mean needs all of them.
-    values = tables._values(question, [found["half"]], "latent", (0.25, 0.5))
+    values = tables._values(question, [metrics["half"]], "latent", (0.25, 0.5))
     assert [values[label]["detail"][0] for label in ("20°", "60°")] == [[None], [0.5]]
     assert tables._best(question, {"half": values}, "20°").endswith("<br>-")
-    assert "detail/60°" not in hparams._scalars(found["old"])
-    assert hparams._scalars(found["new"])["detail/60°"] == 0.625
+    assert "detail/60°" not in hparams._scalars(metrics["old"])
+    assert hparams._scalars(metrics["new"])["detail/60°"] == 0.625
 
 
 def test_a_row_judged_on_another_split_has_a_table_of_its_own(settings, questions, monkeypatch):
@@ -774,20 +774,20 @@ def test_the_choice_is_by_the_validation_split(scores, expected, settings, monke
     best = Best("best", sweep("--flagfile=teapot.flags --steps_per_execution=1", "alpha", (0, 1)))
     by_label = {f"alpha {alpha}": measured(*score) for alpha, score in scores.items()}
 
-    for found in by_label.values():  # It was not trained on gaps of 8 degrees: they do not count.
+    for result in by_label.values():  # It was not trained on gaps of 8 degrees: they do not count.
         latent = {
-            "latent": {"hit_rate": 1 - found["inbetween"][0]["methods"]["latent"]["hit_rate"]}
+            "latent": {"hit_rate": 1 - result["inbetween"][0]["methods"]["latent"]["hit_rate"]}
         }
-        found["inbetween"].insert(0, {"gap_label": "8°", "methods": latent})
+        result["inbetween"].insert(0, {"gap_label": "8°", "methods": latent})
 
     def metrics(job):
         assert (job.split, job.seed) == ("validation", settings.seeds[0])
         return by_label.get(job.run.label)
 
     monkeypatch.setattr(Job, "metrics", metrics)
-    found = choose(best, settings)
-    assert (found["run"] and found["run"].label) == expected
-    assert found["missing"] == [f"alpha {alpha}" for alpha in (0, 1) if alpha not in scores]
+    result = choose(best, settings)
+    assert (result["run"] and result["run"].label) == expected
+    assert result["missing"] == [f"alpha {alpha}" for alpha in (0, 1) if alpha not in scores]
 
 
 def test_a_command_that_fails_says_its_last_line(settings, questions):

@@ -76,10 +76,10 @@ def test_an_interrupted_run_resumes_and_ends_equal(
         training.train(broken)
     checkpoints = training.train(broken)
     assert checkpoints.step == 6
-    expected, found = final_weights(whole), final_weights(broken)
-    assert set(expected) == set(found)
+    expected, actual = final_weights(whole), final_weights(broken)
+    assert set(expected) == set(actual)
     for name, value in expected.items():
-        np.testing.assert_array_equal(value, found[name], err_msg=name)
+        np.testing.assert_array_equal(value, actual[name], err_msg=name)
     for one, other in zip(weights_of(whole), weights_of(broken), strict=True):
         np.testing.assert_array_equal(one, other)
 
@@ -116,8 +116,8 @@ def test_a_loss_that_breaks_stops_at_once_with_the_term_and_keeps_the_last_model
             t = tf.where(step == 13, float("nan"), batch["t"])
             return {**batch, "t": t}
 
-        found = batches(stored, split, config, **kwargs)
-        return found if split != "train" else found.enumerate().map(poison)
+        dataset = batches(stored, split, config, **kwargs)
+        return dataset if split != "train" else dataset.enumerate().map(poison)
 
     monkeypatch.setattr(training, "batches", poisoned)
     with pytest.raises(InputError, match=r"step 14: .*matching_kl.* NaN") as caught:
@@ -135,10 +135,10 @@ def test_a_bad_name_leaves_no_run_directory(tiny_config, tmp_path):
 
 def test_a_validation_that_breaks_stops_too(tiny_config, monkeypatch):
     def poisoned(stored, split, config, **kwargs):
-        found = batches(stored, split, config, **kwargs)
+        dataset = batches(stored, split, config, **kwargs)
         if split == "train":
-            return found
-        return found.map(lambda batch: {**batch, "t": batch["t"] * float("nan")})
+            return dataset
+        return dataset.map(lambda batch: {**batch, "t": batch["t"] * float("nan")})
 
     monkeypatch.setattr(training, "batches", poisoned)
     with pytest.raises(InputError, match=r"step 2: .*val_matching_kl.* NaN"):
@@ -174,8 +174,8 @@ def test_a_damaged_list_of_checkpoints_does_no_harm(finished, tmp_path, content)
     path = tmp_path / "run" / "checkpoints" / "checkpoint"
     path.unlink() if content is None else path.write_text(content)
     assert training.train(config).restored_step == 2
-    for found in path.parent.glob("ckpt-*"):
-        found.unlink()
+    for file in path.parent.glob("ckpt-*"):
+        file.unlink()
     if content is not None:
         with pytest.raises(InputError, match="checkpoint: lists checkpoints, and none of them is"):
             training.train(config)
