@@ -28,11 +28,13 @@ from tf_inbetween.evaluation.run import evaluate, path_of_metrics
 from tf_inbetween.study import hparams, tables
 from tf_inbetween.study import page as study_page
 from tf_inbetween.study import pictures as study_pictures
+from tf_inbetween.study import record as study_record
 from tf_inbetween.study import rows as study_rows
 from tf_inbetween.study import run as study
 from tf_inbetween.study.__main__ import _seeds
+from tf_inbetween.study.definitions import Best, Question, Run, sweep
 from tf_inbetween.study.jobs import BOTH_ERRORS, Job
-from tf_inbetween.study.questions import QUESTIONS, Best, Question, Run, sweep
+from tf_inbetween.study.questions import QUESTIONS
 from tf_inbetween.study.schedule import (
     candidate_jobs,
     choose,
@@ -109,7 +111,7 @@ def in_process(whole_run, stored, monkeypatch):
 
     Returns the list of what was run, and a list of functions of the same that may raise.
     """
-    for module in (study_page, study_pictures):
+    for module in (study_record, study_pictures):
         monkeypatch.setattr(module, "prepare", lambda *_: stored)
     trained, result = whole_run
     ran, spoils = [], []
@@ -869,7 +871,7 @@ import signal, sys
 from frame_io import command_line
 from tf_inbetween.study import __main__ as command
 from tf_inbetween.study import run as study
-from tf_inbetween.study.questions import Best, Question, Run
+from tf_inbetween.study.definitions import Best, Question, Run
 
 tiny, kettle = sys.argv.pop(1), sys.argv.pop(1)
 short = Run("short", f"{tiny} --alpha=1")

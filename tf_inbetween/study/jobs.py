@@ -27,7 +27,7 @@ from tf_inbetween.config import InputError, in_section
 from tf_inbetween.config_flags import config_of
 from tf_inbetween.evaluation import baselines
 from tf_inbetween.evaluation.run import path_of_metrics
-from tf_inbetween.study.questions import Run
+from tf_inbetween.study.definitions import Run
 from tf_inbetween.study.settings import Settings, path_of_record
 
 DONE, TRAINED, CUT_OFF, MISSING = "done", "to be evaluated", "cut off", "missing"

@@ -63,7 +63,7 @@ def draw(question, rows, results, kept):
     """Draws the pictures of a question, as far as what they are made from is there.
 
     Args:
-        question: a `questions.Question`.
+        question: a `definitions.Question`.
         rows: its `rows.Row`s.
         results: the folder to draw to.
         kept: {path: `Picture.shows`} of those that are in it.

@@ -3,7 +3,7 @@
 import collections
 import dataclasses
 
-from tf_inbetween.study.questions import Best
+from tf_inbetween.study.definitions import Best
 from tf_inbetween.study.schedule import choose, row_jobs, winner_jobs
 
 
@@ -40,7 +40,7 @@ class Row:
 
 
 def rows_of(question, settings):
-    """The `Row`s of a `questions.Question`, as far as each has come."""
+    """The `Row`s of a `definitions.Question`, as far as each has come."""
     rows = []
     for asked in question.rows:
         choice, missing, label = None, [], asked.label

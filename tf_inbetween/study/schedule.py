@@ -2,8 +2,8 @@
 
 import dataclasses
 
+from tf_inbetween.study.definitions import Best
 from tf_inbetween.study.jobs import Job
-from tf_inbetween.study.questions import Best
 
 
 def row_jobs(run, settings, split=None):
