@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_train import final_weights, interrupt_at
+from interrupted import final_weights, interrupt_at
 
 from frame_io.files import read_json
 from tf_inbetween import first_weights, run_directory, strategies, training

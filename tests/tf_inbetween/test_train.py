@@ -9,9 +9,9 @@ import numpy as np
 import PIL.Image
 import pytest
 import tensorflow as tf
+from interrupted import final_weights, interrupt_at, weights_of
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from frame_io.files import without_pattern
 from tf_inbetween import run_directory, training
 from tf_inbetween.checkpoints import latest
 from tf_inbetween.config import InputError
@@ -19,33 +19,6 @@ from tf_inbetween.data import batches
 from tf_inbetween.evaluation import metrics
 
 pytestmark = pytest.mark.usefixtures("tiny_data")
-
-
-def weights_of(config):
-    return [weight.numpy() for weight in run_directory.load_model(config.run_dir).variables]
-
-
-def final_weights(config):
-    with without_pattern(latest(f"{config.run_dir}/checkpoints")) as path:
-        reader = tf.train.load_checkpoint(path)
-        return {
-            name: reader.get_tensor(name)
-            for name in reader.get_variable_to_shape_map()
-            if name.startswith(("model/", "optimizer/"))
-        }
-
-
-def interrupt_at(monkeypatch, step):
-    """Makes the next training stop like Ctrl-C before that step; those after it run through."""
-    original = training.Progress
-
-    class Stopping(original):
-        def on_train_batch_begin(self, batch, logs=None):
-            if int(self.model.optimizer.iterations) == step:
-                monkeypatch.setattr(training, "Progress", original)
-                raise KeyboardInterrupt
-
-    monkeypatch.setattr(training, "Progress", Stopping)
 
 
 def test_two_runs_with_one_seed_end_equal_and_another_seed_does_not(

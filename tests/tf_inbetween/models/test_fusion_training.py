@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from test_train import final_weights, interrupt_at, weights_of
+from interrupted import final_weights, interrupt_at, weights_of
 
 from tf_inbetween import config_flags, training
 from tf_inbetween.config import InputError

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from test_train import interrupt_at
+from interrupted import interrupt_at
 
 from export import saved_model
 from frame_io.files import read_checked_json

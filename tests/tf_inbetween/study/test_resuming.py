@@ -44,7 +44,7 @@ from tf_inbetween.study.schedule import (
 )
 from tf_inbetween.study.settings import Settings, path_of_record, read_record
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 SHORT = {"steps": 2, "alpha_warmup_steps": 0}
