@@ -194,9 +194,11 @@ def test_any_metrics_are_compared_or_one_line(tmp_path_factory, path, value):
     try:
         metrics = compare._metrics(folder, "test")
         compare._check_same_rows([folder], [metrics])
-        compare.markdown_table({"a": metrics}, ["60°"])
+        table = compare.markdown_table({"a": metrics}, ["60°"])
     except InputError as error:
         one_line(error)
+    else:
+        assert "\n| 60° | " in table
 
 
 # --- model.keras -----------------------------------------------------------------------------
