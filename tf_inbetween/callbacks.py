@@ -57,8 +57,8 @@ class Progress(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         """Shows the validation errors."""
         shown = ("val_loss", "val_reconstruction_mse", "val_inbetween_mse")
-        found = {name: f"{logs[name]:.4g}" for name in shown if name in logs}
-        self._bar.set_postfix(found, refresh=False)
+        errors = {name: f"{logs[name]:.4g}" for name in shown if name in logs}
+        self._bar.set_postfix(errors, refresh=False)
 
     def close(self):
         """Ends the bar's line, also after an error."""
@@ -89,9 +89,9 @@ class TerminateOnNonFinite(keras.callbacks.Callback):
 
 def raise_for_non_finite(message):
     """Raises `InputError` if a TensorFlow error's message is that of `models.ops.assert_finite`."""
-    found = re.search(r"step (\d+): ([\w, ]+) became NaN or infinite", message)
-    if found:
-        raise _broken(*found.groups())
+    match = re.search(r"step (\d+): ([\w, ]+) became NaN or infinite", message)
+    if match:
+        raise _broken(*match.groups())
 
 
 def _broken(step, names):

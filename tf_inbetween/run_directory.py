@@ -229,12 +229,12 @@ def _check_same(config, run_dir):
 def _check_format(run_dir):
     path = run_dir / "environment.json"
     try:
-        found = read_json(path)["format"]
+        run_format = read_json(path)["format"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"{path}: missing or damaged; this is no whole run directory") from error
-    if found != FORMAT:
+    if run_format != FORMAT:
         raise InputError(
-            f"{run_dir}: has run-directory format {found}; tf_inbetween "
+            f"{run_dir}: has run-directory format {run_format}; tf_inbetween "
             f"{tf_inbetween.__version__} reads format {FORMAT}"
         )
 

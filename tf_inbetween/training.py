@@ -77,10 +77,10 @@ def train(config, clips=None, judged=False, strategy=None):
         print(f"strategy: {strategies.describe(strategy)}")
 
     def validation_of(replicas, own):
-        found = batches(clips, "validation", config, widen_gaps=False, replicas=replicas, own=own)
-        found = found.take(config.validation_steps * len(own)).cache()
+        dataset = batches(clips, "validation", config, widen_gaps=False, replicas=replicas, own=own)
+        dataset = dataset.take(config.validation_steps * len(own)).cache()
         # Replicas that reach an end count steps without data.
-        return found.repeat() if distributed else found
+        return dataset.repeat() if distributed else dataset
 
     training = strategies.inputs(
         strategy, functools.partial(batches, clips, "train", config, start_step=start)

@@ -6,7 +6,7 @@ import sys
 from frame_io import command_line
 from tf_inbetween.study import __main__ as command
 from tf_inbetween.study import run
-from tf_inbetween.study.questions import Question, Run
+from tf_inbetween.study.definitions import Question, Run
 
 if __name__ == "__main__":
     tiny = sys.argv.pop(1)

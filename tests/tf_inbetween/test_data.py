@@ -280,9 +280,9 @@ def test_the_outlines_are_those_of_the_clips(several, stored):
 @pytest.mark.parametrize("numbers", [[0], [2, 5], range(6), []])
 def test_some_clips_are_read_as_all_are_loaded(several, numbers):
     clips = several.load("train")
-    found = list(several.read("train", list(numbers)))
-    assert [clip.name for clip in found] == [clips[number].name for number in numbers]
-    for clip, number in zip(found, numbers, strict=True):
+    read = list(several.read("train", list(numbers)))
+    assert [clip.name for clip in read] == [clips[number].name for number in numbers]
+    for clip, number in zip(read, numbers, strict=True):
         np.testing.assert_array_equal(clip.frames, clips[number].frames)
         np.testing.assert_array_equal(clip.pose, clips[number].pose)
         assert (clip.cyclic, clip.units_per_frame) == (

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_train import final_weights, interrupt_at
+from interrupted import final_weights, interrupt_at
 
 from frame_io.files import read_json
 from tf_inbetween import first_weights, run_directory, strategies, training
@@ -58,21 +58,21 @@ def taken(config):
 def validated(model, stored, config):
     """What `fit` would validate with the first weights."""
     model.compile()
-    found = batches(stored, "validation", config, widen_gaps=False).take(2)
-    return model.evaluate(found, verbose=0, return_dict=True)
+    data = batches(stored, "validation", config, widen_gaps=False).take(2)
+    return model.evaluate(data, verbose=0, return_dict=True)
 
 
-def assert_close(found, expected):
+def assert_close(actual, expected):
     """As equal as means of threads' sums are."""
-    assert set(found) == set(expected)
+    assert set(actual) == set(expected)
     for name, value in expected.items():
-        np.testing.assert_allclose(found[name], value, rtol=1e-6, err_msg=name)
+        np.testing.assert_allclose(actual[name], value, rtol=1e-6, err_msg=name)
 
 
-def assert_equal(found, expected):
-    assert set(found) == set(expected)
+def assert_equal(actual, expected):
+    assert set(actual) == set(expected)
     for name, value in expected.items():
-        np.testing.assert_array_equal(found[name], value, err_msg=name)
+        np.testing.assert_array_equal(actual[name], value, err_msg=name)
 
 
 def refused(config):
@@ -90,11 +90,11 @@ def test_a_model_begins_with_the_validation_of_the_other(beginning, stored):
     model, other, said = taken(beginning())
     assert said == f"first weights of encoder, decoder from {beginning().init_from}"
     fresh = training.build_model(beginning())
-    found, expected, others = (
+    actual, expected, others = (
         validated(each, stored, beginning()) for each in (model, other, fresh)
     )
-    assert_close(found, expected)
-    assert found["reconstruction_mse"] != others["reconstruction_mse"]
+    assert_close(actual, expected)
+    assert actual["reconstruction_mse"] != others["reconstruction_mse"]
     assert float(model.scale) == float(other.scale) != float(fresh.scale)
 
 
@@ -102,12 +102,12 @@ def test_a_run_begins_with_the_best_weights_and_a_new_optimizer(beginning, sourc
     config = beginning(steps=2, learning_rate=0.0)
     assert training.train(config).step == 2
     assert f"first weights of encoder, decoder from {source.run_dir}\n" in capsys.readouterr().out
-    found, expected = (run_directory.load_model(run) for run in (config.run_dir, source.run_dir))
+    actual, expected = (run_directory.load_model(run) for run in (config.run_dir, source.run_dir))
     for name in ("encoder", "decoder"):
-        pairs = zip(getattr(found, name).variables, getattr(expected, name).variables, strict=True)
+        pairs = zip(getattr(actual, name).variables, getattr(expected, name).variables, strict=True)
         for weight, value in pairs:
             np.testing.assert_array_equal(weight, value, err_msg=weight.path)
-    assert float(found.scale) != float(expected.scale)  # It follows the batches as ever.
+    assert float(actual.scale) != float(expected.scale)  # It follows the batches as ever.
     assert run_directory.load_config(config.run_dir) == config
     content = (Path(source.run_dir) / "model.keras").read_bytes()
     recorded = read_json(Path(config.run_dir) / "environment.json")["init_sha256"]
@@ -124,10 +124,10 @@ def test_a_model_keras_may_be_named_itself(beginning, source, tmp_path):
 def test_a_fusion_vae_begins_from_the_latent_model(beginning, stored):
     model, other, said = taken(beginning(**FUSION))
     assert said.endswith("; new weights for fusion")
-    found, expected = (validated(each, stored, beginning(**FUSION)) for each in (model, other))
+    actual, expected = (validated(each, stored, beginning(**FUSION)) for each in (model, other))
     for name in ("reconstruction_nll", "prior_kl", "matching_kl", "inbetween_nll"):
-        np.testing.assert_allclose(found[name], expected[name], rtol=1e-6, err_msg=name)
-    np.testing.assert_allclose(found["latent_inbetween_mse"], expected["inbetween_mse"], rtol=1e-6)
+        np.testing.assert_allclose(actual[name], expected[name], rtol=1e-6, err_msg=name)
+    np.testing.assert_allclose(actual["latent_inbetween_mse"], expected["inbetween_mse"], rtol=1e-6)
 
 
 @pytest.mark.slow
@@ -271,8 +271,8 @@ def test_a_model_that_is_replaced_while_it_is_read(beginning, source, monkeypatc
     path = Path(source.run_dir) / "model.keras"
     original = run_directory.load_model_file
 
-    def load(found):
-        model = original(found)
+    def load(run_dir):
+        model = original(run_dir)
         shutil.copy(path, path.with_name("beside"))
         os.replace(path.with_name("beside"), path)
         return model
@@ -342,8 +342,8 @@ def test_runs_of_before_there_was_the_flag_still_load_and_resume(source):
     lines = path.read_text().splitlines(keepends=True)
     assert "--init_from=\n" in lines
     path.write_text("".join(line for line in lines if not line.startswith("--init_from")))
-    found = run_directory.load_config(source.run_dir)
-    assert dataclasses.replace(found, run_dir=source.run_dir) == source
+    loaded = run_directory.load_config(source.run_dir)
+    assert dataclasses.replace(loaded, run_dir=source.run_dir) == source
     assert training.train(source).step == 2
     assert "init_sha256" not in json.loads(path.with_name("environment.json").read_text())
 

@@ -192,11 +192,13 @@ def test_any_metrics_are_compared_or_one_line(tmp_path_factory, path, value):
     folder = tmp_path_factory.getbasetemp()
     (folder / "metrics.json").write_text(json.dumps(replaced(METRICS, path, value)))
     try:
-        found = compare._metrics(folder, "test")
-        compare._check_same_rows([folder], [found])
-        compare.markdown_table({"a": found}, ["60°"])
+        metrics = compare._metrics(folder, "test")
+        compare._check_same_rows([folder], [metrics])
+        table = compare.markdown_table({"a": metrics}, ["60°"])
     except InputError as error:
         one_line(error)
+    else:
+        assert "\n| 60° | " in table
 
 
 # --- model.keras -----------------------------------------------------------------------------

@@ -269,7 +269,7 @@ def test_a_failed_write_keeps_the_old_file(tmp_path, monkeypatch):
     with pytest.raises(OSError, match="disk full"):
         images.write_frames(path, np.zeros((1, 8, 8, 3)))
     assert path.read_bytes() == before
-    assert [found.name for found in tmp_path.iterdir()] == ["a.png"]
+    assert [file.name for file in tmp_path.iterdir()] == ["a.png"]
 
 
 def test_a_video_has_every_frame(tmp_path):
@@ -285,7 +285,7 @@ def test_a_video_has_every_frame(tmp_path):
         np.testing.assert_allclose(
             [frame.mean() / 255 for frame in shown], np.arange(5) / 4, atol=0.02
         )
-        assert [found.name for found in tmp_path.iterdir()] == [path.name]
+        assert [file.name for file in tmp_path.iterdir()] == [path.name]
 
 
 def test_a_video_without_pyav_is_refused(tmp_path, monkeypatch):

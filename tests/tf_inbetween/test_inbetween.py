@@ -57,7 +57,7 @@ def test_each_frame_is_fused_from_the_keys_around_it_and_the_latent_on_the_path(
 
 @pytest.mark.parametrize("path", ["straight", "curved"])
 def test_a_linear_path_joins_each_pair_as_the_model_does(path, make_fusion):
-    model, keys = make_fusion(path=path), key_frames(3)
+    model, keys = make_fusion(latent_path=path), key_frames(3)
     pairs = [drawing.draw(model, *pair, 2) for pair in (keys[:2], keys[1:])]
     between = through(model, keys, 2, "linear", "none")
     np.testing.assert_allclose(between, np.concatenate(pairs), atol=1e-5)

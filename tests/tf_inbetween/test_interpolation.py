@@ -68,16 +68,16 @@ def test_slerp_where_there_is_no_circle_is_the_straight_line(z0, z2):
 @pytest.mark.parametrize("angle", [1e-3, 1e-4, 1e-5, np.pi - 1e-3, np.pi - 1e-5])
 def test_slerp_of_almost_parallel_and_almost_opposite_latents_is_finite(angle):
     z0, z2 = np.float32([[1, 0]]), np.float32([[np.cos(angle), np.sin(angle)]])
-    found = interpolation.slerp(z0, z2, [0.5]).numpy()
-    assert np.all(np.abs(found) < 1.01)
+    z = interpolation.slerp(z0, z2, [0.5]).numpy()
+    assert np.all(np.abs(z) < 1.01)
     if angle < 1:
-        np.testing.assert_allclose(found, [[1, angle / 2]], atol=1e-6)
+        np.testing.assert_allclose(z, [[1, angle / 2]], atol=1e-6)
 
 
 def test_the_straight_lines():
     keys = np.float32([[0, 0], [2, 4], [2, 0]])
-    found = piecewise_linear(keys, [0.25, 1.0, 1.75])
-    np.testing.assert_allclose(found, [[0.5, 1], [2, 4], [2, 1]])
+    path = piecewise_linear(keys, [0.25, 1.0, 1.75])
+    np.testing.assert_allclose(path, [[0.5, 1], [2, 4], [2, 1]])
 
 
 def test_catmull_rom_by_its_matrix():

@@ -177,10 +177,10 @@ def test_never_negative_and_finite_at_extreme_scales(name):
     mean = tf.constant([[0.0, 1e3], [1e-3, -5.0], [0.0, 0.0]])
     stddev = tf.constant([[1e-5, 1.0], [1e-5, 30.0], [1e-5, 1e-5]])
     posteriors = (gaussian(mean, stddev), gaussian(mean + 1e-3, stddev), gaussian(-mean, stddev))
-    found = value(name, posteriors, 0.5, samples=64, seed=[1, 1])
-    assert np.all(np.isfinite(found))
+    kl = value(name, posteriors, 0.5, samples=64, seed=[1, 1])
+    assert np.all(np.isfinite(kl))
     if name != "mixture":
-        assert np.all(found >= -1e-4)
+        assert np.all(kl >= -1e-4)
 
 
 @pytest.mark.parametrize("name", sorted(set(MATCHINGS) - {"mean_latent"}))
@@ -225,9 +225,9 @@ def test_gradients_reach_every_mean_and_stddev_and_match_finite_differences(name
 @pytest.mark.parametrize("batch", [0, 1, 5])
 @pytest.mark.parametrize("name", MATCHINGS)
 def test_batch_sizes_and_types(name, batch, dtype):
-    found = value(name, random_posteriors(batch=batch, dtype=dtype), samples=3, seed=[1, 1])
-    assert found.shape == (batch,)
-    assert found.dtype == dtype
+    kl = value(name, random_posteriors(batch=batch, dtype=dtype), samples=3, seed=[1, 1])
+    assert kl.shape == (batch,)
+    assert kl.dtype == dtype
 
 
 @pytest.mark.parametrize("name", MATCHINGS)

@@ -12,13 +12,13 @@ from tf_inbetween.config import InputError
 @pytest.mark.parametrize("shape", [(64, 24), (24, 64), (32, 32)])
 def test_orthogonalize_takes_singular_values_to_about_one(shape):
     matrix = np.random.default_rng(0).normal(size=shape).astype(np.float32)
-    found = optimizers.orthogonalize(1e3 * matrix).numpy()
-    values = np.linalg.svd(found, compute_uv=False)
+    orthogonal = optimizers.orthogonalize(1e3 * matrix).numpy()
+    values = np.linalg.svd(orthogonal, compute_uv=False)
     # Muon's polynomial does not converge: it throws values into a band around 1.
     assert values.min() > 0.5
     assert values.max() < 1.5
     u, _, v = np.linalg.svd(matrix, full_matrices=False)
-    assert np.sum(found * (u @ v)) / np.sum(found**2) ** 0.5 / min(shape) ** 0.5 > 0.97
+    assert np.sum(orthogonal * (u @ v)) / np.sum(orthogonal**2) ** 0.5 / min(shape) ** 0.5 > 0.97
 
 
 @pytest.mark.parametrize("shape", [(64, 24), (24, 64)])
@@ -43,18 +43,18 @@ def test_a_convolution_steps_as_its_matrix_does():
     kernel, matrix = (
         keras.Variable(tf.zeros(shape), name="kernel") for shape in ([4, 4, 20, 24], [320, 24])
     )
-    (found,) = step_of([kernel], [tf.constant(gradient)])
+    (step,) = step_of([kernel], [tf.constant(gradient)])
     (expected,) = step_of([matrix], [tf.reshape(gradient, [320, 24])])
-    np.testing.assert_allclose(found.reshape(320, 24), expected, rtol=1e-5)
+    np.testing.assert_allclose(step.reshape(320, 24), expected, rtol=1e-5)
     # As large as a step of Adam: 0.2 times the learning rate, see Liu et al.
-    assert np.sqrt(np.mean(found**2)) == pytest.approx(0.2 * 0.1, rel=0.2)
+    assert np.sqrt(np.mean(step**2)) == pytest.approx(0.2 * 0.1, rel=0.2)
 
 
 @pytest.mark.parametrize("shape", [(64,), (256, 8), (8, 256)])
 def test_biases_and_short_sides_are_adams(shape):
     variable = keras.Variable(tf.zeros(shape))
-    (found,) = step_of([variable], [tf.ones(shape)])
-    np.testing.assert_allclose(found, -0.1, rtol=1e-4)
+    (step,) = step_of([variable], [tf.ones(shape)])
+    np.testing.assert_allclose(step, -0.1, rtol=1e-4)
 
 
 def test_a_step_of_zero_rate_changes_nothing():

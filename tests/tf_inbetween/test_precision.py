@@ -79,11 +79,11 @@ data, settings = sys.argv[1], json.loads(sys.argv[2])
 training.prepare = lambda *_: StoredClips(tfds.builder_from_directory(data))
 training.train(Config(**{**settings, "filters": tuple(settings["filters"])}))
 reader = tf.train.load_checkpoint(settings["run_dir"] + "/checkpoints")
-found = hashlib.sha256()
+digest = hashlib.sha256()
 for name in sorted(reader.get_variable_to_shape_map()):
     if name.startswith(("model/", "optimizer/")):
-        found.update(name.encode() + reader.get_tensor(name).tobytes())
-print(found.hexdigest())
+        digest.update(name.encode() + reader.get_tensor(name).tobytes())
+print(digest.hexdigest())
 """
 
 
@@ -134,14 +134,14 @@ def numbers(tree, path=()):
 def worst(one, other):
     """The largest difference of every measure, over all gaps, places and splits."""
     assert one.keys() == other.keys()
-    found = {}
+    differences = {}
     for place, value in one.items():
         name = place[-1]
         difference = abs(value - other[place])
         if name in ("mse", "elbo") or name in LATENT:
             difference /= abs(value)
-        found[name] = max(difference, found.get(name, 0.0))
-    return found
+        differences[name] = max(difference, differences.get(name, 0.0))
+    return differences
 
 
 def in_policy(model, config, policy):
@@ -158,7 +158,7 @@ def in_policy(model, config, policy):
 @pytest.fixture(scope="module")
 def runs(teapots, tmp_path_factory):
     """A short training in each type: {policy: (config, model, its numbers)}."""
-    patch, found = pytest.MonkeyPatch(), {}
+    patch, trained = pytest.MonkeyPatch(), {}
     patch.setattr(baselines, "available", dict)  # The pixel methods have no part in it.
     for policy in POLICIES:
         folder = tmp_path_factory.mktemp(policy) / "run"
@@ -166,15 +166,15 @@ def runs(teapots, tmp_path_factory):
         training.train(config, teapots)
         model = run_directory.load_model(folder)
         assert model.encoder.dtype_policy.name == policy
-        found[policy] = config, model, evaluated(config, teapots, patch)
-    yield found
+        trained[policy] = config, model, evaluated(config, teapots, patch)
+    yield trained
     patch.undo()
 
 
-def check_bands(found, bands):
-    assert found.keys() == bands.keys()
-    print(found)  # For BUILD_NOTES.md, with `pytest -s`.
-    for name, difference in found.items():
+def check_bands(differences, bands):
+    assert differences.keys() == bands.keys()
+    print(differences)  # For BUILD_NOTES.md, with `pytest -s`.
+    for name, difference in differences.items():
         assert difference <= bands[name], f"{name}: {difference}"
 
 
@@ -190,6 +190,6 @@ def test_the_same_weights_measure_alike_in_either_type(runs, teapots, policy, mo
 @pytest.mark.slow
 def test_a_training_in_either_type_measures_alike(runs):
     one, other = (runs[policy][2] for policy in POLICIES)
-    found = worst(one, other)
+    differences = worst(one, other)
     # Two trainings find other latents: only what is drawn from them is to agree.
-    check_bands({name: found[name] for name in found.keys() - LATENT}, TWO_TRAININGS)
+    check_bands({name: differences[name] for name in differences.keys() - LATENT}, TWO_TRAININGS)

@@ -107,13 +107,13 @@ def final_weights(config):
     }
 
 
-def assert_close(found, expected, tolerance=1e-4):
+def assert_close(actual, expected, tolerance=1e-4):
     """Weights and Adam's moments agree within `tolerance` of their variable's largest value."""
-    assert found.keys() == expected.keys()
-    assert len(found) > 20
+    assert actual.keys() == expected.keys()
+    assert len(actual) > 20
     for name, value in expected.items():
         largest = np.max(np.abs(value))
-        np.testing.assert_allclose(found[name], value, atol=tolerance * largest, err_msg=name)
+        np.testing.assert_allclose(actual[name], value, atol=tolerance * largest, err_msg=name)
 
 
 @pytest.fixture
@@ -150,7 +150,9 @@ def test_two_workers_end_as_one_device_does(stored, alone, tmp_path):
 def test_two_workers_train_in_bfloat16(stored, tiny_config):
     config = tiny_config(clips_per_batch=2, precision="mixed_bfloat16")
     finish(start_workers(stored, config))
-    for name, value in final_weights(config).items():
+    weights = final_weights(config)
+    assert len(weights) > 20
+    for name, value in weights.items():
         assert np.all(np.isfinite(value)), name
 
 
@@ -247,8 +249,8 @@ def test_the_replicas_batches_make_up_the_whole_one(make_clips, tiny_config, cac
     )
 
     def batches(count, **settings):
-        found = data.batches(clips, "train", config, start_step=2, **settings)
-        return list(found.take(count).as_numpy_iterator())
+        dataset = data.batches(clips, "train", config, start_step=2, **settings)
+        return list(dataset.take(count).as_numpy_iterator())
 
     # Two workers of two replicas each, whose batches come in turn.
     workers = [batches(6, replicas=4, own=own) for own in (range(2), range(2, 4))]
@@ -338,9 +340,9 @@ def test_the_kubernetes_file_parses_and_its_shell_makes_a_cluster():
         text=True,
         check=True,
     )
-    found = json.loads(result.stdout)
-    assert found["task"] == {"type": "worker", "index": 1}
+    cluster = json.loads(result.stdout)
+    assert cluster["task"] == {"type": "worker", "index": 1}
     name, subdomain = job["metadata"]["name"], pod["subdomain"]
-    assert found["cluster"]["worker"] == [
+    assert cluster["cluster"]["worker"] == [
         f"{name}-{index}.{subdomain}:2222" for index in range(spec["completions"])
     ]

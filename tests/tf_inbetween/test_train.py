@@ -9,9 +9,9 @@ import numpy as np
 import PIL.Image
 import pytest
 import tensorflow as tf
+from interrupted import final_weights, interrupt_at, weights_of
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from frame_io.files import without_pattern
 from tf_inbetween import run_directory, training
 from tf_inbetween.checkpoints import latest
 from tf_inbetween.config import InputError
@@ -19,33 +19,6 @@ from tf_inbetween.data import batches
 from tf_inbetween.evaluation import metrics
 
 pytestmark = pytest.mark.usefixtures("tiny_data")
-
-
-def weights_of(config):
-    return [weight.numpy() for weight in run_directory.load_model(config.run_dir).variables]
-
-
-def final_weights(config):
-    with without_pattern(latest(f"{config.run_dir}/checkpoints")) as path:
-        reader = tf.train.load_checkpoint(path)
-        return {
-            name: reader.get_tensor(name)
-            for name in reader.get_variable_to_shape_map()
-            if name.startswith(("model/", "optimizer/"))
-        }
-
-
-def interrupt_at(monkeypatch, step):
-    """Makes the next training stop like Ctrl-C before that step; those after it run through."""
-    original = training.Progress
-
-    class Stopping(original):
-        def on_train_batch_begin(self, batch, logs=None):
-            if int(self.model.optimizer.iterations) == step:
-                monkeypatch.setattr(training, "Progress", original)
-                raise KeyboardInterrupt
-
-    monkeypatch.setattr(training, "Progress", Stopping)
 
 
 def test_two_runs_with_one_seed_end_equal_and_another_seed_does_not(
@@ -76,10 +49,10 @@ def test_an_interrupted_run_resumes_and_ends_equal(
         training.train(broken)
     checkpoints = training.train(broken)
     assert checkpoints.step == 6
-    expected, found = final_weights(whole), final_weights(broken)
-    assert set(expected) == set(found)
+    expected, actual = final_weights(whole), final_weights(broken)
+    assert set(expected) == set(actual)
     for name, value in expected.items():
-        np.testing.assert_array_equal(value, found[name], err_msg=name)
+        np.testing.assert_array_equal(value, actual[name], err_msg=name)
     for one, other in zip(weights_of(whole), weights_of(broken), strict=True):
         np.testing.assert_array_equal(one, other)
 
@@ -116,8 +89,8 @@ def test_a_loss_that_breaks_stops_at_once_with_the_term_and_keeps_the_last_model
             t = tf.where(step == 13, float("nan"), batch["t"])
             return {**batch, "t": t}
 
-        found = batches(stored, split, config, **kwargs)
-        return found if split != "train" else found.enumerate().map(poison)
+        dataset = batches(stored, split, config, **kwargs)
+        return dataset if split != "train" else dataset.enumerate().map(poison)
 
     monkeypatch.setattr(training, "batches", poisoned)
     with pytest.raises(InputError, match=r"step 14: .*matching_kl.* NaN") as caught:
@@ -135,10 +108,10 @@ def test_a_bad_name_leaves_no_run_directory(tiny_config, tmp_path):
 
 def test_a_validation_that_breaks_stops_too(tiny_config, monkeypatch):
     def poisoned(stored, split, config, **kwargs):
-        found = batches(stored, split, config, **kwargs)
+        dataset = batches(stored, split, config, **kwargs)
         if split == "train":
-            return found
-        return found.map(lambda batch: {**batch, "t": batch["t"] * float("nan")})
+            return dataset
+        return dataset.map(lambda batch: {**batch, "t": batch["t"] * float("nan")})
 
     monkeypatch.setattr(training, "batches", poisoned)
     with pytest.raises(InputError, match=r"step 2: .*val_matching_kl.* NaN"):
@@ -174,8 +147,8 @@ def test_a_damaged_list_of_checkpoints_does_no_harm(finished, tmp_path, content)
     path = tmp_path / "run" / "checkpoints" / "checkpoint"
     path.unlink() if content is None else path.write_text(content)
     assert training.train(config).restored_step == 2
-    for found in path.parent.glob("ckpt-*"):
-        found.unlink()
+    for file in path.parent.glob("ckpt-*"):
+        file.unlink()
     if content is not None:
         with pytest.raises(InputError, match="checkpoint: lists checkpoints, and none of them is"):
             training.train(config)

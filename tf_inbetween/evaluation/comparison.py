@@ -44,10 +44,10 @@ def compare(run_dirs, output, pages, gaps, data_dir="", section=SECTION, split="
     configs = [run_directory.load_config(run_dir) for run_dir in run_dirs]
     for name in ("scene", "image_size", "channels"):
         _check_equal(run_dirs, f"--{name}", [getattr(config, name) for config in configs])
-    found = [_metrics(run_dir, split) for run_dir in run_dirs]
-    _check_same_rows(run_dirs, found)
+    metrics = [_metrics(run_dir, split) for run_dir in run_dirs]
+    _check_same_rows(run_dirs, metrics)
     names = names_of(configs) if len(configs) > 1 else ["this model"]
-    results = dict(zip(names, found, strict=True))
+    results = dict(zip(names, metrics, strict=True))
     table = markdown_table(results, gaps)
 
     clips = prepare(configs[-1], data_dir)
@@ -58,7 +58,7 @@ def compare(run_dirs, output, pages, gaps, data_dir="", section=SECTION, split="
     hero = {"latent": list(methods.values())[-1], "crossfade": baselines.crossfade}
     if "optical_flow" in baselines.available():
         methods["optical_flow"] = baselines.optical_flow
-    rows = [row for row in found[0]["inbetween"] if row["gap_label"] in gaps]
+    rows = [row for row in metrics[0]["inbetween"] if row["gap_label"] in gaps]
     longest = max(row["gap"] for row in rows)
     number = first_clip(clips.clip_infos(split), longest)
     (clip,) = clips.read(split, [number])
@@ -153,10 +153,10 @@ def markdown_table(results, gaps):
     }
     heads = [*results, *(figures.LABELS[name] for name in measured)]
     has_detail = any(
-        "detail" in found
+        "detail" in measures
         for result in results.values()
         for row in result["inbetween"]
-        for found in row["methods"].values()
+        for measures in row["methods"].values()
     )
     lines = [
         "| gap | t | " + " | ".join(heads) + " |",
@@ -166,9 +166,11 @@ def markdown_table(results, gaps):
         shown = gaps if row["t"] == 0.5 else [gaps[len(gaps) // 2]]
         if row["gap_label"] not in shown:
             continue
-        found = [result["inbetween"][index]["methods"]["latent"] for result in results.values()]
-        found += [result["inbetween"][index]["methods"][name] for name, result in measured.items()]
-        cells = [f"{row['gap_label']} | {row['t']:g}", *(_cell(f, has_detail) for f in found)]
+        measures = [result["inbetween"][index]["methods"]["latent"] for result in results.values()]
+        measures += [
+            result["inbetween"][index]["methods"][name] for name, result in measured.items()
+        ]
+        cells = [f"{row['gap_label']} | {row['t']:g}", *(_cell(f, has_detail) for f in measures)]
         lines.append("| " + " | ".join(cells) + " |")
     empty = [""] * len(measured)
     errors = [
@@ -186,12 +188,12 @@ def _rows(results):
     return next(iter(results.values()))["inbetween"]
 
 
-def _cell(found, has_detail):
-    timing = found.get("timing_error_degrees")
-    timing = f"{found['timing_error']:.2f} frames" if timing is None else f"{timing:.2f}°"
-    texts = [f"{found['hit_rate']:.2f}", timing, f"{1e4 * found['mse']:.2f}"]
+def _cell(measures, has_detail):
+    timing = measures.get("timing_error_degrees")
+    timing = f"{measures['timing_error']:.2f} frames" if timing is None else f"{timing:.2f}°"
+    texts = [f"{measures['hit_rate']:.2f}", timing, f"{1e4 * measures['mse']:.2f}"]
     if has_detail:
-        texts.append(f"{found['detail']:.2f}" if "detail" in found else "-")
+        texts.append(f"{measures['detail']:.2f}" if "detail" in measures else "-")
     return ", ".join(texts)
 
 
@@ -209,22 +211,22 @@ def _metrics(run_dir, split):
     if split != "test":
         again += f" --split={split}"
     try:
-        found = read_checked_json(path)
-        if found["split"] == split:
-            _check_whole(found)
+        metrics = read_checked_json(path)
+        if metrics["split"] == split:
+            _check_whole(metrics)
     except (OSError, ValueError, LookupError, TypeError, AttributeError, OverflowError) as error:
         raise InputError(f"{path}: missing or damaged; {again}") from error
-    if found["split"] != split:
-        raise InputError(f"{path}: measured on {found['split']!r}, not on {split!r}; {again}")
-    return found
+    if metrics["split"] != split:
+        raise InputError(f"{path}: measured on {metrics['split']!r}, not on {split!r}; {again}")
+    return metrics
 
 
-def _check_whole(found):
+def _check_whole(metrics):
     """Raises something other than `InputError` if what the table shows is missing or no number."""
-    mse = found["reconstruction"][found["split"]]["mse"]
+    mse = metrics["reconstruction"][metrics["split"]]["mse"]
     numbers = [0.0 if mse is None else mse]  # A pixel network has none.
-    numbers += [found.get(key) or 0.0 for key in ("train_seconds", "total_seconds")]
-    for row in found["inbetween"]:
+    numbers += [metrics.get(key) or 0.0 for key in ("train_seconds", "total_seconds")]
+    for row in metrics["inbetween"]:
         numbers += [row["gap"], row["t"], row["pairs"], row["methods"]["latent"]["mse"]]
         for measures in row["methods"].values():
             numbers += [measures["mse"], measures["hit_rate"], measures["timing_error"]]
@@ -235,19 +237,19 @@ def _check_whole(found):
         raise ValueError("a number is not finite")
 
 
-def _check_same_rows(run_dirs, found):
+def _check_same_rows(run_dirs, metrics):
     """Raises `InputError` unless the runs were measured on the same pairs of the same frames."""
-    rows = [[(row["gap_label"], row["t"]) for row in result["inbetween"]] for result in found]
+    rows = [[(row["gap_label"], row["t"]) for row in result["inbetween"]] for result in metrics]
     labels = [", ".join(f"{label} at t = {t:g}" for label, t in pairs) for pairs in rows]
     _check_equal(run_dirs, "rows of metrics.json", labels)
-    pairs = [" ".join(str(row["pairs"]) for row in result["inbetween"]) for result in found]
+    pairs = [" ".join(str(row["pairs"]) for row in result["inbetween"]) for result in metrics]
     _check_equal(run_dirs, "pairs of frames in each row of metrics.json", pairs)
     for name in baselines.METHODS:
-        for index, row in enumerate(found[0]["inbetween"]):
+        for index, row in enumerate(metrics[0]["inbetween"]):
             label = f"MSE of {figures.LABELS[name]} at {row['gap_label']}, t = {row['t']:g}"
             there = [
                 (run_dir, result["inbetween"][index]["methods"][name]["mse"])
-                for run_dir, result in zip(run_dirs, found, strict=True)
+                for run_dir, result in zip(run_dirs, metrics, strict=True)
                 if name in result["inbetween"][index]["methods"]
             ]
             for run_dir, mse in there:

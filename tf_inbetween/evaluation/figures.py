@@ -232,12 +232,12 @@ def _middles(clip, rows):
     Returns:
         [(label of the gap, [3] indices into the clip)], one for each row at t = 1/2.
     """
-    found = []
+    middles = []
     for row in (row for row in rows if row["t"] == 0.5):
         begin, gap = _begin(clip, row["gap"]), row["gap"]
         places = np.array([begin, begin + gap, begin + gap // 2]) % len(clip.frames)
-        found.append((row["gap_label"], places))
-    return found
+        middles.append((row["gap_label"], places))
+    return middles
 
 
 def path_picture(path, methods, clip, gap, columns=_COLUMNS, truth_below=False):

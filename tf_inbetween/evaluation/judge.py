@@ -82,18 +82,18 @@ def inbetween(methods, clips, read, gaps, pairs, unit, encode=None):
         InputError: if no clip is long enough for a gap, or the clips differ in pace.
     """
     starts = {gap: spread(clips, gap, pairs) for gap in fitting_gaps(clips, gaps)}
-    found = {(gap, t): [] for gap in starts for t in PLACES}
-    shapes = {place: [] for place in found}
+    measured = {(gap, t): [] for gap in starts for t in PLACES}
+    shapes = {place: [] for place in measured}
     numbers = sorted(set().union(*starts.values()))
     source = read(numbers)
     with tqdm(total=len(numbers), desc="Evaluating", unit=" clips", leave=False) as bar:
         for group in _groups(numbers, clips):
             frames = (_Held(clip, encode) for clip in itertools.islice(source, len(group)))
             held = dict(zip(group, frames, strict=True))
-            for gap, t in found:
+            for gap, t in measured:
                 judged = [(held[n], starts[gap][n]) for n in group if n in starts[gap]]
                 if judged:
-                    found[gap, t].append(_measured(methods, judged, gap, t))
+                    measured[gap, t].append(_measured(methods, judged, gap, t))
                     if encode:
                         shapes[gap, t].append(_geometry(judged, gap, t))
             bar.update(len(group))
@@ -109,7 +109,7 @@ def inbetween(methods, clips, read, gaps, pairs, unit, encode=None):
             },
             **({"latent_geometry": _mean_geometry(shapes[gap, t])} if encode else {}),
         }
-        for (gap, t), parts in found.items()
+        for (gap, t), parts in measured.items()
     ]
 
 
@@ -159,7 +159,7 @@ def _measured(methods, judged, gap, t):
         for offset in (0, step, gap)
     )
     ends = np.cumsum([len(starts) for _, starts in judged])
-    found = {}
+    results = {}
     for name, method in methods.items():
         drawn = np.clip(method(first, second, t), 0.0, 1.0)
         by_clip = zip(np.split(drawn, ends[:-1]), judged, strict=True)
@@ -168,7 +168,7 @@ def _measured(methods, judged, gap, t):
             for part, (clip, starts) in by_clip
         ]
         error = np.concatenate(errors)
-        found[name] = {
+        results[name] = {
             "mse": metrics.mse(drawn, truth),
             "psnr": metrics.psnr(drawn, truth),
             "ssim": metrics.ssim(drawn, truth),
@@ -176,7 +176,7 @@ def _measured(methods, judged, gap, t):
             "timing_error": error,
             "hit_rate": metrics.hits(error, gap),
         }
-    return found
+    return results
 
 
 def _geometry(judged, gap, t):
@@ -200,12 +200,12 @@ def latent_geometry(q0, q1, q2, t):
         t q2 ) in nats by each of `matching.MATCHINGS`}, each [N]. That of the mixture is estimated
         from 64 draws.
     """
-    found = {
+    divergences = {
         f"kl_{name}": matching(q0, q1, q2, t, samples=_MIXTURE_SAMPLES, seed=[0, 0]).numpy()
         for name, matching in MATCHINGS.items()
     }
     chord_deviation = interpolation.chord_deviation(q0.mean(), q1.mean(), q2.mean(), q1.stddev(), t)
-    return {"chord_deviation": chord_deviation.numpy(), **found}
+    return {"chord_deviation": chord_deviation.numpy(), **divergences}
 
 
 def _mean_geometry(parts):

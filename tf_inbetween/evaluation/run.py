@@ -110,12 +110,12 @@ def path_of_figures(run_dir, split):
 
 def _progress(run_dir):
     """The steps and the seconds of a training; from an evaluation if it has no checkpoints now."""
-    found = progress(run_dir / "checkpoints")
-    for other in () if found[0] else run_dir.glob("metrics*.json"):
+    reached = progress(run_dir / "checkpoints")
+    for other in () if reached[0] else run_dir.glob("metrics*.json"):
         with contextlib.suppress(OSError, ValueError, KeyError):
             before = read_checked_json(other)
-            found = before["steps"], before["train_seconds"]
-    return found
+            reached = before["steps"], before["train_seconds"]
+    return reached
 
 
 def _total_seconds(metrics_path):
@@ -133,17 +133,19 @@ def _report(result):
     for row in result["inbetween"]:
         if row["t"] != 0.5:
             continue
-        for name, found in row["methods"].items():
-            error = found.get("timing_error_degrees")
-            error = f"{found['timing_error']:7.2f} frames" if error is None else f"{error:13.2f}°"
-            print(
-                f"{row['gap_label']:>10} {row['t']:>5g}  {name:<23} {1e4 * found['mse']:9.2f}  "
-                f"{error} {found['hit_rate']:8.3f} {found['detail']:7.3f}"
+        for name, measures in row["methods"].items():
+            error = measures.get("timing_error_degrees")
+            error = (
+                f"{measures['timing_error']:7.2f} frames" if error is None else f"{error:13.2f}°"
             )
-    for split, found in result["reconstruction"].items():
-        if found["mse"] is None:
+            print(
+                f"{row['gap_label']:>10} {row['t']:>5g}  {name:<23} {1e4 * measures['mse']:9.2f}  "
+                f"{error} {measures['hit_rate']:8.3f} {measures['detail']:7.3f}"
+            )
+    for split, measures in result["reconstruction"].items():
+        if measures["mse"] is None:
             continue
         print(
-            f"reconstruction, {split}: MSE x 1e4 {1e4 * found['mse']:.2f}, "
-            f"detail {found['detail']:.3f}"
+            f"reconstruction, {split}: MSE x 1e4 {1e4 * measures['mse']:.2f}, "
+            f"detail {measures['detail']:.3f}"
         )

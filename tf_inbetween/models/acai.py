@@ -51,13 +51,13 @@ class ACAI(Autoencoder):
 
     def call(self, batch, training=False):
         """As `TripletVAE.call`, and "mixed" [N], the a of every frame, and its "mixed_outputs"."""
-        found = super().call(batch, training)
-        z = found["mean"]
+        outputs = super().call(batch, training)
+        z = outputs["mean"]
         seeds = tf.random.experimental.stateless_split(self._seed_of_step(1))
         mixed = tf.random.stateless_uniform(tf.shape(z)[:1], seeds[0], maxval=0.5)
         other = tf.random.experimental.stateless_shuffle(tf.range(tf.shape(z)[0]), seeds[1])
         z_mixed = self.interpolate_latents(z, tf.gather(z, other), mixed)
-        return {**found, "mixed": mixed, "mixed_outputs": self.decoder(z_mixed)}
+        return {**outputs, "mixed": mixed, "mixed_outputs": self.decoder(z_mixed)}
 
     def loss_and_terms(self, x, y_pred, training):
         """The loss, and its terms and diagnostics by name, not yet averaged."""

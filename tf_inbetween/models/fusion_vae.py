@@ -104,13 +104,13 @@ class FusionVAE(TripletVAE):
 
     def call(self, batch, training=False):
         """As `TripletVAE.call`; besides, "fused_outputs" and "mask" of the decoded triplets."""
-        found = super().call(batch, training)
+        outputs = super().call(batch, training)
         first, _, second = tf.unstack(batch["triplets"][: self._decoded()], axis=1)
         frames = to_float(batch["frames"])
-        again = self._means_of(found["outputs"])
+        again = self._means_of(outputs["outputs"])
         ends = [tf.gather(frames, first), tf.gather(frames, second)]
         latents = [tf.gather(again, first), tf.gather(again, second)]
-        latents.append(self._means_of(found["inbetween_outputs"]))
+        latents.append(self._means_of(outputs["inbetween_outputs"]))
         t = batch["t"][: self._decoded()]
         turned = tf.zeros_like(t, tf.bool)
         trust = tf.zeros_like(t) if self.latent_dropout == 1 else tf.ones_like(t)
@@ -121,7 +121,7 @@ class FusionVAE(TripletVAE):
             ends = self._turned(ends, turned)
             latents = self._strange(latents, ends, t, turned & (trust > 0))
         parts = self.fusion(*ends, *latents, t, trust)
-        return {**found, "fused_outputs": parts["frame"], "mask": parts["mask"], "turned": turned}
+        return {**outputs, "fused_outputs": parts["frame"], "mask": parts["mask"], "turned": turned}
 
     def loss_and_terms(self, x, y_pred, training):
         """As `TripletVAE.loss_and_terms`, with -log p(x1 | z_t, x0, x2)."""

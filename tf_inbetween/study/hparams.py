@@ -40,14 +40,14 @@ def _scalars(metrics):
     split = metrics["split"]
     part = metrics["reconstruction"][split] or {}
     named = {f"reconstruction/{name}": part.get(name) for name in ("mse", "elbo")}
-    found = {tag: value for tag, value in named.items() if value is not None}
+    scalars = {tag: value for tag, value in named.items() if value is not None}
     for row in metrics["inbetween"]:
         if row["t"] == 0.5:
             measured = row["methods"].get("latent", {})
             for name in MEASURES:
                 if name in measured:
-                    found[f"{name}/{row['gap_label']}"] = measured[name]
-    return found if split == "test" else {f"{split}/{tag}": v for tag, v in found.items()}
+                    scalars[f"{name}/{row['gap_label']}"] = measured[name]
+    return scalars if split == "test" else {f"{split}/{tag}": v for tag, v in scalars.items()}
 
 
 def _plain(value):

@@ -27,7 +27,7 @@ from tf_inbetween.config import InputError, in_section
 from tf_inbetween.config_flags import config_of
 from tf_inbetween.evaluation import baselines
 from tf_inbetween.evaluation.run import path_of_metrics
-from tf_inbetween.study.questions import Run
+from tf_inbetween.study.definitions import Run
 from tf_inbetween.study.settings import Settings, path_of_record
 
 DONE, TRAINED, CUT_OFF, MISSING = "done", "to be evaluated", "cut off", "missing"
@@ -76,7 +76,9 @@ class Job:
     @property
     def evaluation(self):
         """The arguments of `python` that evaluate it; what was measured is measured again."""
-        before = [methods_of(found) for found in (self._found(), self._entry().get("metrics"))]
+        before = [
+            methods_of(metrics) for metrics in (self._read_metrics(), self._entry().get("metrics"))
+        ]
         methods = ",".join(dict.fromkeys([*before[0], *before[1], *self.methods]))
         flags = [f"--split={self.split}", f"--pairs={self._pairs}", f"--methods={methods}"]
         return ["-m", "tf_inbetween.evaluate", f"--run_dir={self.run_dir}", *flags]
@@ -105,7 +107,7 @@ class Job:
 
     def step(self):
         """The step that its training has come to: that of its last checkpoint, or the last."""
-        if self._found() is not None or self.recorded():
+        if self._read_metrics() is not None or self.recorded():
             return self.config.steps
         try:
             path = latest(self.run_dir / "checkpoints")
@@ -130,7 +132,7 @@ class Job:
         return TRAINED if self._is_trained() else CUT_OFF
 
     def _is_trained(self):
-        if self._found() is not None:
+        if self._read_metrics() is not None:
             return True
         if self.step() < self.config.steps:
             return False
@@ -200,33 +202,33 @@ class Job:
             trained on. (Smaller gaps say little: one frame is always a hit, and validation frames
             may lie far apart.)
         """
-        found = self.metrics()
-        if found is None:
+        metrics = self.metrics()
+        if metrics is None:
             return self.recorded().get("score")
         rows = [
             row["methods"]["latent"]
-            for row in found["inbetween"]
+            for row in metrics["inbetween"]
             if self.config.min_gap <= _gap(row) <= self.config.max_gap
         ]
         return {name: float(np.mean([row[name] for row in rows])) for name in ("hit_rate", "mse")}
 
     def _measured(self):
         """What was measured, if that is all that is asked for."""
-        found = self._found()
-        return found if found and self._is_whole(found) else None
+        metrics = self._read_metrics()
+        return metrics if metrics and self._is_whole(metrics) else None
 
-    def _is_whole(self, found):
+    def _is_whole(self, metrics):
         """Whether all that is asked for was measured."""
-        return found.get("pairs") == self._pairs and all(
-            set(self.methods) <= set(row["methods"]) for row in found["inbetween"]
+        return metrics.get("pairs") == self._pairs and all(
+            set(self.methods) <= set(row["methods"]) for row in metrics["inbetween"]
         )
 
-    def _found(self):
+    def _read_metrics(self):
         """What was measured at the end of the training; None if nothing."""
         try:
-            found = read_checked_json(path_of_metrics(self.run_dir, self.split))
-            found["inbetween"][0]["methods"].keys()
-            return found if found["steps"] == self.config.steps else None
+            metrics = read_checked_json(path_of_metrics(self.run_dir, self.split))
+            metrics["inbetween"][0]["methods"].keys()
+            return metrics if metrics["steps"] == self.config.steps else None
         except (OSError, ValueError, LookupError, TypeError, AttributeError):
             return None  # Missing or damaged; it is measured again.
 
@@ -299,8 +301,8 @@ class Job:
             lines = self.log.read_text(errors="replace").splitlines()
         except OSError:
             return []
-        found = [match.groups() for match in map(_TOOK_PATTERN.match, lines) if match]
-        return [[what, int(code), float(seconds)] for what, code, seconds in found]
+        ended = [match.groups() for match in map(_TOOK_PATTERN.match, lines) if match]
+        return [[what, int(code), float(seconds)] for what, code, seconds in ended]
 
     def entry(self, train_frames):
         """What study.json is to say of it, a member of its "runs"; nothing unless it is done.
@@ -312,7 +314,7 @@ class Job:
             return recorded
         environment = read_json(self.run_dir / "environment.json")
         hardware = environment["hardware"]
-        found = {
+        entry = {
             "command": "python " + " ".join(self.training),
             "flags": self.flags,
             "commit": environment["commit"],
@@ -325,8 +327,8 @@ class Job:
             "metrics": metrics,
         }
         if recorded.get("metrics") == metrics:  # The same run; its logs may be gone by now.
-            found |= {name: recorded[name] for name in found if found[name] in (None, [])}
-        return found
+            entry |= {name: recorded[name] for name in entry if entry[name] in (None, [])}
+        return entry
 
     def _kept(self):
         """Its entry in study.json, if what is known of it stands there alone."""

@@ -20,13 +20,12 @@ import re
 from pathlib import Path
 
 from frame_io.files import atomic_write, write_checked_json
-from tf_inbetween.clips import prepare
 from tf_inbetween.evaluation.judge import PLACES
 from tf_inbetween.study import pictures as study_pictures
 from tf_inbetween.study.hparams import write_hparams
-from tf_inbetween.study.jobs import BOTH_ERRORS, methods_of
+from tf_inbetween.study.jobs import BOTH_ERRORS
+from tf_inbetween.study.record import as_json, entries_of, kept_pictures, wider_entry
 from tf_inbetween.study.rows import by_clips, rows_of
-from tf_inbetween.study.schedule import jobs_known_at_first, jobs_of_the_chosen
 from tf_inbetween.study.settings import path_of_record, read_record
 from tf_inbetween.study.tables import (
     FLAT,
@@ -56,7 +55,7 @@ def write(questions, settings):
     """Writes the page and all that belongs to it.
 
     Args:
-        questions: `questions.Question`s, one section each; one without a title opens the page.
+        questions: `definitions.Question`s, one section each; one without a title opens the page.
         settings: `settings.Settings`.
 
     Raises:
@@ -70,14 +69,14 @@ def write(questions, settings):
         if not any(row.jobs for rows in sections.values() for row in rows):
             print("no row of any table has a run yet: no page is written")
             return
-        entries = _entries(questions, settings)
+        entries = entries_of(questions, settings)
         runs = dict(record.get("runs", {}))
         for job, entry in entries.items():
-            runs[job.recorded_name] = _wider(runs.get(job.recorded_name), entry)
-        kept = _still_right(record, runs)
+            runs[job.recorded_name] = wider_entry(runs.get(job.recorded_name), entry)
+        kept = kept_pictures(record, runs)
 
         def write_record(pictures):
-            content = {**_as_json(sections, settings), "pictures": pictures, "runs": runs}
+            content = {**as_json(sections, settings), "pictures": pictures, "runs": runs}
             write_checked_json(path_of_record(results), content, table="runs")
 
         write_record(kept)  # What was measured is safe whatever the pictures meet.
@@ -110,93 +109,6 @@ def _alone(folder):
         yield
     finally:
         os.close(descriptor)
-
-
-def _wider(before, entry):
-    """Of two entries of one run that with more methods, as far as both have the same flags."""
-    same = before and before["flags"] == entry["flags"]
-    methods = [set(methods_of(e.get("metrics"))) for e in (before or {}, entry)]
-    return before if same and methods[0] > methods[1] else entry
-
-
-def _still_right(record, runs):
-    """The pictures of before, but for those of a run that has other flags now."""
-    changed = {
-        study_pictures.run_of(name)
-        for name, entry in record.get("runs", {}).items()
-        if entry["flags"] != runs[name]["flags"]
-    }
-    return {
-        path: shows
-        for path, shows in record.get("pictures", {}).items()
-        if changed.isdisjoint(map(study_pictures.run_of, shows))
-    }
-
-
-# ---- study.json ---------------------------------------------------------------------------------
-
-
-def _entries(questions, settings):
-    """What study.json says of all that is done, the runs included that were only chosen among.
-
-    A training that was judged on several splits is there several times.
-
-    Returns:
-        {`Job`: its entry, see `Job.entry`}, one for each name.
-    """
-    frames = {}
-
-    def train_frames(config):
-        if config.scene not in frames:
-            clips = prepare(config).clip_infos("train")
-            frames[config.scene] = sum(clip.length for clip in clips)
-        return frames[config.scene]
-
-    found = {}
-    for job in [
-        *jobs_known_at_first(questions, settings),
-        *jobs_of_the_chosen(questions, settings),
-    ]:
-        entry = job.entry(train_frames)
-        if entry:  # Two rows may ask for different methods of one run.
-            _, before = found.get(job.recorded_name, (None, None))
-            found[job.recorded_name] = job, _wider(before, entry)
-    return dict(found.values())
-
-
-def _as_json(sections, settings):
-    """Every question and row, with the names of its runs."""
-    return {
-        "seeds": list(settings.seeds),
-        "questions": {
-            question.name: {
-                "title": question.title,
-                "rows": [_row_as_json(row) for row in rows],
-            }
-            for question, rows in sections.items()
-        },
-    }
-
-
-def _row_as_json(row):
-    choice = row.choice and {
-        "chosen": row.choice["run"] and row.choice["run"].label,
-        "by": "the largest mean hit rate on the validation split, over the gaps that were trained "
-        "on; among equals the smallest MSE",
-        "scores": row.choice["scores"],
-        "missing": row.choice["missing"],
-    }
-    return {
-        "label": row.label,
-        "clips": row.clips,
-        "method": row.method,
-        "choice": choice,
-        "missing": row.missing,
-        "runs": [job.recorded_name for job in row.jobs],
-    }
-
-
-# ---- the page -----------------------------------------------------------------------------------
 
 
 def _page(sections, pictures, entries, settings):
@@ -386,7 +298,7 @@ def _as_measured(question, rows):
     there = {
         name
         for row in rows
-        for metrics in row.found
+        for metrics in row.metrics
         for at in metrics["inbetween"]
         for name in at["methods"].get(row.method, ())
     }

@@ -63,7 +63,7 @@ def draw(question, rows, results, kept):
     """Draws the pictures of a question, as far as what they are made from is there.
 
     Args:
-        question: a `questions.Question`.
+        question: a `definitions.Question`.
         rows: its `rows.Row`s.
         results: the folder to draw to.
         kept: {path: `Picture.shows`} of those that are in it.
@@ -130,7 +130,7 @@ def _clip(rows, gap):
 
 def _measured_gaps(question, rows):
     labels = gaps_of(question, rows)
-    return [m for m in rows[0].found[0]["inbetween"] if m["gap_label"] in labels]
+    return [m for m in rows[0].metrics[0]["inbetween"] if m["gap_label"] in labels]
 
 
 def _inbetween(question, rows, stem):
@@ -230,7 +230,10 @@ def _draw_trade_off(question, rows, path):
             along = sorted(along, key=lambda row: row.jobs[0].config.alpha)
             x = [[part["mse"] for part in parts_of(row)] for row in along]
             y = [
-                [measured["methods"][row.method]["mse"] for (measured,) in at_gap(row.found, label)]
+                [
+                    measured["methods"][row.method]["mse"]
+                    for (measured,) in at_gap(row.metrics, label)
+                ]
                 for row in along
             ]
             axis.errorbar(

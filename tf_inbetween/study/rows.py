@@ -3,7 +3,7 @@
 import collections
 import dataclasses
 
-from tf_inbetween.study.questions import Best
+from tf_inbetween.study.definitions import Best
 from tf_inbetween.study.schedule import choose, row_jobs, winner_jobs
 
 
@@ -16,7 +16,7 @@ class Row:
         clips: what it is judged on: a scene, with the split if that is not test.
         method: of its runs' evaluations, the one that it shows.
         jobs: `jobs.Job`s that are done.
-        found: what metrics.json of each holds.
+        metrics: what metrics.json of each holds.
         last_quarters: of each, see `jobs.Job.last_quarter`.
         judged_steps: of each, see `jobs.Job.judged_step`.
         missing: what is not done, in words.
@@ -27,7 +27,7 @@ class Row:
     clips: str | None
     method: str
     jobs: list
-    found: list
+    metrics: list
     last_quarters: list
     judged_steps: list
     missing: list
@@ -40,7 +40,7 @@ class Row:
 
 
 def rows_of(question, settings):
-    """The `Row`s of a `questions.Question`, as far as each has come."""
+    """The `Row`s of a `definitions.Question`, as far as each has come."""
     rows = []
     for asked in question.rows:
         choice, missing, label = None, [], asked.label
@@ -55,16 +55,16 @@ def rows_of(question, settings):
             jobs = row_jobs(asked, settings)
         clips = clips_of(jobs[0])
         jobs = jobs if choice is None or choice["run"] else []
-        found = {job: job.metrics() for job in jobs}
-        missing += [f"seed {job.seed}" for job in jobs if found[job] is None]
-        done = [job for job in jobs if found[job]]
+        metrics = {job: job.metrics() for job in jobs}
+        missing += [f"seed {job.seed}" for job in jobs if metrics[job] is None]
+        done = [job for job in jobs if metrics[job]]
         rows.append(
             Row(
                 label=label,
                 clips=clips,
                 method=jobs[0].run.methods[0] if jobs else "latent",
                 jobs=done,
-                found=[found[job] for job in done],
+                metrics=[metrics[job] for job in done],
                 last_quarters=[job.last_quarter() for job in done],
                 judged_steps=[job.judged_step() for job in done],
                 missing=missing,
@@ -82,27 +82,27 @@ def clips_of(job):
 
 def parts_of(row):
     """The reconstruction of the clips that each run was judged on."""
-    return [metrics["reconstruction"][metrics["split"]] for metrics in row.found]
+    return [metrics["reconstruction"][metrics["split"]] for metrics in row.metrics]
 
 
 def by_clips(rows):
     """The rows with something to show, by what they are judged on."""
     groups = collections.defaultdict(list)
     for row in rows:
-        if row.found:
+        if row.metrics:
             groups[row.clips].append(row)
     return groups
 
 
 def gaps_of(question, rows):
     """The labels of the gaps that a question shows of some rows, all judged on the same clips."""
-    labels = [m["gap_label"] for m in rows[0].found[0]["inbetween"] if m["t"] == 0.5]
+    labels = [m["gap_label"] for m in rows[0].metrics[0]["inbetween"] if m["t"] == 0.5]
     return [label for label in labels if not question.gaps or label in question.gaps]
 
 
-def at_gap(found, label, places=(0.5,)):
-    """What each of some metrics has of a gap: for each, its rows at `places`."""
+def at_gap(metrics, label, places=(0.5,)):
+    """What each of a list of metrics has of a gap: for each, its rows at `places`."""
     return [
-        [row for row in metrics["inbetween"] if row["gap_label"] == label and row["t"] in places]
-        for metrics in found
+        [row for row in each["inbetween"] if row["gap_label"] == label and row["t"] in places]
+        for each in metrics
     ]

@@ -29,7 +29,7 @@ def study(questions, settings, only=(), run=True, dry_run=False):
     """Runs questions and writes the page.
 
     Args:
-        questions: `questions.Question`s; the page has all of them.
+        questions: `definitions.Question`s; the page has all of them.
         settings: `settings.Settings`.
         only: names of those to run; empty for all.
         run: whether to run them, or only to write the page.

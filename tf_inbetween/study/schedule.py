@@ -2,8 +2,8 @@
 
 import dataclasses
 
+from tf_inbetween.study.definitions import Best
 from tf_inbetween.study.jobs import Job
-from tf_inbetween.study.questions import Best
 
 
 def row_jobs(run, settings, split=None):
@@ -24,12 +24,12 @@ def winner_jobs(best, run, settings):
 
 def jobs_known_at_first(questions, settings):
     """All jobs but those of the runs that are yet to be chosen; each once, in order."""
-    found = []
+    jobs = []
     for question in questions:
         for row in question.rows:
-            jobs = candidate_jobs if isinstance(row, Best) else row_jobs
-            found += jobs(row, settings)
-    return each_once(found)
+            jobs_of = candidate_jobs if isinstance(row, Best) else row_jobs
+            jobs += jobs_of(row, settings)
+    return each_once(jobs)
 
 
 def jobs_of_the_chosen(questions, settings, leave_out=()):
@@ -45,10 +45,10 @@ def jobs_of_the_chosen(questions, settings, leave_out=()):
 
 def each_once(jobs):
     """The same work under two labels is one job."""
-    found = {}
+    unique = {}
     for job in jobs:
-        found.setdefault((job.name, job.split, frozenset(job.methods)), job)
-    return list(found.values())
+        unique.setdefault((job.name, job.split, frozenset(job.methods)), job)
+    return list(unique.values())
 
 
 def sweeps_undecided(questions, settings):

@@ -46,10 +46,10 @@ def read_record(results_dir):
     """
     path = path_of_record(results_dir)
     try:
-        found = read_checked_json(path)
-        if not all("flags" in entry for entry in found["runs"].values()):
+        record = read_checked_json(path)
+        if not all("flags" in entry for entry in record["runs"].values()):
             raise ValueError("its runs have no flags: an earlier version wrote it")
-        return found
+        return record
     except FileNotFoundError:
         return {}
     except (OSError, ValueError, LookupError, AttributeError) as error:

@@ -49,7 +49,7 @@ FLAT = 0.05
 
 def _paths(row):
     """The path figures of what the row shows, of each run."""
-    return [metrics.get("paths", {}).get(row.method) for metrics in row.found]
+    return [metrics.get("paths", {}).get(row.method) for metrics in row.metrics]
 
 
 def _numbers(parts, name, factor=1.0):
@@ -67,7 +67,7 @@ def early_steps(row):
 def _seeds(row):
     """How many seeds a row has, and which of them were judged before their end."""
     early = early_steps(row)
-    return str(len(row.found)) + (f" (step {', '.join(early)})" if early else "")
+    return str(len(row.metrics)) + (f" (step {', '.join(early)})" if early else "")
 
 
 def folded(summary, lines):
@@ -77,13 +77,13 @@ def folded(summary, lines):
 
 def pixel_rows(rows):
     """Where pixel methods were measured: {(clips, name): metrics}, of the first run that did."""
-    found = {}
+    pixels = {}
     for row in rows:
-        for metrics in row.found:
+        for metrics in row.metrics:
             for name in baselines.METHODS:
                 if all(name in measured["methods"] for measured in metrics["inbetween"]):
-                    found.setdefault((row.clips, name), metrics)
-    return found
+                    pixels.setdefault((row.clips, name), metrics)
+    return pixels
 
 
 def markdown_table(question, rows, pixels, places=(0.5,), columns=None):
@@ -98,7 +98,7 @@ def markdown_table(question, rows, pixels, places=(0.5,), columns=None):
     """
     columns = [COLUMNS[name] for name in (question.columns if columns is None else columns)]
     labels = gaps_of(question, rows)
-    values = {row.label: _values(question, row.found, row.method, places) for row in rows}
+    values = {row.label: _values(question, row.metrics, row.method, places) for row in rows}
     below = {
         figures.LABELS[name]: _values(question, [metrics], name, places)
         for name, metrics in pixels.items()
@@ -110,8 +110,8 @@ def markdown_table(question, rows, pixels, places=(0.5,), columns=None):
         lines.append(
             table_line([row.label, _seeds(row), *_cells(values[row.label], labels), *more])
         )
-    for name, found in below.items():
-        lines.append(table_line([name, "", *_cells(found, labels), *[""] * len(columns)]))
+    for name, by_gap in below.items():
+        lines.append(table_line([name, "", *_cells(by_gap, labels), *[""] * len(columns)]))
     if question.names_best:
         best = [_best(question, {**values, **below}, label) for label in labels]
         lines.append(table_line(["**the best**", "", *best, *[""] * len(columns)]))
@@ -120,11 +120,11 @@ def markdown_table(question, rows, pixels, places=(0.5,), columns=None):
 
 def _heads_of_gaps(rows, labels):
     """Gaps, with the number of pairs for those that have fewer than were asked for: clips end."""
-    found = rows[0].found[0]
-    pairs = {row["gap_label"]: row["pairs"] for row in found["inbetween"]}
+    metrics = rows[0].metrics[0]
+    pairs = {row["gap_label"]: row["pairs"] for row in metrics["inbetween"]}
     return [
         label
-        if pairs[label] == found["pairs"]
+        if pairs[label] == metrics["pairs"]
         else f"{label}, {pairs[label]} pair{'s' * (pairs[label] > 1)}"
         for label in labels
     ]
@@ -140,12 +140,12 @@ def table_line(cells):
     return "| " + " | ".join(cells) + " |"
 
 
-def _values(question, found, method, places):
+def _values(question, metrics, method, places):
     """{gap: {measure: (a number for each of some metrics or None, digits, unit)}} of a method."""
     values = {}
-    for label in dict.fromkeys(row["gap_label"] for row in found[0]["inbetween"]):
+    for label in dict.fromkeys(row["gap_label"] for row in metrics[0]["inbetween"]):
         measured = [
-            [row["methods"][method] for row in rows] for rows in at_gap(found, label, places)
+            [row["methods"][method] for row in rows] for rows in at_gap(metrics, label, places)
         ]
         degrees = "timing_error_degrees" in measured[0][0]
         keys = {"timing_error": "timing_error_degrees"} if degrees else {}
@@ -195,7 +195,7 @@ def _best(question, values, label):
 
 def geometry_table(question, rows):
     """The table of the latent geometry, if it was measured."""
-    rows = [row for row in rows if _latents(row.found[0]["inbetween"][0])]
+    rows = [row for row in rows if _latents(row.metrics[0]["inbetween"][0])]
     if not rows:
         return []
     labels = gaps_of(question, rows)
@@ -210,7 +210,7 @@ def geometry_table(question, rows):
         for label in labels:
             shapes = [
                 {**_latents(at), "kl": _latents(at)[f"kl_{metrics['loss']['matching']}"]}
-                for metrics, (at,) in zip(row.found, at_gap(row.found, label), strict=True)
+                for metrics, (at,) in zip(row.metrics, at_gap(row.metrics, label), strict=True)
             ]
             texts = [
                 spread([shape[name] for shape in shapes], digits)

@@ -198,22 +198,22 @@ def test_the_loss_is_the_sum_that_its_metrics_name(tiny_config):
     config = tiny_config(alpha=3.0, alpha_warmup_steps=0, prior_weight=0.5, inbetween_weight=2.0)
     model = training.build_model(config)
     data = tf.data.Dataset.from_tensors(batch_for(config))
-    found = model.evaluate(data, verbose=0, return_dict=True)
+    logs = model.evaluate(data, verbose=0, return_dict=True)
     expected = (
-        3 * (found["reconstruction_nll"] + 0.5 * found["prior_kl"])
-        + 3.0 * found["matching_kl"]
-        + 2.0 * found["inbetween_nll"]
+        3 * (logs["reconstruction_nll"] + 0.5 * logs["prior_kl"])
+        + 3.0 * logs["matching_kl"]
+        + 2.0 * logs["inbetween_nll"]
     )
-    np.testing.assert_allclose(found["loss"], expected, rtol=1e-5)
+    np.testing.assert_allclose(logs["loss"], expected, rtol=1e-5)
 
 
 def test_the_calibrated_scale_goes_to_the_root_mean_squared_error(tiny_config):
     config = tiny_config(learning_rate=0.0, learning_rate_warmup_steps=0)
     model = training.build_model(config)
     data = tf.data.Dataset.from_tensors(batch_for(config)).repeat()
-    found = model.fit(data, steps_per_epoch=300, epochs=1, verbose=0, shuffle=False).history
+    logs = model.fit(data, steps_per_epoch=300, epochs=1, verbose=0, shuffle=False).history
     np.testing.assert_allclose(
-        float(model.scale), np.sqrt(found["reconstruction_mse"][0]), rtol=5e-2
+        float(model.scale), np.sqrt(logs["reconstruction_mse"][0]), rtol=5e-2
     )
 
 

@@ -163,8 +163,8 @@ def test_detail_falls_with_the_shift_and_with_noise(teapots):
 @pytest.mark.parametrize("contrast", [0.25, 0.5, 1, 2, 4])
 def test_detail_of_another_contrast(teapots, contrast):
     """a = c b, so it is 2 c / (c^2 + 1): too much counts as too little."""
-    found = metrics.detail(0.5 + contrast * (teapots - 0.5), teapots)
-    np.testing.assert_allclose(found, 2 * contrast / (contrast**2 + 1), rtol=1e-5)
+    detail = metrics.detail(0.5 + contrast * (teapots - 0.5), teapots)
+    np.testing.assert_allclose(detail, 2 * contrast / (contrast**2 + 1), rtol=1e-5)
 
 
 @pytest.mark.parametrize("grey", [0.0, 0.1, 1 / 3, 1.0])

@@ -11,11 +11,11 @@ OWN = {"layers": 2, "latent_dim": 10, "crop_size": 16, "filters": (4, 8), "dense
 
 def test_a_window_at_whole_pixels_is_a_slice_and_outside_is_zero():
     frames = np.random.default_rng(0).uniform(size=[2, 6, 8, 3]).astype(np.float32)
-    found = windows(frames, tf.constant([[2.0, 1.0], [-3.0, 4.0]]), 4, 5)
-    np.testing.assert_allclose(found[0], frames[0, 1:5, 2:7], rtol=1e-6)
-    np.testing.assert_allclose(found[1, :2, 3:], frames[1, 4:, :2], rtol=1e-6)
-    assert np.all(found[1, 2:] == 0)
-    assert np.all(found[1, :, :3] == 0)
+    cut = windows(frames, tf.constant([[2.0, 1.0], [-3.0, 4.0]]), 4, 5)
+    np.testing.assert_allclose(cut[0], frames[0, 1:5, 2:7], rtol=1e-6)
+    np.testing.assert_allclose(cut[1, :2, 3:], frames[1, 4:, :2], rtol=1e-6)
+    assert np.all(cut[1, 2:] == 0)
+    assert np.all(cut[1, :, :3] == 0)
 
 
 def test_between_pixels_a_window_is_linear():
@@ -23,8 +23,8 @@ def test_between_pixels_a_window_is_linear():
     across = np.swapaxes(ramp, 1, 2)
     for picture in (ramp, across):
         whole = windows(picture, tf.constant([[1.0, 1.0]]), 4, 4)
-        found = windows(picture, tf.constant([[1.3, 1.3]]), 4, 4)
-        np.testing.assert_allclose(found, whole + 0.3, rtol=1e-5)
+        cut = windows(picture, tf.constant([[1.3, 1.3]]), 4, 4)
+        np.testing.assert_allclose(cut, whole + 0.3, rtol=1e-5)
 
 
 def test_a_heat_map_of_one_hot_cell_says_where_that_is():

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from test_train import final_weights, interrupt_at, weights_of
+from interrupted import final_weights, interrupt_at, weights_of
 
 from tf_inbetween import config_flags, training
 from tf_inbetween.config import InputError
@@ -31,10 +31,10 @@ def test_an_interrupted_run_resumes_and_ends_equal(
     with pytest.raises(KeyboardInterrupt):
         training.train(broken)
     assert training.train(broken).step == 6
-    expected, found = final_weights(whole), final_weights(broken)
-    assert set(expected) == set(found)
+    expected, actual = final_weights(whole), final_weights(broken)
+    assert set(expected) == set(actual)
     for name, value in expected.items():
-        np.testing.assert_array_equal(value, found[name], err_msg=name)
+        np.testing.assert_array_equal(value, actual[name], err_msg=name)
     for one, other in zip(weights_of(whole), weights_of(broken), strict=True):
         np.testing.assert_array_equal(one, other)
 

@@ -43,10 +43,10 @@ def metrics(mse=1e-4, gaps=GAPS, methods=("latent", *baselines.METHODS)):
 def make_run(tmp_path):
     """Makes a run directory with flags and metrics, but no model."""
 
-    def make(name, found, **settings):
+    def make(name, content, **settings):
         config = Config(run_dir=str(tmp_path / name), **settings)
         run_directory.start(config, "float32")
-        (tmp_path / name / "metrics.json").write_text(json.dumps(found))
+        (tmp_path / name / "metrics.json").write_text(json.dumps(content))
         return config.run_dir
 
     return make
@@ -63,8 +63,8 @@ def refused(tmp_path, runs, gaps=GAPS):
 
 def test_names_say_which_terms_are_on():
     def name(**settings):
-        (found,) = compare.names_of([Config(**settings)])
-        return found
+        (name,) = compare.names_of([Config(**settings)])
+        return name
 
     assert name(alpha=0.0, inbetween_weight=0.0) == "alpha 0 (plain VAE)"
     assert name(alpha=5.0, inbetween_weight=0.0) == "alpha 5 (averaged)"
@@ -156,8 +156,8 @@ def test_optical_flow_is_left_out_where_no_run_has_it_and_taken_from_the_one_tha
 def test_runs_that_differ_in_more_than_the_model_are_refused(make_run, tmp_path):
     first = make_run("first", metrics())
 
-    def message(name, found, **settings):
-        return refused(tmp_path, [first, make_run(name, found, **settings)])
+    def message(name, content, **settings):
+        return refused(tmp_path, [first, make_run(name, content, **settings)])
 
     start = "--run_dir: the runs differ in"
     where = f"in {tmp_path}/first,"
@@ -204,16 +204,16 @@ def test_names_of_sections_that_no_page_can_have(make_run, tmp_path, section):
 
 
 def test_a_single_run_with_gaps_in_frames():
-    found = metrics(gaps=("8 frames", "16 frames"))
-    for row in found["inbetween"]:
+    in_frames = metrics(gaps=("8 frames", "16 frames"))
+    for row in in_frames["inbetween"]:
         for measures in row["methods"].values():
             del measures["timing_error_degrees"]
-    lines = compare.markdown_table({"a": found}, ["8 frames", "16 frames"]).splitlines()
+    lines = compare.markdown_table({"a": in_frames}, ["8 frames", "16 frames"]).splitlines()
     assert lines[2] == "| gap | t | a | optical flow | cross-fade |"
     pixel = "0.75, 1.00 frames, 20.00"
     assert lines[4] == f"| 8 frames | 0.5 | 0.75, 1.00 frames, 1.00 | {pixel} | {pixel} |"
     with pytest.raises(InputError, match=r"must be among 8 frames,16 frames$"):
-        compare.markdown_table({"a": found}, ["20°"])
+        compare.markdown_table({"a": in_frames}, ["20°"])
 
 
 def test_comparing_runs_writes_the_table_into_the_page(
