@@ -11,7 +11,7 @@ import shutil
 import numpy as np
 import PIL.Image
 
-from benchmarks.faults.kills import SUBJECTS
+from benchmarks.faults.subjects import SUBJECTS
 from tf_inbetween import run_directory
 from tf_inbetween.config import InputError
 
@@ -19,7 +19,7 @@ EXPLODING = ("--alpha=1e9", "--alpha=1e30", "--learning_rate=1e3", "--learning_r
 
 
 def inject(place):
-    """Yields the rows of the table. `place`: a `kills.Workplace`."""
+    """Yields the rows of the table. `place`: a `subjects.Workplace`."""
     yield _pixels_of_the_model(place)
     yield from (_pixels_of_a_file(place, value) for value in (np.nan, np.inf))
     for motion in ("constant pictures", "clips without motion"):

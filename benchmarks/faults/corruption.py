@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from benchmarks.faults.kills import FLAGS, SCENE
+from benchmarks.faults.subjects import FLAGS, SCENE
 from export import checksums
 from frame_io.files import read_checked_json
 from tf_inbetween import run_directory
@@ -28,7 +28,7 @@ class Kind:
 
     Attributes:
         name: in words.
-        needs: what holds it, a folder that a command of `kills.SUBJECTS` makes.
+        needs: what holds it, a folder that a command of `subjects.SUBJECTS` makes.
         files: a pattern in that folder.
         read: what a command reads of such a folder: anything comparable. It raises `ValueError`.
     """

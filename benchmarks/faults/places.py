@@ -12,7 +12,8 @@ import shutil
 import subprocess
 import time
 
-from benchmarks.faults.kills import SUBJECTS, ask, differences, files, request, start_server
+from benchmarks.faults.kills import ask, differences, files, request, start_server
+from benchmarks.faults.subjects import SUBJECTS
 
 NOBODY = 65534
 PLACES = ("full disk", "read-only folder", "no permission", "folder disappears")
@@ -50,8 +51,8 @@ def meet(place, key, fault, rng):
     """Lets a command meet a fault and start again without it; returns a row of the table.
 
     Args:
-        place: a `kills.Workplace`.
-        key: of `kills.SUBJECTS`.
+        place: a `subjects.Workplace`.
+        key: of `subjects.SUBJECTS`.
         fault: one of `PLACES`.
         rng: a `random.Random`.
     """

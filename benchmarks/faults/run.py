@@ -14,7 +14,7 @@ from pathlib import Path
 
 from absl import flags
 
-from benchmarks.faults import bad_numbers, corruption, kills, places
+from benchmarks.faults import bad_numbers, corruption, kills, places, subjects
 from benchmarks.faults.commands import Commands
 from frame_io import command_line
 from frame_io.files import check_section, write_json, write_section
@@ -28,7 +28,7 @@ def define_flags():
     """Defines the flags of this command."""
     flags.DEFINE_list("only", list(PARTS), f"Which parts: {', '.join(PARTS)}.")
     flags.DEFINE_list(
-        "commands", [*kills.SUBJECTS, "serve"], "Which commands to kill or to starve."
+        "commands", [*subjects.SUBJECTS, "serve"], "Which commands to kill or to starve."
     )
     flags.DEFINE_integer("kills", 8, "Of each command.", lower_bound=1)
     flags.DEFINE_integer("bits", 40, "To flip in each kind of file; half as many tails are cut.", 2)
@@ -41,14 +41,14 @@ def main():
     """Injects the faults that the flags name."""
     parts = {part: lookup(PARTS, part, "part of --only") for part in FLAGS.only}
     for name in FLAGS.commands:
-        lookup({**kills.SUBJECTS, "serve": None}, name, "command of --commands")
+        lookup({**subjects.SUBJECTS, "serve": None}, name, "command of --commands")
     if FLAGS.page:
         for part in (*parts, "total"):
             check_section(FLAGS.page, part)
     lost = 0
     with tempfile.TemporaryDirectory() as root, Commands(f"{root}/said") as commands:
         Path(root).chmod(0o755)  # One of the faults is to be another user.
-        place = kills.Workplace(f"{root}/place", commands)
+        place = subjects.Workplace(f"{root}/place", commands)
         for part, function in parts.items():
             print(f"injecting: {part}", flush=True)
             for row in function(place, random.Random(f"{part} {FLAGS.seed}")):

@@ -7,13 +7,13 @@ import sys
 
 import pytest
 
-from benchmarks.faults import corruption, kills, run
+from benchmarks.faults import corruption, kills, run, subjects
 from benchmarks.faults.commands import ROOT, Commands
 
 
 def test_a_killed_import_ends_as_if_it_had_not_been(tmp_path):
     with Commands(tmp_path / "said") as commands:
-        place = kills.Workplace(tmp_path / "place", commands)
+        place = subjects.Workplace(tmp_path / "place", commands)
         row = kills.kill_often(place, "import", 3, random.Random(0), say=lambda line: None)
     assert row["injected"] == 3
     assert row["ends"] >= 1
@@ -26,10 +26,10 @@ def test_what_is_not_whole_and_what_differs_is_told(tmp_path):
     (tmp_path / "picture.png").write_bytes(b"\x89PNG")
     broken = kills.check_whole(tmp_path)
     assert [line.partition(" ")[0] for line in broken] == ["a.json", "picture.png"]
-    before = kills.files(tmp_path)
+    before = subjects.files(tmp_path)
     (tmp_path / "a.json").write_text("{}")
     (tmp_path / "picture.png").rename(tmp_path / "other.png")
-    assert kills.differences(before, kills.files(tmp_path)) == [
+    assert kills.differences(before, subjects.files(tmp_path)) == [
         "picture.png is missing",
         "other.png is left over",
         "a.json differs",

@@ -324,9 +324,9 @@ QUESTIONS = (
         "grow, a learned bend of the chord (`--latent_path=curved`), Adam, the weight of the "
         "in-between likelihood (2 there), more steps. Then what helped, together, where it is "
         "chosen again whether the chord is bent and whether larger gaps than those judged are "
-        "trained on. "
-        "Choices are by the validation split. Last an arc held out of the turn, two degrees of "
-        "freedom, where the weight of the matching is chosen again, and their views held out.",
+        "trained on. Choices are by the validation split. Last an arc held out of the turn, two "
+        "degrees of freedom, where the weight of the matching is chosen again, and their views "
+        "held out.",
         rows=(
             dataclasses.replace(OURS, label="teapot.flags, 1,000 steps"),
             Run("t = 1/2 only", "--flagfile=teapot.flags --t_sampling=midpoint"),
