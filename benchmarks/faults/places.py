@@ -12,8 +12,8 @@ import shutil
 import subprocess
 import time
 
-from benchmarks.faults.kills import ask, differences, files, request, start_server
-from benchmarks.faults.subjects import SUBJECTS
+from benchmarks.faults.kills import ask, differences, request, start_server
+from benchmarks.faults.subjects import SUBJECTS, files
 
 NOBODY = 65534
 PLACES = ("full disk", "read-only folder", "no permission", "folder disappears")

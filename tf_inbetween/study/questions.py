@@ -145,13 +145,12 @@ def control(scene, fusion_steps, latent):
     )
 
 
-UNET_OBJECTS = Run(
-    "pixel U-Net",
-    f"--flagfile=flags/study/objects.flags {MUON} --model=pixel_unet --steps=2000",
-)
 CONTROL_OBJECTS = (
     *control("objects", 750, dataclasses.replace(in_scene("", "objects"), methods=("latent",))),
-    UNET_OBJECTS,
+    Run(
+        "pixel U-Net",
+        f"--flagfile=flags/study/objects.flags {MUON} --model=pixel_unet --steps=2000",
+    ),
 )
 CONTROL_2DOF = (*control("teapot_2dof", 1000, OURS_2DOF_LONGER), UNET_2DOF)
 
