@@ -2,7 +2,6 @@
 
 import dataclasses
 import hashlib
-import json
 import os
 import shutil
 from pathlib import Path
@@ -335,17 +334,6 @@ def test_another_source_refuses_to_resume(beginning, tiny_config):
     training.train(beginning(steps=2))
     with pytest.raises(InputError, match=r"--init_from= \(was .*source\)"):
         training.train(tiny_config(steps=2))
-
-
-def test_runs_of_before_there_was_the_flag_still_load_and_resume(source):
-    path = Path(source.run_dir) / "flags.txt"
-    lines = path.read_text().splitlines(keepends=True)
-    assert "--init_from=\n" in lines
-    path.write_text("".join(line for line in lines if not line.startswith("--init_from")))
-    loaded = run_directory.load_config(source.run_dir)
-    assert dataclasses.replace(loaded, run_dir=source.run_dir) == source
-    assert training.train(source).step == 2
-    assert "init_sha256" not in json.loads(path.with_name("environment.json").read_text())
 
 
 # ---- replicas -----------------------------------------------------------------------------------

@@ -147,10 +147,9 @@ class TripletModel(ReplicatedModel):
 
     @classmethod
     def from_config(cls, config):
-        """The model of what `get_config` returned, here or in a version with fewer networks."""
+        """The model of what `get_config` returned."""
         for name in cls.networks:
-            if name in config:
-                config[name] = keras.saving.deserialize_keras_object(config[name])
+            config[name] = keras.saving.deserialize_keras_object(config[name])
         model = cls(**config)
         model.built = True
         return model

@@ -1,8 +1,5 @@
 """The curve that bends the chord: by itself, in a model, and in what is exported."""
 
-import json
-import zipfile
-
 import keras
 import numpy as np
 import pytest
@@ -111,34 +108,6 @@ def test_key_frames_are_joined_by_the_curve_and_by_no_spline(tiny_config):
 def test_a_curve_needs_the_likelihood_that_it_learns_from(tiny_config):
     with pytest.raises(InputError, match="--latent_path=curved: is learned from the in-between"):
         tiny_config(latent_path="curved", inbetween_weight=0.0)
-
-
-def test_models_and_runs_of_before_there_was_a_curve_still_load(tiny_config, tmp_path):
-    config = tiny_config()
-    model = training.build_model(config)
-    run_dir = run_directory.start(config, "float32")
-    model.save(tmp_path / "new.keras", include_optimizer=False)
-    with (
-        zipfile.ZipFile(tmp_path / "new.keras") as new,
-        zipfile.ZipFile(run_dir / "model.keras", "w") as old,
-    ):
-        for name in new.namelist():
-            content = new.read(name)
-            if name == "config.json":
-                settings = json.loads(content)
-                assert settings["config"].pop("curve") is None
-                assert settings["config"]["encoder"]["config"].pop("deterministic") is False
-                content = json.dumps(settings)
-            old.writestr(name, content)
-    loaded = run_directory.load_model(run_dir)
-    assert loaded.curve is None
-    first, second, _ = floats()
-    np.testing.assert_array_equal(loaded.path(first, second, T), model.path(first, second, T))
-
-    flags = (run_dir / "flags.txt").read_text().splitlines(keepends=True)
-    added = ("--model=", "--latent_path=", "--critic_weight=")
-    (run_dir / "flags.txt").write_text("".join(f for f in flags if not f.startswith(added)))
-    assert run_directory.load_config(run_dir) == config
 
 
 @pytest.mark.slow
