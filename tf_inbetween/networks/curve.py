@@ -17,8 +17,10 @@ class Curve(keras.Model):
     Args:
         latent_dim: Z, divisible by `layers`.
         dense_units: units of its two hidden layers.
-        layers: things that a latent holds one after another, as in `networks.layers`: each has
-            its own way, by the same weights, which also see which one it is.
+        layers: objects that a latent holds one after another, as in `networks.layers`: each has
+            its own way, by the same weights, which also see which one it is, and a mean over all
+            of them (as in Zaheer et al., "Deep Sets", NeurIPS 2017): how far the others moved says
+            how much time passed.
     """
 
     def __init__(self, latent_dim, dense_units, layers=1, **kwargs):
@@ -33,7 +35,9 @@ class Curve(keras.Model):
     def build(self, input_shape=None):
         """Builds every layer; the shapes follow from the constructor's arguments."""
         which = self.count if self.count > 1 else 0
-        build_in_order(self.trunk, (None, 2 * self.latent_dim // self.count + 1 + which))
+        first, *others = self.trunk
+        first.build((None, 2 * self.latent_dim // self.count + 1 + which))
+        build_in_order(others, (None, (2 if which else 1) * first.units))
         self.built = True
 
     def call(self, z0, z2, t):
@@ -51,7 +55,12 @@ class Curve(keras.Model):
         both = tf.stack(
             [tf.concat([z0, z2, t_each, *which], -1), tf.concat([z2, z0, 1 - t_each, *which], -1)]
         )
-        for layer in self.trunk:
+        first, *others = self.trunk
+        both = first(both)
+        if self.count > 1:
+            of_all = tf.reduce_mean(both, axis=-2, keepdims=True)
+            both = tf.concat([both, of_all + tf.zeros_like(both)], axis=-1)
+        for layer in others:
             both = layer(both)
         return t * (1 - t) * tf.reshape(tf.reduce_mean(both, axis=0), whole)
 
