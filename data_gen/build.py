@@ -22,7 +22,7 @@ _BEAM = flags.DEFINE_string(
 )
 
 
-def main() -> None:
+def main():
     """Builds what the flags say and prints where it is."""
     from data_gen import builder
 

@@ -32,7 +32,6 @@ import contextlib
 import dataclasses
 import itertools
 import os
-from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -89,7 +88,7 @@ class ClipsConfig(tfds.core.BuilderConfig):
     frame_stride: int = 1
 
 
-def config_name(scene: str, image_size: int = 64, channels: int = 3) -> str:
+def config_name(scene, image_size=64, channels=3):
     """Returns the name of a config, such as "teapot_1dof_128px_grey".
 
     Args:
@@ -109,7 +108,7 @@ def config_name(scene: str, image_size: int = 64, channels: int = 3) -> str:
     return scene + size + ("_grey" if channels == 1 else "")
 
 
-def _config(scene: str, image_size: int = 64, channels: int = 3) -> ClipsConfig:
+def _config(scene, image_size=64, channels=3):
     scene = scenes.variant(scene)
     return ClipsConfig(
         name=config_name(scene, image_size, channels),
@@ -121,7 +120,7 @@ def _config(scene: str, image_size: int = 64, channels: int = 3) -> ClipsConfig:
     )
 
 
-def _named(name: str) -> ClipsConfig:
+def _named(name):
     """The config that a name tells, the inverse of `config_name`."""
     sized = name.removesuffix("_grey")
     scene = sized.removesuffix(f"_{IMAGE_SIZES[1]}px")
@@ -143,7 +142,7 @@ class InbetweenClips(tfds_hooks.CanonicalBuilder):
         for image_size, channels in itertools.product(IMAGE_SIZES, CHANNELS)
     ]
 
-    def __init__(self, *, workers: int | None = None, **kwargs):
+    def __init__(self, *, workers=None, **kwargs):
         """Names a data set, built or not.
 
         Args:
@@ -163,7 +162,7 @@ class InbetweenClips(tfds_hooks.CanonicalBuilder):
                 raise
             raise damaged(folder, error) from error
 
-    def download_and_prepare(self, **kwargs) -> None:
+    def download_and_prepare(self, **kwargs):
         """Builds the data set unless it is there, as in TFDS.
 
         Only one process builds it at a time. A second one waits and then finds it built. What a
@@ -207,7 +206,7 @@ class InbetweenClips(tfds_hooks.CanonicalBuilder):
             stack.enter_context(tfds_hooks.shuffling_on_disk())
             super().download_and_prepare(**kwargs)
 
-    def counts(self) -> dict[str, tuple[int, int]]:
+    def counts(self):
         """Returns the number of clips, and of frames in all of them, of each split."""
         config, scene = self.builder_config, scenes.get(self.builder_config.scene)
         return {
@@ -216,11 +215,11 @@ class InbetweenClips(tfds_hooks.CanonicalBuilder):
         }
 
     @classmethod
-    def config_of(cls, name: str) -> ClipsConfig:
+    def config_of(cls, name):
         """Returns the config of a variant, which is not listed but made."""
         return _named(name)
 
-    def _info(self) -> tfds.core.DatasetInfo:
+    def _info(self):
         config, scene = self.builder_config, scenes.get(self.builder_config.scene)
         size, pose_size = config.image_size, len(scene.pose_names)
         how_drawn = {
@@ -262,32 +261,32 @@ class InbetweenClips(tfds_hooks.CanonicalBuilder):
             ),
         )
 
-    def _split_generators(self, dl_manager: tfds.download.DownloadManager) -> dict:
+    def _split_generators(self, dl_manager):
         del dl_manager
         clips = scenes.get(self.builder_config.scene).clips
         return {split: self._generate_examples(split) for split in clips}
 
-    def _generate_examples(self, split: str):
+    def _generate_examples(self, split):
         config, numbers = self.builder_config, range(self.counts()[split][0])
         if self._by_beam:
             return _beam_clips(config, split, numbers)
         return _clips(config, split, numbers, self._render)
 
-    def _render(self, pictures: Iterable[scenes.Picture]) -> Iterator[np.ndarray]:
+    def _render(self, pictures):
         for frame in self._pool.render(pictures):
             self._progress.update()
             yield frame
 
 
 def build(
-    scene: str,
-    image_size: int = 64,
-    channels: int = 3,
-    data_dir: str | os.PathLike | None = None,
-    overwrite: bool = False,
-    workers: int | None = None,
-    beam_pipeline_options: str | None = None,
-) -> tfds.core.DatasetBuilder:
+    scene,
+    image_size=64,
+    channels=3,
+    data_dir=None,
+    overwrite=False,
+    workers=None,
+    beam_pipeline_options=None,
+):
     """Returns the builder of a scene or a variant of one, its data set built if it was not.
 
     Args:
@@ -320,15 +319,15 @@ def build(
 
 
 def _clips(
-    config: ClipsConfig,
-    split: str,
-    numbers: Iterable[int],
-    render: Callable[[Iterable[scenes.Picture]], Iterator[np.ndarray]],
-) -> Iterator[tuple[int, dict]]:
+    config,
+    split,
+    numbers,
+    render,
+):
     """Plans and draws the clips of some numbers one after the other, each with its number."""
     scene = scenes.get(config.scene)
 
-    def plan(number: int) -> tuple[int, scenes.ClipPlan, scenes.Look]:
+    def plan(number):
         plan = scene.clip(split, number, config.seed).strided(config.frame_stride)
         return number, plan, scene.look(split, number, config.seed, scene.parts(plan.poses[0]))
 
@@ -354,7 +353,7 @@ def _clips(
         yield number, example
 
 
-def _beam_clips(config: ClipsConfig, split: str, numbers: Iterable[int]):
+def _beam_clips(config, split, numbers):
     """The same clips as a transform of Apache Beam."""
     import apache_beam as beam
 
@@ -365,9 +364,7 @@ def _beam_clips(config: ClipsConfig, split: str, numbers: Iterable[int]):
     )
 
 
-def _beam_clip(
-    number: int, config: ClipsConfig, split: str, files: list[str]
-) -> Iterator[tuple[int, dict]]:
+def _beam_clip(number, config, split, files):
     for path in set(files) - set(meshes.FILES.values()):
         meshes.add_file(path)
     view = scenes.get(config.scene).view
@@ -376,7 +373,7 @@ def _beam_clip(
         yield from _clips(config, split, [number], pool.render)
 
 
-def _beam_options(text: str):
+def _beam_options(text):
     """Reads "runner=DirectRunner,direct_num_workers=2", as the command line of TFDS does."""
     try:
         from apache_beam.options.pipeline_options import PipelineOptions
@@ -387,5 +384,5 @@ def _beam_options(text: str):
     return PipelineOptions(flags=[f"--{option}" for option in text.split(",")])
 
 
-def _stores_how_drawn(scene: scenes.Scene) -> bool:
+def _stores_how_drawn(scene):
     return scene.is_drawn or bool(scene.vary)

@@ -9,7 +9,6 @@ import contextlib
 import dataclasses
 import itertools
 import re
-from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -101,13 +100,13 @@ class Imported:
     notes: dict[str, int]
 
 
-def shares(units: int, held_out: float) -> tuple[int, int, int]:
+def shares(units, held_out):
     """Returns how many of so many units are for each split; under three all are for training."""
     held = max(round(held_out * units), 1) if units >= 3 else 0
     return units - 2 * held, held, held
 
 
-def gaps(length: int) -> list[float]:
+def gaps(length):
     """Returns the gaps at which clips of so many frames are judged: 4, 8, 16, … frames, and most.
 
     All are multiples of 4, so that a quarter of them is a whole frame.
@@ -117,12 +116,12 @@ def gaps(length: int) -> list[float]:
     return [float(gap) for gap in (*doubled, largest)]
 
 
-def folder_of(name: str, data_dir: str | Path | None = None) -> Path:
+def folder_of(name, data_dir=None):
     """Returns the folder of the data set of a name, there or not."""
     return tfds_hooks.folder_of(InbetweenClips.name, name, VERSION, data_dir)
 
 
-def free_folder(name: str, data_dir: str | Path | None = None, overwrite: bool = False) -> Path:
+def free_folder(name, data_dir=None, overwrite=False):
     """Returns where a data set of a name goes.
 
     Raises:
@@ -135,17 +134,17 @@ def free_folder(name: str, data_dir: str | Path | None = None, overwrite: bool =
 
 
 def store(
-    clips: Iterable[tuple[str, str, np.ndarray, np.ndarray]],
-    settings: StoreSettings,
+    clips,
+    settings,
     *,
-    motion: Motion,
-    metadata: dict,
-    description: str,
-    too_few: str,
-    citation: str = "",
-    data_dir: str | Path | None = None,
-    overwrite: bool = False,
-) -> tuple[Path, dict[str, int]]:
+    motion,
+    metadata,
+    description,
+    too_few,
+    citation="",
+    data_dir=None,
+    overwrite=False,
+):
     """Writes clips as a data set, whole or not at all.
 
     Args:

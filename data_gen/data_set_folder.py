@@ -7,16 +7,14 @@ import itertools
 import json
 import os
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
 
 import tensorflow_datasets as tfds
 from absl import logging
 
 
 @contextlib.contextmanager
-def locked(directory: Path) -> Iterator[None]:
+def locked(directory):
     """Waits for the other builds in a directory to end, then clears away what dead ones left.
 
     The operating system drops the lock of a process that dies, so whoever holds it is the only
@@ -38,7 +36,7 @@ def locked(directory: Path) -> Iterator[None]:
             raise
 
 
-def _locked_file(path: Path) -> IO:
+def _locked_file(path):
     """Opens a file and waits for its lock; if it was removed meanwhile, does so with a new one."""
     while True:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -54,7 +52,7 @@ def _locked_file(path: Path) -> IO:
                 return lock
 
 
-def with_checksum(**metadata) -> tfds.core.MetadataDict:
+def with_checksum(**metadata):
     """Returns metadata with the key "sha256", of all the others; `check_metadata` looks at it.
 
     TFDS keeps no checksum of it, and a bit that flips in it would change gaps or names.
@@ -62,7 +60,7 @@ def with_checksum(**metadata) -> tfds.core.MetadataDict:
     return tfds.core.MetadataDict(**metadata, sha256=_sha256(metadata))
 
 
-def check_metadata(data_dir: str | os.PathLike) -> None:
+def check_metadata(data_dir):
     """Raises ValueError if the metadata.json of a data set is damaged.
 
     One without the key "sha256", of a version that did not write it, is taken as it is.
@@ -75,7 +73,7 @@ def check_metadata(data_dir: str | os.PathLike) -> None:
         raise damaged(data_dir, error) from error
 
 
-def damaged(data_dir: str | os.PathLike, error: Exception) -> ValueError:
+def damaged(data_dir, error):
     """The error for a data set whose files cannot be read."""
     reason = " ".join(str(error).split()) or type(error).__name__
     return ValueError(

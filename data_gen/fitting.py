@@ -1,7 +1,7 @@
 """The settings of a training that fit clips."""
 
 
-def fitting_settings(length: int, cyclic: bool = False, units_per_frame: float = 0.0) -> dict:
+def fitting_settings(length, cyclic=False, units_per_frame=0.0):
     """Returns fields of `tf_inbetween.Config`, which are flags of its command as well.
 
     Args:

@@ -23,8 +23,6 @@ settings and the installed versions alone.
 import collections
 import dataclasses
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
@@ -93,12 +91,12 @@ class Settings(StoreSettings):
 
 
 def import_clips(
-    inputs: Sequence[str | Path],
-    settings: Settings,
-    data_dir: str | Path | None = None,
-    overwrite: bool = False,
-    notify: Callable[[str], None] = lambda line: None,
-) -> Imported:
+    inputs,
+    settings,
+    data_dir=None,
+    overwrite=False,
+    notify=lambda line: None,
+):
     """Cuts footage into clips and stores them.
 
     Args:
@@ -159,7 +157,7 @@ def import_clips(
     return Imported(folder, counts, frames_read, next(shots), dict(notes))
 
 
-def divide(counts: Sequence[int], held_out: float) -> list[list[str]]:
+def divide(counts, held_out):
     """Divides the clips of inputs among the splits.
 
     Args:
@@ -182,7 +180,7 @@ def _in_order(sizes):
     return [name for name, size in zip(scenes.SPLITS, sizes, strict=True) for _ in range(size)]
 
 
-def marked(frames: Iterable, threshold: float) -> Iterator[tuple[bool, tuple]]:
+def marked(frames, threshold):
     """Finds the cuts between shots.
 
     Args:
@@ -213,7 +211,7 @@ def marked(frames: Iterable, threshold: float) -> Iterator[tuple[bool, tuple]]:
         yield judged()
 
 
-def cut(frames: Iterable[tuple[bool, tuple]], length: int) -> Iterator[list]:
+def cut(frames, length):
     """Cuts the frames of an input into clips.
 
     Args:

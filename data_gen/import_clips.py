@@ -26,7 +26,7 @@ _ONLY_WITH = {
 }
 
 
-def define_flags() -> None:
+def define_flags():
     """Defines the flags of this command."""
     flags.DEFINE_string(
         "name", None, "The name of the data set; then train with --scene=NAME.", required=True
@@ -67,7 +67,7 @@ def define_flags() -> None:
     flags.DEFINE_float("held_out", 0.1, "Share of the clips for validation, and for the test.")
 
 
-def main() -> None:
+def main():
     """Imports what the flags say and prints what came out."""
     from data_gen.clip_store import CONTACT_SHEET
 
@@ -94,7 +94,7 @@ def main() -> None:
     )
 
 
-def training_flags(length: int, cyclic: bool = False, units_per_frame: float = 0.0) -> list[str]:
+def training_flags(length, cyclic=False, units_per_frame=0.0):
     """Returns the flags of a training that fit clips; arguments as of `fitting_settings`."""
     settings = fitting_settings(length, cyclic, units_per_frame)
     return [f"--{name}={value:g}" for name, value in settings.items()]

@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-from pathlib import Path
 
 import tensorflow_datasets as tfds
 
@@ -13,7 +12,7 @@ from data_gen.data_set_folder import check_metadata, damaged
 _NAMES_OF_FEATURES = ("pythonClassName", "python_class_name", "type")  # All that TFDS reads.
 
 
-def names(data_dir: str | Path | None = None) -> list[str]:
+def names(data_dir=None):
     """Returns the names of the imported data sets, sorted."""
     imports = []
     for path in folder_of("*", data_dir).parent.parent.glob(f"*/{VERSION}/dataset_info.json"):
@@ -23,9 +22,7 @@ def names(data_dir: str | Path | None = None) -> list[str]:
     return sorted(imports)
 
 
-def open_clips(
-    name: str, image_size: int = 64, channels: int = 3, data_dir: str | Path | None = None
-) -> tfds.core.DatasetBuilder:
+def open_clips(name, image_size=64, channels=3, data_dir=None):
     """Returns the builder of an imported data set.
 
     Args:

@@ -18,7 +18,7 @@ from data_gen import teapot
 Mesh = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
-def sphere(n: int = 96) -> Mesh:
+def sphere(n=96):
     """The unit sphere about the origin, cut along n/2 circles of latitude and n meridians.
 
     Args:
@@ -46,7 +46,7 @@ def sphere(n: int = 96) -> Mesh:
     return vertices, vertices.copy(), np.concatenate([upper, lower]).astype(np.int32)
 
 
-def torus(n: int = 48, tube: float = 0.38) -> Mesh:
+def torus(n=48, tube=0.38):
     """A ring about the z axis, of radius 1 to the middle of its tube.
 
     Args:
@@ -70,7 +70,7 @@ def torus(n: int = 48, tube: float = 0.38) -> Mesh:
     )
 
 
-def cube() -> Mesh:
+def cube():
     """The cube from -1 to 1 along each axis, with sharp edges; as for `sphere`."""
     vertices, normals = [], []
     for axis in range(3):
@@ -85,7 +85,7 @@ def cube() -> Mesh:
     return np.array(vertices), np.array(normals), triangles.astype(np.int32)
 
 
-def cone(n: int = 48) -> Mesh:
+def cone(n=48):
     """A cone about the z axis, its base of radius 1 at z = -1, its tip at z = 1; as for `sphere`.
 
     Args:
@@ -94,7 +94,7 @@ def cone(n: int = 48) -> Mesh:
     return _turned([(1.0, -1.0), (0.0, 1.0)], n, base=True)
 
 
-def cylinder(n: int = 48) -> Mesh:
+def cylinder(n=48):
     """A closed cylinder of radius 1 about the z axis, from z = -1 to 1; as for `sphere`.
 
     Args:
@@ -103,7 +103,7 @@ def cylinder(n: int = 48) -> Mesh:
     return _turned([(1.0, -1.0), (1.0, 1.0)], n, base=True, top=True)
 
 
-def _turned(profile, n: int, base: bool = False, top: bool = False) -> Mesh:
+def _turned(profile, n, base=False, top=False):
     """A side, from (radius, z) to (radius, z), turned about the z axis, and flat ends."""
     (r0, z0), (r1, z1) = profile
     angle = np.linspace(0, 2 * np.pi, n + 1)
@@ -128,7 +128,7 @@ def _turned(profile, n: int, base: bool = False, top: bool = False) -> Mesh:
     return vertices, np.concatenate([piece[1] for piece in pieces]), triangles[area > 1e-12]
 
 
-def _grid(rows: int, columns: int) -> np.ndarray:
+def _grid(rows, columns):
     """The triangles of a grid of (rows + 1) x (columns + 1) vertices, int32 [2 rows columns, 3]."""
     corner = (np.arange(rows)[:, None] * (columns + 1) + np.arange(columns)).ravel()
     below, beside = corner + columns + 1, corner + 1
@@ -149,7 +149,7 @@ MESHES: dict[str, Callable[[], Mesh]] = {
 FILES: dict[str, str] = {}
 
 
-def load(name: str) -> Mesh:
+def load(name):
     """Returns the mesh of that name.
 
     Args:
@@ -170,7 +170,7 @@ def load(name: str) -> Mesh:
 
 
 @functools.cache
-def centring(name: str) -> np.ndarray:
+def centring(name):
     """Returns the [4, 4] transform that moves a mesh to the origin and scales it to a unit ball.
 
     The middle of its bounding box comes to the origin, the vertex farthest from there to distance
@@ -192,7 +192,7 @@ def centring(name: str) -> np.ndarray:
 
 
 @functools.cache
-def outline(name: str, directions: int = 256) -> np.ndarray:
+def outline(name, directions=256):
     """Returns the vertices that lie farthest out in evenly spread directions, float64 [N, 3].
 
     Few points whose projection is about as large as that of the whole mesh.
@@ -213,7 +213,7 @@ def outline(name: str, directions: int = 256) -> np.ndarray:
     return vertices[np.unique((vertices @ spread).argmax(axis=0))]
 
 
-def add_file(path: str | os.PathLike) -> str:
+def add_file(path):
     """Makes a mesh in a file known under a name that tells its shape apart from others.
 
     It is centred and scaled to the unit ball; whatever parts it has become one; vertices in the
@@ -239,7 +239,7 @@ def add_file(path: str | os.PathLike) -> str:
     return name
 
 
-def _from_file(path: str) -> Mesh:
+def _from_file(path):
     try:
         import trimesh
     except ImportError:

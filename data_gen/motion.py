@@ -7,7 +7,7 @@ q and -q are the same rotation.
 import numpy as np
 
 
-def line(start, end, frames: int) -> np.ndarray:
+def line(start, end, frames):
     """Goes straight from one point to another at an even pace.
 
     Args:
@@ -21,7 +21,7 @@ def line(start, end, frames: int) -> np.ndarray:
     return (1 - t) * np.asarray(start, np.float64) + t * np.asarray(end, np.float64)
 
 
-def uniform_rotation(rng: np.random.Generator) -> np.ndarray:
+def uniform_rotation(rng):
     """Draws a rotation evenly from all of SO(3): a normal vector in four dimensions, normalised.
 
     Returns:
@@ -32,7 +32,7 @@ def uniform_rotation(rng: np.random.Generator) -> np.ndarray:
     return quaternion if quaternion[0] >= 0 else -quaternion
 
 
-def slerp(start, end, frames: int) -> np.ndarray:
+def slerp(start, end, frames):
     """Turns from one rotation to another about one axis, the shorter way, at an even pace.
 
     K. Shoemake, Animating Rotation with Quaternion Curves, SIGGRAPH 1985.
@@ -57,7 +57,7 @@ def slerp(start, end, frames: int) -> np.ndarray:
     return quaternions / np.linalg.norm(quaternions, axis=-1, keepdims=True)
 
 
-def quaternion_matrix(quaternion) -> np.ndarray:
+def quaternion_matrix(quaternion):
     """Returns the float64 [3, 3] matrix of a unit quaternion [4]."""
     w, x, y, z = quaternion
     return np.array(
@@ -69,7 +69,7 @@ def quaternion_matrix(quaternion) -> np.ndarray:
     )
 
 
-def rotation(axis: str, degrees: float) -> np.ndarray:
+def rotation(axis, degrees):
     """Returns the [3, 3] rotation about "x", "y" or "z", anticlockwise seen against the axis."""
     c, s = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
     i, j = {"x": (1, 2), "y": (2, 0), "z": (0, 1)}[axis]
@@ -79,7 +79,7 @@ def rotation(axis: str, degrees: float) -> np.ndarray:
     return matrix
 
 
-def placed(matrix, position=(0.0, 0.0, 0.0), scale=1.0) -> np.ndarray:
+def placed(matrix, position=(0.0, 0.0, 0.0), scale=1.0):
     """Returns the [4, 4] transform that scales, then rotates, then moves.
 
     Args:
@@ -93,7 +93,7 @@ def placed(matrix, position=(0.0, 0.0, 0.0), scale=1.0) -> np.ndarray:
     return transform
 
 
-def reflect(path, low, high) -> np.ndarray:
+def reflect(path, low, high):
     """Folds a straight path into the room between two walls.
 
     A point that flies straight on through mirror images of the room is the one that bounces in it,
@@ -111,7 +111,7 @@ def reflect(path, low, high) -> np.ndarray:
     return low + width - np.abs(folded - width)
 
 
-def forward_kinematics(angles, lengths) -> tuple[np.ndarray, np.ndarray]:
+def forward_kinematics(angles, lengths):
     """Where the joints of a chain in a plane are.
 
     Args:

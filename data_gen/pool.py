@@ -15,20 +15,18 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 
 from data_gen import meshes
-from data_gen.scenes import Part, Picture, View
 
 # Pictures per request: enough to hide the round trip, few enough for an even load.
 _CHUNK = 8
 
 
-def default_workers() -> int:
+def default_workers():
     """Returns the number of CPU cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
@@ -43,11 +41,11 @@ class RenderPool:
 
     def __init__(
         self,
-        view: View,
-        image_size: int,
-        channels: int = 3,
-        samples: int = 4,
-        workers: int | None = None,
+        view,
+        image_size,
+        channels=3,
+        samples=4,
+        workers=None,
     ):
         """Notes what to render; processes start when the first pictures are asked for.
 
@@ -71,11 +69,11 @@ class RenderPool:
         self._mine = threading.local()
         self._threads = ThreadPoolExecutor(max(self._workers, 1), initializer=self._start)
 
-    def __enter__(self) -> "RenderPool":
+    def __enter__(self):
         """Returns the pool itself."""
         return self
 
-    def __exit__(self, *exception) -> None:
+    def __exit__(self, *exception):
         """Ends the worker processes at once."""
         for process in list(self._processes):
             process.kill()
@@ -83,7 +81,7 @@ class RenderPool:
         for process in self._processes:
             process.close()
 
-    def render(self, pictures: Iterable[Picture]) -> Iterator[np.ndarray]:
+    def render(self, pictures):
         """Renders pictures as they are asked for, a few requests ahead.
 
         Args:
@@ -113,13 +111,13 @@ class RenderPool:
         while pending:
             yield from pending.popleft().result()
 
-    def _start(self) -> None:
+    def _start(self):
         if self._workers:
             setup = {**self._setup, "mesh_files": list(meshes.FILES.values())}
             self._mine.process = _Process({"view": dataclasses.asdict(self._view), **setup})
             self._processes.append(self._mine.process)
 
-    def _request(self, chunk: Sequence[Picture]) -> np.ndarray:
+    def _request(self, chunk):
         pictures = [
             {
                 "parts": [_as_json(part) for part in picture.parts],
@@ -136,7 +134,7 @@ class RenderPool:
 class _Process:
     """One worker process and its pipes."""
 
-    def __init__(self, setup: dict):
+    def __init__(self, setup):
         self._said = tempfile.TemporaryFile()  # noqa: SIM115
         root = str(Path(__file__).resolve().parent.parent)
         path = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
@@ -151,7 +149,7 @@ class _Process:
         )
         self._setup = setup
 
-    def ask(self, request: object, size: int) -> bytes:
+    def ask(self, request, size):
         """Sends one request and waits for its answer of `size` bytes."""
         try:
             for message in filter(None, (self._setup, request)):
@@ -168,11 +166,11 @@ class _Process:
             raise RuntimeError(": ".join([f"a rendering process ended with code {code}", *last]))
         return answer
 
-    def kill(self) -> None:
+    def kill(self):
         """Ends the process, whatever it is doing."""
         self._process.kill()
 
-    def close(self) -> None:
+    def close(self):
         """Ends the process and closes its pipes."""
         self._process.kill()
         self._process.wait()
@@ -182,7 +180,7 @@ class _Process:
         self._said.close()
 
 
-def _as_json(part: Part) -> dict:
+def _as_json(part):
     return {
         "mesh": part.mesh,
         "transform": np.asarray(part.transform, np.float64).tolist(),

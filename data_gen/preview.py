@@ -26,7 +26,7 @@ _MILLISECONDS = 60  # of a frame of the GIF
 _MOST_FRAMES = 60  # of the GIF
 
 
-def main() -> None:
+def main():
     """Draws what the flags say and prints where it is."""
     from data_gen import builder
 
@@ -55,9 +55,7 @@ def main() -> None:
     print(f"wrote {output} and {animation}")
 
 
-def draw(
-    scene: str, split: str, rows: int, image_size: int, channels: int, workers: int | None
-) -> list[np.ndarray]:
+def draw(scene, split, rows, image_size, channels, workers):
     """Renders the first clips of a split.
 
     Args:
@@ -90,7 +88,7 @@ def draw(
     return clips
 
 
-def sheet(clips: list[np.ndarray], columns: int) -> np.ndarray:
+def sheet(clips, columns):
     """Returns a picture with a row of evenly spaced frames, first and last included, for each clip.
 
     Args:
@@ -107,7 +105,7 @@ def sheet(clips: list[np.ndarray], columns: int) -> np.ndarray:
     return _joined(rows, axis=0)
 
 
-def _side_by_side(clips: list[np.ndarray]) -> list[Image.Image]:
+def _side_by_side(clips):
     """The clips side by side, frame by frame."""
     step = -(-len(clips[0]) // _MOST_FRAMES)
     return [
@@ -116,7 +114,7 @@ def _side_by_side(clips: list[np.ndarray]) -> list[Image.Image]:
     ]
 
 
-def _joined(pictures: list[np.ndarray], axis: int) -> np.ndarray:
+def _joined(pictures, axis):
     """Joins pictures of one size along an axis, with white between them."""
     shape = list(pictures[0].shape)
     shape[axis] = _GAP
@@ -125,7 +123,7 @@ def _joined(pictures: list[np.ndarray], axis: int) -> np.ndarray:
     return np.concatenate(with_gaps, axis=axis)
 
 
-def _picture(pixels: np.ndarray) -> Image.Image:
+def _picture(pixels):
     return Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
 
 

@@ -10,14 +10,12 @@ and then encoded to sRGB (IEC 61966-2-1).
 """
 
 import functools
-from collections.abc import Sequence
 
 import numpy as np
 from embreex.mesh_construction import TriangleMesh
 from embreex.rtcore_scene import EmbreeScene
 
 from data_gen import meshes
-from data_gen.scenes import Part, Vector, View
 
 # Relative luminance of linear RGB, ITU-R BT.709.
 _LUMINANCE = np.array([0.2126, 0.7152, 0.0722], np.float32)
@@ -26,7 +24,7 @@ _LUMINANCE = np.array([0.2126, 0.7152, 0.0722], np.float32)
 class Renderer:
     """Draws pictures of one view; everything that the frames share is computed once."""
 
-    def __init__(self, view: View, image_size: int, channels: int = 3, samples: int = 4):
+    def __init__(self, view, image_size, channels=3, samples=4):
         """Prepares the rays.
 
         Args:
@@ -68,7 +66,7 @@ class Renderer:
         self._aimed_at = None
         self._aim(tuple(light.direction))
 
-    def _aim(self, direction: Vector) -> None:
+    def _aim(self, direction):
         """Lights what is drawn next from a direction; the pictures of a clip share it."""
         if direction == self._aimed_at:
             return
@@ -78,10 +76,10 @@ class Renderer:
 
     def render(
         self,
-        parts: Sequence[Part],
-        light: Vector | None = None,
-        background: Vector | None = None,
-    ) -> np.ndarray:
+        parts,
+        light=None,
+        background=None,
+    ):
         """Draws one picture.
 
         Args:
@@ -113,7 +111,7 @@ class Renderer:
             picture = picture @ _LUMINANCE[:, None]
         return _srgb(picture)
 
-    def _box(self, part: Part) -> np.ndarray:
+    def _box(self, part):
         """The [[top, left], [bottom, right]] pixels outside which the part cannot be seen."""
         corners = _prepared(part.mesh)[2]
         transform = np.asarray(part.transform, np.float64)
@@ -163,7 +161,7 @@ class Renderer:
 
 
 @functools.cache
-def _prepared(name: str) -> tuple[EmbreeScene, np.ndarray, np.ndarray]:
+def _prepared(name):
     """A mesh's search tree, its normals [T, 3 corners, 3] and its bounding box [8 corners, 3]."""
     vertices, normals, triangles = meshes.load(name)
     scene = EmbreeScene()
@@ -173,15 +171,15 @@ def _prepared(name: str) -> tuple[EmbreeScene, np.ndarray, np.ndarray]:
     return scene, normals[triangles].astype(np.float32), corners
 
 
-def _dot(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+def _dot(a, b):
     return np.einsum("...i,...i->...", a, b)
 
 
-def _unit(vectors: np.ndarray) -> np.ndarray:
+def _unit(vectors):
     return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-12)
 
 
-def _srgb(linear: np.ndarray) -> np.ndarray:
+def _srgb(linear):
     """Encodes linear light to uint8, clipping what is outside [0, 1]."""
     linear = np.clip(linear, 0, 1)
     encoded = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)

@@ -31,7 +31,7 @@ _SETTINGS = {
 }
 
 
-def variant() -> tuple[str, int, int, int | None]:
+def variant():
     """Returns what the flags name: the scene's variant, image size, channels and workers.
 
     Raises:

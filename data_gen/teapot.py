@@ -20,7 +20,7 @@ _HEIGHT = 1.3
 _LID_WIDTH = 1.077
 
 
-def control_points() -> tuple[np.ndarray, dict[str, slice]]:
+def control_points():
     """Returns the corrected control points and which patches belong to which part of the pot.
 
     Returns:
@@ -36,7 +36,7 @@ def control_points() -> tuple[np.ndarray, dict[str, slice]]:
     return points, parts
 
 
-def tessellate(n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def tessellate(n):
     """Cuts every patch into n x n squares of two triangles.
 
     Triangles that degenerate to a line, at the tip of the lid and at the centre of the bottom, are
@@ -79,7 +79,7 @@ def tessellate(n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return vertices, normals, triangles[area > 1e-12].astype(np.int32)
 
 
-def _bernstein(t: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _bernstein(t):
     """The four cubic Bernstein polynomials and their derivatives at t [N], each [N, 4]."""
     s = 1.0 - t
     basis = np.stack([s**3, 3 * t * s**2, 3 * t**2 * s, t**3], -1)

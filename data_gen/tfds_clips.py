@@ -23,8 +23,6 @@ import dataclasses
 import hashlib
 import io
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from pathlib import Path
 
 import numpy as np
 import PIL.Image
@@ -65,12 +63,12 @@ class Settings(StoreSettings):
 
 
 def import_source(
-    settings: Settings,
-    data_dir: str | Path | None = None,
-    overwrite: bool = False,
-    download: bool = False,
-    notify: Callable[[str], None] = lambda line: None,
-) -> Imported:
+    settings,
+    data_dir=None,
+    overwrite=False,
+    download=False,
+    notify=lambda line: None,
+):
     """Reads clips out of a data set of TFDS and stores them.
 
     Args:
@@ -131,12 +129,12 @@ def import_source(
     return Imported(folder, counts, bar.n, 0, dict(notes))
 
 
-def mixed(keys: Iterable[tuple]) -> list[tuple]:
+def mixed(keys):
     """Returns keys in an order that has nothing to do with their own, but is always the same."""
     return sorted(keys, key=lambda key: hashlib.sha256(repr(key).encode()).digest())
 
 
-def deal(owners: dict[str, set[tuple]], held_out: float) -> list[dict[tuple, str]]:
+def deal(owners, held_out):
     """Deals what the splits of a source hold to the splits of the clips.
 
     Args:
@@ -291,7 +289,7 @@ class _Part:
         )
 
 
-def _portions(keys: Sequence[tuple], sizes: dict[tuple, float], limit: float) -> Iterator[list]:
+def _portions(keys, sizes, limit):
     """Divides keys into lists of at most `limit` bytes in all, or of one key."""
     totals = itertools.accumulate(sizes[key] for key in keys)
     portion, before = [], 0

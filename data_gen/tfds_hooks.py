@@ -4,7 +4,6 @@
 """
 
 import contextlib
-from collections.abc import Iterator
 from pathlib import Path
 
 import tensorflow_datasets as tfds
@@ -21,16 +20,16 @@ class CanonicalBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     # Without it TFDS looks for checksums in a package that it does not declare; no public switch.
     url_infos = None
 
-    def _example_writer(self) -> tfds.core.ExampleWriter:
+    def _example_writer(self):
         # A builder cannot be given a writer, and TFDS's own leaves the order of features to chance.
         return _CanonicalWriter(super()._example_writer().file_format)
 
     # TFDS announces every build as a download, of unknown size; no public switch.
 
-    def _log_download_bytes(self) -> None:
+    def _log_download_bytes(self):
         """Announces nothing."""
 
-    def _log_download_done(self) -> None:
+    def _log_download_done(self):
         """Announces nothing."""
 
     def _create_builder_config(self, builder_config, version):
@@ -40,7 +39,7 @@ class CanonicalBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         return super()._create_builder_config(builder_config, version)
 
     @classmethod
-    def config_of(cls, name: str) -> tfds.core.BuilderConfig:
+    def config_of(cls, name):
         """Returns the config of a name that `BUILDER_CONFIGS` does not list.
 
         Raises:
@@ -65,7 +64,7 @@ class _CanonicalWriter(tfds.core.ExampleWriter):
         )
 
 
-def serialized(info: tfds.core.DatasetInfo, example: dict) -> bytes:
+def serialized(info, example):
     """Returns an example as the bytes of a tf.train.Example, its features sorted by name.
 
     Args:
@@ -78,7 +77,7 @@ def serialized(info: tfds.core.DatasetInfo, example: dict) -> bytes:
     return record.SerializeToString(deterministic=True)
 
 
-def folder_of(builder_name: str, config_name: str, version: str, data_dir: str | None) -> Path:
+def folder_of(builder_name, config_name, version, data_dir):
     """Returns the folder of a data set, there or not.
 
     Args:
@@ -96,7 +95,7 @@ def folder_of(builder_name: str, config_name: str, version: str, data_dir: str |
 
 
 @contextlib.contextmanager
-def incomplete_folder(folder: Path, overwrite: bool) -> Iterator[Path]:
+def incomplete_folder(folder, overwrite):
     """Yields a folder beside another, in whose place it is put at the end.
 
     Args:
@@ -109,7 +108,7 @@ def incomplete_folder(folder: Path, overwrite: bool) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def no_progress_bars() -> Iterator[None]:
+def no_progress_bars():
     """Hides TFDS's progress bars, which count clips where ours counts frames."""
     # `tfds.display_progress_bar` sets this; nothing public tells what it was.
     active = tqdm_utils._active
@@ -121,7 +120,7 @@ def no_progress_bars() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def shuffling_on_disk() -> Iterator[None]:
+def shuffling_on_disk():
     """Lets TFDS hold less of a split in memory before it sorts it by way of files; same bytes."""
     # A constant of TFDS; there is no setting.
     limit = shuffle.MAX_MEM_BUFFER_SIZE

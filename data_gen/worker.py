@@ -15,7 +15,7 @@ from data_gen import meshes, render
 from data_gen.scenes import Camera, Light, Part, View
 
 
-def main() -> None:
+def main():
     """Renders what standard input asks for until it ends."""
     # Ctrl-C is the parent's to handle; it closes our input.
     signal.signal(signal.SIGINT, signal.SIG_IGN)

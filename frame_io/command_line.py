@@ -5,7 +5,6 @@ import logging as standard_logging
 import os
 import re
 import sys
-from collections.abc import Callable
 
 from absl import app, flags, logging
 
@@ -19,11 +18,11 @@ _SERVING |= {"requests", "tensorflow_serving"}
 
 
 def run(
-    main: Callable[[], None],
-    on_interrupt: str = "",
-    bad_input: tuple[type[Exception], ...] = (InputError,),
-    verbosity: int = logging.ERROR,
-) -> None:
+    main,
+    on_interrupt="",
+    bad_input=(InputError,),
+    verbosity=logging.ERROR,
+):
     """Runs `main()` on the parsed flags; a bad input ends in one line and exit code 1.
 
     Besides `bad_input` that is a file or a port that cannot be used, a package of the extra
@@ -44,11 +43,11 @@ def run(
 
 
 def guarded(
-    main: Callable[[], None],
-    on_interrupt: str = "",
-    bad_input: tuple[type[Exception], ...] = (InputError,),
-    verbosity: int = logging.ERROR,
-) -> Callable[[list[str]], None]:
+    main,
+    on_interrupt="",
+    bad_input=(InputError,),
+    verbosity=logging.ERROR,
+):
     """Returns the function of argv that `run` runs; its arguments are those of `run`."""
 
     def run_main(argv):

@@ -8,7 +8,7 @@ class InputError(ValueError):
     """Something the user gave is wrong. The message is one line: what, where, what is right."""
 
 
-def one_line(error: BaseException) -> str:
+def one_line(error):
     """Returns the message of an error in one line."""
     if isinstance(error, tensorflow_errors()):
         # What went wrong stands last, below the places in the code and among those in the graph.
@@ -21,7 +21,7 @@ def one_line(error: BaseException) -> str:
     return " ".join(text.split()) or type(error).__name__
 
 
-def tensorflow_errors() -> tuple[type[Exception], ...]:
+def tensorflow_errors():
     """Returns the class of TensorFlow's errors in a tuple, which is empty if it is not imported."""
     tensorflow = sys.modules.get("tensorflow")
     return (tensorflow.errors.OpError,) if tensorflow else ()

@@ -6,9 +6,7 @@ import json
 import os
 import re
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from frame_io.errors import InputError
 
@@ -16,7 +14,7 @@ _LARGEST_TEXT = 2**26  # bytes; a page or a metrics.json has some hundred thousa
 
 
 @contextlib.contextmanager
-def atomic_write(path: str | Path) -> Iterator[Path]:
+def atomic_write(path):
     """Yields a path beside `path` to write to; on success it takes the place of `path`.
 
     A crash leaves what was at `path` before. Raises `OSError` with the file's name, which `write`
@@ -37,7 +35,7 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def without_pattern(path: str | Path) -> Iterator[str]:
+def without_pattern(path):
     """Yields another path to the same, without characters that TensorFlow takes for a pattern's.
 
     It does so wherever it looks for a checkpoint, that of a SavedModel too: *, ?, [] and \\.
@@ -55,13 +53,13 @@ def without_pattern(path: str | Path) -> Iterator[str]:
         yield str(link / name)
 
 
-def write_json(path: str | Path, content: Any) -> None:
+def write_json(path, content):
     """Writes `content` as JSON, whole or not at all. NaN and infinity are errors."""
     with atomic_write(path) as beside:
         beside.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n")
 
 
-def write_checked_json(path: str | Path, content: dict, table: str | None = None) -> None:
+def write_checked_json(path, content, table=None):
     """As `write_json`, and with the key "sha256", which `read_checked_json` looks at.
 
     Args:
@@ -81,7 +79,7 @@ def write_checked_json(path: str | Path, content: dict, table: str | None = None
         beside.write_text(head + f',\n  "{table}": {{\n' + ",\n".join(rows) + "\n  }\n}\n")
 
 
-def read_checked_json(path: str | Path) -> dict:
+def read_checked_json(path):
     """Returns what `write_checked_json` wrote, without the key "sha256".
 
     Files without that key, of versions that did not write it, are read as they are.
@@ -102,7 +100,7 @@ def _sha256(content):
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
-def read_text(path: str | Path) -> str:
+def read_text(path):
     """Returns the text, in UTF-8, of a file that a command wrote.
 
     Raises `OSError` if it cannot be read and `ValueError` if it is no such file: a pipe or a
@@ -116,7 +114,7 @@ def read_text(path: str | Path) -> str:
     return path.read_text(encoding="utf-8")
 
 
-def read_json(path: str | Path) -> Any:
+def read_json(path):
     """Returns the content of a JSON file.
 
     Raises as `read_text`, and `ValueError` if it is no JSON.
@@ -127,12 +125,12 @@ def read_json(path: str | Path) -> Any:
         raise ValueError(f"{path}: nested too deeply") from None
 
 
-def check_section(page: str | Path, name: str) -> None:
+def check_section(page, name):
     """Raises `InputError` unless a page has the lines `<!-- name -->` and `<!-- /name -->`."""
     _around_section(page, name)
 
 
-def write_section(page: str | Path, name: str, text: str) -> None:
+def write_section(page, name, text):
     """Replaces what stands in a page between `<!-- name -->` and `<!-- /name -->`.
 
     Raises `InputError` if it has no such lines.

@@ -35,7 +35,7 @@ import collections
 import dataclasses
 import re
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -64,7 +64,7 @@ class Footage:
     _decode: Callable[[], videos.Frames]
     left_out: str = ""
 
-    def pictures(self, wanted: np.ndarray) -> Iterator[tuple[int, PIL.Image.Image]]:
+    def pictures(self, wanted):
         """Decodes the frames that are wanted.
 
         Args:
@@ -89,7 +89,7 @@ class Footage:
         raise videos.ended_early(self.path, self.times[wanted[place]], self.times[-1])
 
 
-def look(path: str | Path, folder_fps: float = FOLDER_FPS) -> Footage:
+def look(path, folder_fps=FOLDER_FPS):
     """Looks through an input.
 
     Args:
@@ -117,16 +117,14 @@ def look(path: str | Path, folder_fps: float = FOLDER_FPS) -> Footage:
     return clip
 
 
-def rate(times: np.ndarray) -> float:
+def rate(times):
     """Returns frames per second: the mean of even times [N], the median of uneven ones."""
     if is_even(times):
         return (len(times) - 1) / (times[-1] - times[0])
     return 1 / np.median(np.diff(times))
 
 
-def select(
-    times: np.ndarray, fps: float | None = None, start: float = 0.0, end: float | None = None
-) -> np.ndarray:
+def select(times, fps=None, start=0.0, end=None):
     """Chooses frames at an even pace.
 
     Without `fps` and with even times, that is every frame. Otherwise it is, for every 1/fps
@@ -169,13 +167,13 @@ def select(
     )
 
 
-def is_even(times: np.ndarray) -> bool:
+def is_even(times):
     """Returns whether times [N] lie within half a frame of an even pace, as rounded ones do."""
     even = np.linspace(times[0], times[-1], len(times))
     return bool(np.abs(times - even).max() <= 0.5 * (even[1] - even[0]) + 1e-9)
 
 
-def natural_key(name: str) -> list:
+def natural_key(name):
     """Returns what to sort names by so that frame_2 comes before frame_10, and 01 before 1."""
     parts = [
         (0, int(part), "") if part.isdecimal() else (1, 0, part.casefold())

@@ -6,8 +6,6 @@ The rules are the same for the pictures of `tf_inbetween.images` and the footage
 
 import re
 import warnings
-from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import PIL.Image
@@ -24,7 +22,7 @@ MAX_PIXELS = 2**27  # 134 million. Pillow's own limit, which warns first, lies a
 Box = tuple[int, int, int, int]
 
 
-def read(path: Path) -> PIL.Image.Image:
+def read(path):
     """Returns the picture in a file, upright and decoded; of an animated one the first frame.
 
     Its attribute `filename` is the path.
@@ -46,7 +44,7 @@ def read(path: Path) -> PIL.Image.Image:
     raise ValueError(too_many)
 
 
-def opened(path: Path) -> PIL.Image.Image:
+def opened(path):
     """Opens a file of a kind in `FORMATS`, whatever its name; raises what Pillow raises."""
     PIL.Image.init()
     # Older Pillows have no AVIF; MPO is opened as the JPEG that it begins with.
@@ -54,13 +52,13 @@ def opened(path: Path) -> PIL.Image.Image:
 
 
 def convert(
-    picture: PIL.Image.Image,
-    size: int,
-    channels: int,
-    crop: Box | None = None,
-    notify: Callable[[str], None] = lambda text: None,
-    quick: bool = False,
-) -> np.ndarray:
+    picture,
+    size,
+    channels,
+    crop=None,
+    notify=lambda text: None,
+    quick=False,
+):
     """Returns a picture as a square frame.
 
     Grey, black-and-white, palette, transparent, CMYK and 16-bit pictures are converted: grey is
@@ -89,7 +87,7 @@ def convert(
     return np.asarray(picture).reshape(size, size, channels)
 
 
-def parse_crop(text: str) -> Box | None:
+def parse_crop(text):
     """Returns the box of a command line's --crop: that of "x,y,w,h", or None for "centre".
 
     Raises:

@@ -5,7 +5,6 @@ import errno
 import re
 import warnings
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import numpy as np
 import PIL.Image
@@ -28,7 +27,7 @@ _LIMITS = {
 }
 
 
-def look(path: Path) -> tuple[np.ndarray, Callable[[], Frames]]:
+def look(path):
     """Looks through a video; nothing is decoded.
 
     Returns:
@@ -83,7 +82,7 @@ def look(path: Path) -> tuple[np.ndarray, Callable[[], Frames]]:
     return times, decode
 
 
-def ended_early(path: Path, seconds: float, whole: float) -> ValueError:
+def ended_early(path, seconds, whole):
     """The error of a file that can be read for so many of its seconds."""
     return ValueError(
         f"{path}: truncated or damaged: what can be read ends at {seconds:.3g} of {whole:.3g} s"

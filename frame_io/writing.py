@@ -3,7 +3,6 @@
 import fractions
 import os
 import re
-from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +15,7 @@ _ANIMATED = {".apng": "PNG", ".gif": "GIF", ".webp": "WEBP"}
 _WRITABLE = (*_ANIMATED, ".mp4", ".png")
 
 
-def check_writable(path: str | Path, sources: Iterable[str | Path | None] = ()) -> None:
+def check_writable(path, sources=()):
     """Raises `InputError` if `write` could not write a file of this name.
 
     Nor may it be one of `sources`, the paths (or None) that are read.
@@ -44,11 +43,11 @@ def check_writable(path: str | Path, sources: Iterable[str | Path | None] = ()) 
 
 
 def write(
-    path: str | Path,
-    frames: Iterable[np.ndarray],
-    seconds_per_frame: float = 0.1,
-    scale: int = 1,
-) -> int:
+    path,
+    frames,
+    seconds_per_frame=0.1,
+    scale=1,
+):
     """Writes frames as the ending of `path` says.
 
     Args:

@@ -87,7 +87,7 @@ _WORDS = {
 }
 
 
-def get(name: str) -> Scene:
+def get(name):
     """Returns the scene of that name, or a variant of one.
 
     Raises:
@@ -102,12 +102,12 @@ def get(name: str) -> Scene:
     return Scene(**{**vars(made), "vary": vary})
 
 
-def is_variant(name: str) -> bool:
+def is_variant(name):
     """Whether a name is that of a scene, or begins as the names of a scene's variants do."""
     return any(name == scene or name.startswith(f"{scene}_") for scene in SCENES)
 
 
-def variant(scene: str, **settings) -> str:
+def variant(scene, **settings):
     """Returns the name of a scene's variant.
 
     Args:
@@ -136,7 +136,7 @@ def variant(scene: str, **settings) -> str:
     return full_name
 
 
-def parse(name: str) -> tuple[str, dict]:
+def parse(name):
     """Returns the scene and the settings that a variant's name tells.
 
     Raises:
@@ -156,7 +156,7 @@ def parse(name: str) -> tuple[str, dict]:
     return scene, settings
 
 
-def count(scene: Scene, split: str, seed: int, stride: int = 1) -> tuple[int, int]:
+def count(scene, split, seed, stride=1):
     """Counts a split by its first clip, without drawing it; all its clips are of one length.
 
     Returns:
@@ -167,19 +167,19 @@ def count(scene: Scene, split: str, seed: int, stride: int = 1) -> tuple[int, in
     return clips, clips * len(scene.clip(split, 0, seed).strided(stride).poses)
 
 
-def rotation_z(degrees: float):
+def rotation_z(degrees):
     """Returns the [4, 4] rotation about the z axis, anticlockwise seen from above."""
     return motion.placed(motion.rotation("z", degrees))
 
 
-def _settings(scene: str) -> dict:
+def _settings(scene):
     """A scene's settings with their defaults."""
     own = inspect.signature(SCENES[scene]).parameters.values()
     defaults = {parameter.name: parameter.default for parameter in own}
     return {**defaults, **dict.fromkeys(LOOKS, False), "seed": 0}
 
 
-def _read(word: str) -> tuple[str | None, object]:
+def _read(word):
     """The setting that a word of a variant's name tells; (None, None) if it is not one."""
     if re.fullmatch("mesh-[a-z0-9]*-[0-9a-f]{8}", word):
         return "mesh", word
@@ -191,5 +191,5 @@ def _read(word: str) -> tuple[str | None, object]:
     return None, None
 
 
-def _list(settings: dict) -> str:
+def _list(settings):
     return ", ".join(sorted(settings))

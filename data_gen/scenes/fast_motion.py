@@ -1,7 +1,5 @@
 """Many small solids that fly far between frames and bounce off the walls."""
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from data_gen import meshes, motion
@@ -50,7 +48,7 @@ _VIEW = View(
 _STANCE = motion.rotation("x", 30.0) @ motion.rotation("z", 35.0)
 
 
-def fast_motion(*, objects: int = 6, frames: int = FRAMES, clips: int = CLIPS) -> Scene:
+def fast_motion(*, objects=6, frames=FRAMES, clips=CLIPS):
     """Small solids at high speed in a square room, each in a layer of its own: nothing collides.
 
     Left and right, up and down, a solid flies one to three times the room's width in a clip, at an
@@ -71,7 +69,7 @@ def fast_motion(*, objects: int = 6, frames: int = FRAMES, clips: int = CLIPS) -
     radius = _RADIUS * np.sqrt(6 / max(objects, 6))
     depths = (np.arange(objects) - (objects - 1) / 2) * 2 * radius
 
-    def clip(split: str, number: int, seed: int) -> ClipPlan:
+    def clip(split, number, seed):
         rng = generator(split, number, seed)
         start = rng.uniform(-WALL, WALL, 2 * objects)
         travel = rng.uniform(*_TRAVEL, 2 * objects) * 2 * WALL
@@ -79,7 +77,7 @@ def fast_motion(*, objects: int = 6, frames: int = FRAMES, clips: int = CLIPS) -
         path = motion.line(start, start + travel, frames)
         return ClipPlan(motion.reflect(path, -WALL, WALL), cyclic=False, units_per_frame=0.0)
 
-    def parts(pose: Sequence[float]) -> list[Part]:
+    def parts(pose):
         places = np.reshape(pose, (-1, 2))
         return [
             Part(

@@ -1,7 +1,5 @@
 """An arm of two to seven links whose joints turn at an even pace."""
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from data_gen import motion
@@ -46,7 +44,7 @@ _LEAN, _BEND = 90.0, 130.0
 _LEAST_TURN, _MOST_TURN = 45.0, 120.0
 
 
-def linked_arm(*, links: int = 3, frames: int = FRAMES, clips: int = CLIPS) -> Scene:
+def linked_arm(*, links=3, frames=FRAMES, clips=CLIPS):
     """An arm on a fixed base, folding like a ruler: each link lies before the one it hangs on.
 
     Args:
@@ -64,10 +62,10 @@ def linked_arm(*, links: int = 3, frames: int = FRAMES, clips: int = CLIPS) -> S
     thickness = min(0.30, 1.6 / links)  # the radius of a link
     limits = np.array([_LEAN] + [_BEND] * (links - 1))
 
-    def clip(split: str, number: int, seed: int) -> ClipPlan:
+    def clip(split, number, seed):
         rng = generator(split, number, seed)
 
-        def fits(poses: np.ndarray) -> bool:
+        def fits(poses):
             turn = np.abs(poses[-1] - poses[0]).max()
             return _LEAST_TURN <= turn <= _MOST_TURN and in_picture(
                 _VIEW, (part for pose in poses for part in parts(pose))
@@ -78,7 +76,7 @@ def linked_arm(*, links: int = 3, frames: int = FRAMES, clips: int = CLIPS) -> S
         )
         return ClipPlan(poses, cyclic=False, units_per_frame=0.0)
 
-    def parts(pose: Sequence[float]) -> list[Part]:
+    def parts(pose):
         joints, headings = motion.forward_kinematics(pose, lengths)
         depth = -2 * thickness * np.arange(links)
         foot = motion.placed(np.eye(3), BASE - [0, 0, 0.5], (0.9, 0.9, 0.25))

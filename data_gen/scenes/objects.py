@@ -1,7 +1,6 @@
 """Two to four different solids that turn and fly past each other."""
 
 import itertools
-from collections.abc import Sequence
 
 import numpy as np
 
@@ -41,9 +40,7 @@ _VIEW = View(
 _ROOM = np.array([2.7, 3.5, 2.7])
 
 
-def objects(
-    *, objects: int = 3, frames: int = FRAMES, clips: int = CLIPS, mesh: str = "teapot"
-) -> Scene:
+def objects(*, objects=3, frames=FRAMES, clips=CLIPS, mesh="teapot"):
     """Solids with rotations and places of their own; in every clip one passes before another.
 
     Args:
@@ -61,19 +58,19 @@ def objects(
     gaps = frame_gaps(frames)
     radius = RADIUS * np.sqrt(3 / max(objects, 3))
 
-    def clip(split: str, number: int, seed: int) -> ClipPlan:
+    def clip(split, number, seed):
         rng = generator(split, number, seed)
         turns = [
             motion.slerp(motion.uniform_rotation(rng), motion.uniform_rotation(rng), frames)
             for _ in solids
         ]
 
-        def draw() -> np.ndarray:
+        def draw():
             places = [motion.line(*rng.uniform(-_ROOM, _ROOM, (2, 3)), frames) for _ in solids]
             pairs = zip(turns, places, strict=True)
             return np.concatenate([column for pair in pairs for column in pair], axis=1)
 
-        def fits(poses: np.ndarray) -> bool:
+        def fits(poses):
             return (
                 not _touch(poses, radius)
                 and hide_each_other(poses, radius)
@@ -82,7 +79,7 @@ def objects(
 
         return ClipPlan(first_fitting(draw, fits), cyclic=False, units_per_frame=0.0)
 
-    def parts(pose: Sequence[float]) -> list[Part]:
+    def parts(pose):
         return [
             Part(
                 solid,
@@ -112,12 +109,12 @@ def objects(
     )
 
 
-def _places(poses: np.ndarray) -> np.ndarray:
+def _places(poses):
     """[K, 7 N] -> [N, K, 3]."""
     return np.moveaxis(poses.reshape(len(poses), -1, 7)[..., 4:], 1, 0)
 
 
-def _touch(poses: np.ndarray, radius: float) -> bool:
+def _touch(poses, radius):
     """Whether the balls round two solids ever meet."""
     return any(
         np.linalg.norm(a - b, axis=-1).min() < 2 * radius
@@ -125,7 +122,7 @@ def _touch(poses: np.ndarray, radius: float) -> bool:
     )
 
 
-def hide_each_other(poses: np.ndarray, radius: float = RADIUS) -> bool:
+def hide_each_other(poses, radius=RADIUS):
     """Whether, in some frame, the centres of two solids are seen within one radius of each other.
 
     Args:

@@ -2,7 +2,7 @@
 
 import colorsys
 import dataclasses
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
 import numpy as np
@@ -103,7 +103,7 @@ class ClipPlan:
     cyclic: bool
     units_per_frame: float
 
-    def strided(self, stride: int) -> "ClipPlan":
+    def strided(self, stride):
         """Keeps every stride-th frame.
 
         Args:
@@ -186,7 +186,7 @@ class Scene:
     is_drawn: bool = True
     vary: frozenset[str] = frozenset()
 
-    def plan(self, split: str, seed: int) -> Iterator[ClipPlan]:
+    def plan(self, split, seed):
         """Returns the plans of a split's clips one by one, the same ones every time.
 
         Raises:
@@ -195,12 +195,12 @@ class Scene:
         self.check_split(split)
         return (self.clip(split, number, seed) for number in range(self.clips[split]))
 
-    def check_split(self, split: str) -> None:
+    def check_split(self, split):
         """Raises ValueError, listing the valid ones, if there is no split of that name."""
         if split not in self.clips:
             raise ValueError(f"unknown split {split!r}; valid: {', '.join(self.clips)}")
 
-    def look(self, split: str, number: int, seed: int, parts: Sequence[Part]) -> Look:
+    def look(self, split, number, seed, parts):
         """Returns the look of a clip: the scene's own but for what varies.
 
         Parts of one colour keep one colour. A colour's hue is drawn evenly; the lamp's direction
@@ -228,7 +228,7 @@ class Scene:
             background=(_vector(background) if "background" in self.vary else self.view.background),
         )
 
-    def picture(self, pose: Sequence[float], look: Look) -> Picture:
+    def picture(self, pose, look):
         """Returns what a frame shows at a pose."""
         parts = self.parts(pose)
         if "colour" in self.vary:
@@ -243,7 +243,7 @@ class Scene:
         )
 
 
-def split_sizes(clips: int) -> dict[str, int]:
+def split_sizes(clips):
     """Returns the number of clips of each split, given that of train: an eighth for each other.
 
     Raises:
@@ -254,7 +254,7 @@ def split_sizes(clips: int) -> dict[str, int]:
     return {"train": clips, "validation": max(clips // 8, 1), "test": max(clips // 8, 1)}
 
 
-def frame_gaps(frames: int) -> tuple[float, ...]:
+def frame_gaps(frames):
     """Returns the gaps, in frames, at which to judge clips of so many frames.
 
     A quarter, half and the whole of a clip, rounded down to multiples of four, so that there are
@@ -269,7 +269,7 @@ def frame_gaps(frames: int) -> tuple[float, ...]:
     return tuple(float(gap) for gap in sorted(gaps - {0}) or [2])
 
 
-def generator(split: str, number: int, seed: int, stream: int = 0) -> np.random.Generator:
+def generator(split, number, seed, stream=0):
     """Returns the random numbers of one clip, which no other clip has.
 
     Args:
@@ -286,7 +286,7 @@ def generator(split: str, number: int, seed: int, stream: int = 0) -> np.random.
     return np.random.default_rng([seed, (*SPLITS, HELDOUT).index(split), number, stream])
 
 
-def first_fitting(draw: Callable[[], T], fits: Callable[[T], bool]) -> T:
+def first_fitting(draw, fits):
     """Draws until something fits.
 
     Raises:
@@ -299,7 +299,7 @@ def first_fitting(draw: Callable[[], T], fits: Callable[[T], bool]) -> T:
     raise ValueError(f"no clip of this scene fits in {_TRIES} tries: are its solids too large?")
 
 
-def in_picture(view: View, parts: Iterable[Part]) -> bool:
+def in_picture(view, parts):
     """Whether solids lie wholly inside the picture, with a margin of 2 % of its half-width.
 
     The rule by which poses are rejected: the bounding box of each solid's outline
@@ -312,14 +312,14 @@ def in_picture(view: View, parts: Iterable[Part]) -> bool:
     return all(_is_in_picture(view.camera, part) for part in parts)
 
 
-def _is_in_picture(camera: Camera, part: Part) -> bool:
+def _is_in_picture(camera, part):
     transform = np.asarray(part.transform)
     points = meshes.outline(part.mesh) @ transform[:3, :3].T + transform[:3, 3]
     columns_rows = project(camera, points)
     return bool(np.abs(columns_rows).max() <= 1 - _MARGIN)
 
 
-def project(camera: Camera, points: np.ndarray) -> np.ndarray:
+def project(camera, points):
     """Projects points into the picture.
 
     Args:
@@ -341,7 +341,7 @@ def project(camera: Camera, points: np.ndarray) -> np.ndarray:
     return np.where(depth > 0, across / np.where(depth > 0, depth * half_width, 1.0), np.inf)
 
 
-def near(rng: np.random.Generator, direction: Vector, degrees: float) -> np.ndarray:
+def near(rng, direction, degrees):
     """Draws a unit vector [3] evenly from those within some degrees of a direction."""
     axis = np.asarray(direction, np.float64) / np.linalg.norm(direction)
     c = rng.uniform(np.cos(np.radians(degrees)), 1.0)
@@ -350,5 +350,5 @@ def near(rng: np.random.Generator, direction: Vector, degrees: float) -> np.ndar
     return c * axis + np.sqrt(1 - c * c) * across
 
 
-def _vector(values) -> Vector:
+def _vector(values):
     return tuple(float(value) for value in values)

@@ -1,7 +1,5 @@
 """The teapot, or your own mesh in its place, with one, two and six degrees of freedom."""
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from data_gen import meshes, motion
@@ -48,7 +46,7 @@ _ARC = (230.0, 310.0)
 _NEIGHBOURHOOD = 10.0
 
 
-def teapot_1dof(*, heldout: bool = False, mesh: str = "teapot") -> Scene:
+def teapot_1dof(*, heldout=False, mesh="teapot"):
     """The pot turns on a turntable, one full turn; nothing is random.
 
     Args:
@@ -56,7 +54,7 @@ def teapot_1dof(*, heldout: bool = False, mesh: str = "teapot") -> Scene:
       mesh: a row of `meshes.MESHES`.
     """
 
-    def clip(split: str, number: int, seed: int) -> ClipPlan:
+    def clip(split, number, seed):
         del number, seed
         start, step = _TURNS.get(split, _TURNS["test"])
         if not heldout:
@@ -70,7 +68,7 @@ def teapot_1dof(*, heldout: bool = False, mesh: str = "teapot") -> Scene:
             angles = np.arange(high + start, low + 360 + step / 2 - start, step)
         return ClipPlan(poses=angles[:, None], cyclic=False, units_per_frame=step)
 
-    def parts(pose: Sequence[float]) -> list[Part]:
+    def parts(pose):
         turn = motion.placed(motion.rotation("z", pose[0]))
         if mesh != "teapot":
             on_table = motion.placed(np.eye(3), (0.0, 0.0, 2.0), _TURNTABLE_RADIUS)
@@ -118,7 +116,7 @@ _PATCH = np.array([45.0, 25.0])
 _SHORTEST_IN_PATCH = 30.0
 
 
-def teapot_2dof(*, frames: int = FRAMES, clips: int = CLIPS, mesh: str = "teapot") -> Scene:
+def teapot_2dof(*, frames=FRAMES, clips=CLIPS, mesh="teapot"):
     """The pot seen from changing azimuth and elevation, straight from one to another.
 
     Args:
@@ -129,10 +127,10 @@ def teapot_2dof(*, frames: int = FRAMES, clips: int = CLIPS, mesh: str = "teapot
     gaps = frame_gaps(frames)
     sizes = split_sizes(clips)
 
-    def clip(split: str, number: int, seed: int) -> ClipPlan:
+    def clip(split, number, seed):
         rng = generator(split, number, seed)
 
-        def draw() -> np.ndarray:
+        def draw():
             if split == HELDOUT:
                 half = _PATCH - _NEIGHBOURHOOD
                 ends = _PATCH_CENTRE + rng.uniform(-half, half, (2, 2))
@@ -142,7 +140,7 @@ def teapot_2dof(*, frames: int = FRAMES, clips: int = CLIPS, mesh: str = "teapot
                 ends = np.stack([[azimuth, turned], rng.uniform(*_ELEVATIONS, 2)], -1)
             return motion.line(*ends, frames)
 
-        def fits(poses: np.ndarray) -> bool:
+        def fits(poses):
             length = np.linalg.norm(poses[-1] - poses[0])
             if split == HELDOUT:
                 return bool(length >= _SHORTEST_IN_PATCH)
@@ -150,7 +148,7 @@ def teapot_2dof(*, frames: int = FRAMES, clips: int = CLIPS, mesh: str = "teapot
 
         return ClipPlan(first_fitting(draw, fits), cyclic=False, units_per_frame=0.0)
 
-    def parts(pose: Sequence[float]) -> list[Part]:
+    def parts(pose):
         matrix = motion.rotation("x", pose[1]) @ motion.rotation("z", pose[0])
         return [Part(mesh, motion.placed(matrix, scale=_RADIUS) @ meshes.centring(mesh), PORCELAIN)]
 
@@ -169,7 +167,7 @@ def teapot_2dof(*, frames: int = FRAMES, clips: int = CLIPS, mesh: str = "teapot
     )
 
 
-def in_patch(poses: np.ndarray) -> np.ndarray:
+def in_patch(poses):
     """Whether (azimuth, elevation) [..., 2] lies in the patch that `teapot_2dof` holds out."""
     offset = np.asarray(poses) - _PATCH_CENTRE
     offset[..., 0] = (offset[..., 0] + 180) % 360 - 180
@@ -183,7 +181,7 @@ _ROOM = np.array([2.4, 4.0, 2.4])  # how far from the origin the pot's centre ma
 POSE_NAMES = ("qw", "qx", "qy", "qz", "x", "y", "z")
 
 
-def teapot_6dof(*, frames: int = FRAMES, clips: int = CLIPS, mesh: str = "teapot") -> Scene:
+def teapot_6dof(*, frames=FRAMES, clips=CLIPS, mesh="teapot"):
     """The pot turns from one random rotation to another and flies from one place to another.
 
     Rotations are even in SO(3): where the pot leaves the picture, only its places are drawn anew.
@@ -195,7 +193,7 @@ def teapot_6dof(*, frames: int = FRAMES, clips: int = CLIPS, mesh: str = "teapot
     """
     gaps = frame_gaps(frames)
 
-    def clip(split: str, number: int, seed: int) -> ClipPlan:
+    def clip(split, number, seed):
         rng = generator(split, number, seed)
         turn = motion.slerp(motion.uniform_rotation(rng), motion.uniform_rotation(rng), frames)
         poses = first_fitting(
@@ -206,7 +204,7 @@ def teapot_6dof(*, frames: int = FRAMES, clips: int = CLIPS, mesh: str = "teapot
         )
         return ClipPlan(poses, cyclic=False, units_per_frame=0.0)
 
-    def parts(pose: Sequence[float]) -> list[Part]:
+    def parts(pose):
         matrix = motion.quaternion_matrix(pose[:4])
         return [
             Part(
