@@ -47,7 +47,7 @@ def rivals(data, batch, network, settings, variants=None, judged=None):
         batch: triplets.
         network: the arguments of `Network`.
         settings: "alpha", "alpha_warmup_steps", "min_gap", "max_gap" (frames), "learning_rate",
-            "learning_rate_warmup_steps", "steps" and "clip_norm".
+            "learning_rate_warmup_steps", "steps" and "global_clipnorm".
         variants: names of `benchmarks.torch_twin.VARIANTS`; None for all.
         judged: a file of `benchmarks.quality.save_pairs`; adds the row "judge" of the first
             variant, whose value is the mean squared error of its in-betweens.

@@ -112,7 +112,7 @@ def rivals(data, network, settings):
     Args:
         data: the file.
         network: the arguments of `Network`.
-        settings: those of `triplet_loss`, and "learning_rate" and "clip_norm" of the step.
+        settings: those of `triplet_loss`, and "learning_rate" and "global_clipnorm" of the step.
     """
     torch.manual_seed(0)
     with np.load(data) as saved:
@@ -148,7 +148,7 @@ def stepper(network, loss, settings, variant):
         optimizer.zero_grad(set_to_none=True)
         value = loss(*batch)
         value.backward()
-        nn.utils.clip_grad_norm_(network.parameters(), settings["clip_norm"])
+        nn.utils.clip_grad_norm_(network.parameters(), settings["global_clipnorm"])
         optimizer.step()
         return value
 

@@ -79,7 +79,7 @@ def paper_settings(units_per_frame=1.0):
     """
     config = canonical_config(ROOT / "flags/teapot_paper.flags", learning_rate=ADAM_LEARNING_RATE)
     names = ("alpha", "alpha_warmup_steps", "learning_rate", "learning_rate_warmup_steps")
-    settings = {name: getattr(config, name) for name in (*names, "steps", "clip_norm")}
+    settings = {name: getattr(config, name) for name in (*names, "steps", "global_clipnorm")}
     gaps = {name: round(getattr(config, name) / units_per_frame) for name in ("min_gap", "max_gap")}
     return {**settings, **gaps}
 
@@ -95,7 +95,13 @@ def _children(config, batch, data):
     yield Child("benchmarks.keras_ours", rows=rows, overrides=overrides, data=data)
     settings = {
         name: getattr(config, name)
-        for name in ("alpha", "prior_weight", "inbetween_weight", "learning_rate", "clip_norm")
+        for name in (
+            "alpha",
+            "prior_weight",
+            "inbetween_weight",
+            "learning_rate",
+            "global_clipnorm",
+        )
     }
     settings["inbetweens"] = config.clips_per_batch * config.inbetweens_per_clip
     network = network_of(config)

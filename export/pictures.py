@@ -6,7 +6,7 @@ two, but that a JPEG's EXIF orientation is not looked at.
 
 import tensorflow as tf
 
-MAX_PIXELS = 2**24  # 16.8 million; a picture is refused by its header, before it is decoded.
+MAX_SERVED_PIXELS = 2**24  # 16.8 million; a picture is refused by its header, before it is decoded.
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 _JPEG = b"\xff\xd8\xff"
@@ -21,7 +21,7 @@ def decode(pictures, image_size, channels, name):
 
     Raises (when the graph runs):
         InvalidArgumentError: that says `name` and what is wrong, for other bytes, a damaged file,
-            or more than `MAX_PIXELS` pixels.
+            or more than `MAX_SERVED_PIXELS` pixels.
     """
     return tf.map_fn(
         lambda picture: _decode_one(picture, image_size, channels, name),
@@ -50,8 +50,8 @@ def _decode_one(picture, image_size, channels, name):
         file = tf.identity(picture)  # What is in the branches of a cond would not wait.
     height, width = tf.unstack(tf.cond(is_png, lambda: _png_sides(file), lambda: _jpeg_sides(file)))
     small = tf.debugging.Assert(
-        (height > 0) & (width > 0) & (height * width <= MAX_PIXELS),
-        [f"{name} must have at most {MAX_PIXELS} pixels"],
+        (height > 0) & (width > 0) & (height * width <= MAX_SERVED_PIXELS),
+        [f"{name} must have at most {MAX_SERVED_PIXELS} pixels"],
     )
     with tf.control_dependencies([small]):
         small_file = tf.identity(file)

@@ -94,13 +94,15 @@ class Config:
     )
     network: str = _setting(
         "conv",
-        "Encoder and decoder. conv: convolutions; layers: objects on a background, each with where "
-        "it is and what it is.",
+        "Encoder and decoder. conv: convolutions; sprites: objects on a background, each with "
+        "where it is and what it is.",
         names="networks.NETWORKS",
     )
-    layers: int = _setting(1, "Objects that --network=layers separates from the background.", low=1)
+    sprites: int = _setting(
+        1, "Objects that --network=sprites separates from the background.", low=1
+    )
     crop_size: int = _setting(
-        32, "Height and width of the crop that --network=layers draws an object in.", low=8
+        32, "Height and width of the crop that --network=sprites draws an object in.", low=8
     )
     latent_dim: int = _setting(8, "Dimensions of the latent space.", low=1)
     filters: tuple[int, ...] = _setting(
@@ -155,7 +157,7 @@ class Config:
         names="optimizers.OPTIMIZERS",
     )
     learning_rate: float = _setting(5e-3, "Peak learning rate of the optimizer.", low=0)
-    clip_norm: float = _setting(
+    global_clipnorm: float = _setting(
         3e5,
         "Gradients (of the loss in nats) of a larger global norm are scaled down to it.",
         low=1e-6,
@@ -177,7 +179,7 @@ class Config:
         if self.max_gap < self.min_gap:
             raise InputError(f"--max_gap={self.max_gap}: must be at least --min_gap={self.min_gap}")
         sizes = {"filters": "image_size", "fusion_filters": "image_size"}
-        if self.network == "layers":
+        if self.network == "sprites":
             sizes["filters"] = "crop_size"
         for name, size_name in sizes.items():
             filters, size = getattr(self, name), getattr(self, size_name)
@@ -188,11 +190,11 @@ class Config:
                     f"--{name}={_join(filters)}: {len(filters)} halvings do not divide "
                     f"--{size_name}={size}"
                 )
-        if self.network == "layers" and (
-            self.latent_dim % self.layers or self.latent_dim // self.layers < 3
+        if self.network == "sprites" and (
+            self.latent_dim % self.sprites or self.latent_dim // self.sprites < 3
         ):
             raise InputError(
-                f"--latent_dim={self.latent_dim}: must be a multiple of --layers={self.layers}, "
+                f"--latent_dim={self.latent_dim}: must be a multiple of --sprites={self.sprites}, "
                 "at least three times as large: two numbers say where, the others what"
             )
         if self.inbetween_decoder == "fusion" and not self.inbetween_weight:

@@ -9,7 +9,7 @@ from pathlib import Path
 import keras
 import tensorflow as tf
 
-from tf_inbetween import first_weights, optimizers, run_directory, strategies
+from tf_inbetween import init_from, optimizers, run_directory, strategies
 from tf_inbetween.callbacks import (
     CheckRunDirectory,
     Progress,
@@ -55,7 +55,7 @@ def train(config, clips=None, judged=False, strategy=None):
     say = print if chief else lambda line: None
     distributed = strategies.is_distributed(strategy)
     strategies.check_validation(strategy, config)
-    first_weights.check_other(config)
+    init_from.check_other(config)
     run_directory.check(config)
     checkpoint_dir = Path(config.run_dir) / "checkpoints"
     start, _ = progress(checkpoint_dir, say)
@@ -68,9 +68,9 @@ def train(config, clips=None, judged=False, strategy=None):
         raise InputError(f"--model={config.model}: trains on a single device; --strategy=single")
     init_sha256 = None
     if config.init_from and not start:  # A checkpoint has them already.
-        other, init_sha256 = first_weights.read(config)
+        other, init_sha256 = init_from.read(config)
         with strategy.scope():
-            say(first_weights.take_over(model, other, config))
+            say(init_from.take_over(model, other, config))
     clips = clips or strategies.chief_first(strategy, lambda: prepare(config))
     strategies.check_agreement(strategy, config, start, init_sha256)
     if strategies.describe(strategy):
@@ -172,7 +172,7 @@ def build_model(config, strategy=None):
     # XLA made this network two to three times slower on a CPU.
     model.compile(
         optimizer=optimizers.build(
-            config.optimizer, schedule, config.clip_norm, strategies.is_distributed(strategy)
+            config.optimizer, schedule, config.global_clipnorm, strategies.is_distributed(strategy)
         ),
         jit_compile=False,
         steps_per_execution=config.steps_per_execution,

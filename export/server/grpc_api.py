@@ -1,7 +1,8 @@
 """TensorFlow Serving's gRPC API: Predict, GetModelMetadata, GetModelStatus, and gRPC health.
 
 The messages are those of `tensorflow-serving-api`. Classify, Regress, MultiInference and
-HandleReloadConfigRequest are answered with UNIMPLEMENTED, and what to call instead.
+HandleReloadConfigRequest are answered with UNIMPLEMENTED, and what to call instead. A bad tensor is
+INVALID_ARGUMENT: `proto_tensors` finds it, `errors` names its status.
 """
 
 import asyncio

@@ -104,7 +104,7 @@ def test_every_variant_in_torch_does_steps(small, tmp_path):
     data = str(tmp_path / "batches.npz")
     np.savez(data, clip=batch["frames"][0], **batch)
     settings = {"prior_weight": 1.0, "inbetween_weight": 2.0, "inbetweens": 5, "alpha": 1.0}
-    settings |= {"learning_rate": 0.0, "clip_norm": 3e5}
+    settings |= {"learning_rate": 0.0, "global_clipnorm": 3e5}
     given = {"data": data, "network": network_of(config)}
     with Child("benchmarks.torch_twin", **given, settings=settings) as twins:
         eager = [name for name in twins.facts if "eager" in name]

@@ -14,7 +14,7 @@ rng = np.random.default_rng(0)
 clips = [rng.integers(0, 255, [6, 64, 64, 3], np.uint8)]
 tiny = {"filters": (4, 4), "dense_units": 8, "frames_per_clip": 6, "inbetweens_per_clip": 2}
 tiny |= {"min_gap": 2, "max_gap": 5, "steps": 1, "validation_steps": 1, "fusion_filters": (4, 4)}
-for more in ({}, {"network": "layers", "crop_size": 16}):
+for more in ({}, {"network": "sprites", "crop_size": 16}):
     model = ib.train(clips, **tiny, **more)
     assert model.path(clips[0][0], clips[0][1], 0.5).shape == (1, 64, 64, 3)
 """

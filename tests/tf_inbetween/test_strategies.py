@@ -120,7 +120,7 @@ def assert_close(actual, expected, tolerance=1e-4):
 def alone(stored, tiny_config, tmp_path):
     """What a single device makes of a batch of two clips; clipping is at work in every step."""
     # So few steps that rounding has not yet grown.
-    config = tiny_config(run_dir=str(tmp_path / "alone"), clips_per_batch=2, clip_norm=1e3)
+    config = tiny_config(run_dir=str(tmp_path / "alone"), clips_per_batch=2, global_clipnorm=1e3)
     training.train(config, stored)
     return config
 
@@ -173,7 +173,7 @@ def fused(stored, finished, tiny_config, tmp_path):
         fusion_filters=(4, 8),
         latent_dropout=0.5,
         clips_per_batch=4,
-        clip_norm=1e3,
+        global_clipnorm=1e3,
     )
     training.train(config)
     return config

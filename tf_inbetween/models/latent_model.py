@@ -221,10 +221,10 @@ class LatentModel(TripletModel):
         )
         return (frames, p), (truth, p_inbetween)
 
-    def judged(self, shown, y_pred):
+    def checked_terms(self, shown, y_pred):
         """The latents, then the terms: where the latents broke, the weights did."""
         latents = tf.reduce_sum(y_pred["mean"] + y_pred["stddev"])
-        return {"latents": latents, **super().judged(shown, y_pred)}
+        return {"latents": latents, **super().checked_terms(shown, y_pred)}
 
     def _draw(self, mean, stddev):
         """One draw from every posterior: its rows of what a single device draws of the batch."""

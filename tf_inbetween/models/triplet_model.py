@@ -104,14 +104,14 @@ class TripletModel(ReplicatedModel):
         """The loss of the batch `x` and what `call` made of it; fails if a term is not finite."""
         del y, sample_weight
         loss, shown = self.loss_and_terms(x, y_pred, training)
-        judged = self.judged(shown, y_pred)
-        with tf.control_dependencies([assert_finite(judged, self._step(), not training)]):
+        checked = self.checked_terms(shown, y_pred)
+        with tf.control_dependencies([assert_finite(checked, self._step(), not training)]):
             loss = tf.identity(loss)
         for name, value in shown.items():
             self._means[name].update_state(value)
         return loss / replica_count()  # Keras sums the gradients of the replicas.
 
-    def judged(self, shown, y_pred):
+    def checked_terms(self, shown, y_pred):
         """What has to be finite in a step, by name: the terms, from `loss_and_terms`."""
         del y_pred
         return {name: shown[name] for name in self.terms}

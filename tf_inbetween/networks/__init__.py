@@ -7,7 +7,7 @@ latent to another.
 
 from tf_inbetween.networks.conv import conv
 from tf_inbetween.networks.curve import curved, straight
-from tf_inbetween.networks.layers import layers
+from tf_inbetween.networks.sprites import sprites
 
-NETWORKS = {"conv": conv, "layers": layers}
+NETWORKS = {"conv": conv, "sprites": sprites}
 LATENT_PATHS = {"straight": straight, "curved": curved}

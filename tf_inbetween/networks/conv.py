@@ -5,7 +5,7 @@ They compute in the Keras dtype policy they were built under; what they return i
 
 import keras
 
-from tf_inbetween.networks.convolutions import Conv2D, Conv2DTranspose, build_in_order
+from tf_inbetween.networks.conv_layers import Conv2D, Conv2DTranspose, build_in_order
 
 _PACKAGE = "tf_inbetween"
 

@@ -3,7 +3,7 @@
 import keras
 import tensorflow as tf
 
-from tf_inbetween.networks.convolutions import build_in_order
+from tf_inbetween.networks.conv_layers import build_in_order
 
 
 @keras.saving.register_keras_serializable("tf_inbetween")
@@ -15,21 +15,21 @@ class Curve(keras.Model):
     and the ends are exact whatever g is. In float32, as the latents are.
 
     Args:
-        latent_dim: Z, divisible by `layers`.
+        latent_dim: Z, divisible by `sprites`.
         dense_units: units of its two hidden layers.
-        layers: objects that a latent holds one after another, as in `networks.layers`: each has
+        sprites: objects that a latent holds one after another, as in `networks.sprites`: each has
             its own way, by the same weights, which also see which one it is, and a mean over all
             of them (as in Zaheer et al., "Deep Sets", NeurIPS 2017): how far the others moved says
             how much time passed.
     """
 
-    def __init__(self, latent_dim, dense_units, layers=1, **kwargs):
+    def __init__(self, latent_dim, dense_units, sprites=1, **kwargs):
         super().__init__(**{**kwargs, "dtype": "float32"})
-        self.latent_dim, self.dense_units, self.count = latent_dim, dense_units, layers
+        self.latent_dim, self.dense_units, self.count = latent_dim, dense_units, sprites
         self.trunk = [
             keras.layers.Dense(dense_units, activation="silu", dtype="float32"),
             keras.layers.Dense(dense_units, activation="silu", dtype="float32"),
-            keras.layers.Dense(latent_dim // layers, kernel_initializer="zeros", dtype="float32"),
+            keras.layers.Dense(latent_dim // sprites, kernel_initializer="zeros", dtype="float32"),
         ]
 
     def build(self, input_shape=None):
@@ -66,7 +66,11 @@ class Curve(keras.Model):
 
     def get_config(self):
         """The constructor's arguments."""
-        own = {"latent_dim": self.latent_dim, "dense_units": self.dense_units, "layers": self.count}
+        own = {
+            "latent_dim": self.latent_dim,
+            "dense_units": self.dense_units,
+            "sprites": self.count,
+        }
         return {**super().get_config(), **own}
 
 
@@ -77,7 +81,7 @@ def straight(config):
 
 def curved(config):
     """A learned `Curve`, with as many units a layer as the encoder's dense one."""
-    layers = config.layers if config.network == "layers" else 1
-    curve = Curve(config.latent_dim, config.dense_units, layers, name="curve")
+    sprites = config.sprites if config.network == "sprites" else 1
+    curve = Curve(config.latent_dim, config.dense_units, sprites, name="curve")
     curve.build()
     return curve

@@ -17,7 +17,7 @@ is to be trusted, as the difference between each end and its reconstruction.
 import keras
 import tensorflow as tf
 
-from tf_inbetween.networks.convolutions import Conv2D, Conv2DTranspose
+from tf_inbetween.networks.conv_layers import Conv2D, Conv2DTranspose
 
 _PACKAGE = "tf_inbetween"
 _DRAWN_LOGIT = -2.0  # The drawn part starts low; at a third it stays there and feeds in fog.

@@ -2,7 +2,7 @@
 
 import keras
 
-from tf_inbetween.networks.convolutions import Conv2D, Conv2DTranspose, build_in_order
+from tf_inbetween.networks.conv_layers import Conv2D, Conv2DTranspose, build_in_order
 
 
 @keras.saving.register_keras_serializable("tf_inbetween")

@@ -79,15 +79,21 @@ def test_flags_of_the_fusion_decoder_that_do_not_fit(flags, line):
     refused(["--inbetween_decoder=fusion", *flags], line)
 
 
-LAYERS = ["--network=layers", "--layers=2", "--latent_dim=8", "--crop_size=32", "--filters=4,4,8"]
+SPRITES = [
+    "--network=sprites",
+    "--sprites=2",
+    "--latent_dim=8",
+    "--crop_size=32",
+    "--filters=4,4,8",
+]
 
 
 @pytest.mark.parametrize(
     ("flags", "line"),
     [
-        (["--latent_dim=7"], "--latent_dim=7: must be a multiple of --layers=2"),
-        (["--latent_dim=4"], "--latent_dim=4: must be a multiple of --layers=2, at least three"),
-        (["--layers=0"], "--layers=0: must be at least 1"),
+        (["--latent_dim=7"], "--latent_dim=7: must be a multiple of --sprites=2"),
+        (["--latent_dim=4"], "--latent_dim=4: must be a multiple of --sprites=2, at least three"),
+        (["--sprites=0"], "--sprites=0: must be at least 1"),
         (["--crop_size=20"], "--filters=4,4,8: 3 halvings do not divide --crop_size=20"),
         (["--crop_size=4"], "--crop_size=4: must be at least 8"),
         (
@@ -98,7 +104,7 @@ LAYERS = ["--network=layers", "--layers=2", "--latent_dim=8", "--crop_size=32", 
 )
 @pytest.mark.parametrize("decoder", ["latent", "fusion"])
 def test_flags_of_layers_that_do_not_fit(flags, line, decoder):
-    refused([*LAYERS, f"--inbetween_decoder={decoder}", *flags], line)
+    refused([*SPRITES, f"--inbetween_decoder={decoder}", *flags], line)
 
 
 def refused(flags, line):

@@ -104,7 +104,7 @@ def test_acai_by_its_equations(tiny_config):
     ("setting", "message"),
     [
         ({"latent_path": "curved"}, "--latent_path=curved: --model=pixel_unet has no latents"),
-        ({"network": "layers"}, "--network=layers: --model=pixel_unet has no latents"),
+        ({"network": "sprites"}, "--network=sprites: --model=pixel_unet has no latents"),
         ({"inbetween_weight": 0.0}, "--inbetween_weight=0: --model=pixel_unet learns from"),
     ],
 )

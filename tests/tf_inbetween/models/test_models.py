@@ -11,7 +11,7 @@ from tf_inbetween import networks, training
 from tf_inbetween.config import InputError
 from tf_inbetween.models import LatentModel, TripletVAE, ops
 
-LAYERS = {"network": "layers", "layers": 2, "crop_size": 16, "latent_dim": 8}
+SPRITES = {"network": "sprites", "sprites": 2, "crop_size": 16, "latent_dim": 8}
 FUSION = {"inbetween_decoder": "fusion", "fusion_filters": (4, 4, 4, 4)}
 MODELS = {
     "default": {},
@@ -34,8 +34,8 @@ MODELS = {
     "acai_bfloat16": {"model": "acai", "precision": "mixed_bfloat16"},
     "fusion": FUSION,
     "fusion_bfloat16": {**FUSION, "precision": "mixed_bfloat16"},
-    "layers": LAYERS,
-    "layers_fusion_bfloat16": {**LAYERS, **FUSION, "precision": "mixed_bfloat16"},
+    "sprites": SPRITES,
+    "sprites_fusion_bfloat16": {**SPRITES, **FUSION, "precision": "mixed_bfloat16"},
     "pixel_unet": {"model": "pixel_unet"},
     "pixel_unet_grey": {"model": "pixel_unet", "channels": 1, "likelihood": "bernoulli"},
     "pixel_unet_bfloat16": {"model": "pixel_unet", "precision": "mixed_bfloat16"},
@@ -49,7 +49,7 @@ SLOW = (
     "acai_bernoulli",
     "acai_bfloat16",
     "fusion_bfloat16",
-    "layers",
+    "sprites",
     "pixel_unet_grey",
     "pixel_unet_bfloat16",
 )
@@ -229,7 +229,7 @@ def test_a_fixed_scale_stays(tiny_config):
     [
         ({"matching": "middle"}, "unknown matching 'middle': must be one of averaged"),
         ({"likelihood": "gauss"}, "unknown likelihood 'gauss': must be one of bernoulli"),
-        ({"network": "transformer"}, "network 'transformer': must be one of conv, layers"),
+        ({"network": "transformer"}, "network 'transformer': must be one of conv, sprites"),
         (
             {"model": "gan"},
             "unknown model 'gan': must be one of acai, autoencoder, pixel_unet, vae",

@@ -22,7 +22,7 @@ def bent(curve):
 
 @pytest.fixture(params=[1, 3])
 def curve(request):
-    curve = Curve(3, 8, layers=request.param)
+    curve = Curve(3, 8, sprites=request.param)
     curve.build()
     return bent(curve)
 
@@ -62,7 +62,7 @@ def test_the_way_back_is_the_way_there(curve):
 
 
 def test_each_layer_has_a_way_of_its_own():
-    curve = Curve(6, 8, layers=2)
+    curve = Curve(6, 8, sprites=2)
     curve.build()
     bent(curve)
     z0, z2 = (tf.ones([1, 6]) * x for x in (0.2, 0.7))

@@ -1,6 +1,6 @@
-"""Networks that say *where* apart from *what*: a frame as a few layers over a background.
+"""Networks that say *where* apart from *what*: a frame as a few sprites over a background.
 
-    frame = background + layers,   layer k = the picture decode(what_k), laid down at where_k
+    frame = background + sprites,   sprite k = the picture decode(what_k), laid down at where_k
 
 A latent is [where_1 (x, y), what_1, where_2, ...], `where` in half-widths from the middle of the
 frame. So a straight line in latent space moves each thing straight, whatever the weights, and what
@@ -9,10 +9,10 @@ that turns.
 
 The place is the mean of a heat map (Jakab, Gupta, Bilen, Vedaldi, "Unsupervised Learning of Object
 Landmarks through Conditional Image Generation", NeurIPS 2018). It starts as how far each pixel is
-from the frame's mean colour; each of several layers looks for a colour of its own, learned from
+from the frame's mean colour; each of several sprites looks for a colour of its own, learned from
 hues spread evenly. So the first crops already show one thing each, and the same one in every frame.
 Crops and their pasting are those of Jaderberg et al., "Spatial Transformer Networks", NeurIPS 2015,
-without turn and scale; one encoder and one decoder for all layers, as in Eslami et al., "Attend,
+without turn and scale; one encoder and one decoder for all sprites, as in Eslami et al., "Attend,
 Infer, Repeat", NeurIPS 2016, with a fixed number of them.
 """
 
@@ -20,7 +20,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tf_inbetween.networks.convolutions import Conv2D, Conv2DTranspose, build_in_order
+from tf_inbetween.networks.conv_layers import Conv2D, Conv2DTranspose, build_in_order
 
 _PACKAGE = "tf_inbetween"
 
@@ -54,12 +54,12 @@ def _weights(offset, places, cells):
 
 
 @keras.saving.register_keras_serializable(_PACKAGE)
-class LayersEncoder(keras.Model):
-    """Frames [N, H, W, C] -> the mean and the stddev of q(z|x), each [N, layers * (2 + what)].
+class SpritesEncoder(keras.Model):
+    """Frames [N, H, W, C] -> the mean and the stddev of q(z|x), each [N, sprites * (2 + what)].
 
     Args:
-        layers: how many things.
-        latent_dim: of all of them together; divisible by `layers`.
+        sprites: how many things.
+        latent_dim: of all of them together; divisible by `sprites`.
         crop_size: sides of a thing's crop, in pixels; a multiple of 8.
         filters: channels of the crop's convolutions.
         dense_units: units of its dense layer.
@@ -67,11 +67,11 @@ class LayersEncoder(keras.Model):
     """
 
     def __init__(
-        self, layers, latent_dim, crop_size, filters, dense_units, deterministic=False, **kwargs
+        self, sprites, latent_dim, crop_size, filters, dense_units, deterministic=False, **kwargs
     ):
         super().__init__(**kwargs)
         self.autocast = False  # Places are to stay float32.
-        self.count, self.latent_dim, self.crop_size = layers, latent_dim, crop_size
+        self.count, self.latent_dim, self.crop_size = sprites, latent_dim, crop_size
         self.filters, self.dense_units, self.deterministic = (
             tuple(filters),
             dense_units,
@@ -79,7 +79,7 @@ class LayersEncoder(keras.Model):
         )
         self.finders = [Conv2D(n, 4, strides=2, activation="silu") for n in (32, 64)]
         self.heat = Conv2D(
-            layers,
+            sprites,
             3,
             kernel_initializer=keras.initializers.RandomNormal(stddev=1e-2),
             dtype="float32",
@@ -89,7 +89,7 @@ class LayersEncoder(keras.Model):
             keras.layers.Flatten(data_format="channels_last"),
         ]
         self.dense = keras.layers.Dense(dense_units, activation="silu")
-        what = latent_dim // layers - 2
+        what = latent_dim // sprites - 2
         self.mean = keras.layers.Dense(what, dtype="float32")
         self.raw_stddev = None
         if not deterministic:
@@ -101,7 +101,7 @@ class LayersEncoder(keras.Model):
         shape = build_in_order(self.finders, (None, None, None, channels))
         self.heat.build(shape)
         self.palette = None
-        if self.count > 1 and channels == 3:  # Nothing else tells layers apart at the start.
+        if self.count > 1 and channels == 3:  # Nothing else tells sprites apart at the start.
             self.palette = self.add_weight(
                 name="palette",
                 shape=(3, self.count),
@@ -147,7 +147,7 @@ class LayersEncoder(keras.Model):
     def get_config(self):
         """The constructor's arguments."""
         own = {
-            "layers": self.count,
+            "sprites": self.count,
             "latent_dim": self.latent_dim,
             "crop_size": self.crop_size,
             "filters": self.filters,
@@ -158,23 +158,23 @@ class LayersEncoder(keras.Model):
 
 
 @keras.saving.register_keras_serializable(_PACKAGE)
-class LayersDecoder(keras.Model):
+class SpritesDecoder(keras.Model):
     """Latents [N, Z] -> the outputs [N, H, W, C] float32 that a likelihood turns into p(x|z).
 
-    Each layer is a crop of colours, an opacity and a nearness in every pixel. Where layers cover
+    Each sprite is a crop of colours, an opacity and a nearness in every pixel. Where sprites cover
     each other the nearer one shows: with opacity a_k, nearness n_k and b = prod(1 - a_k),
 
         frame = b background + (1 - b) sum(a_k e^n_k colour_k) / sum(a_k e^n_k)
 
-    Arguments as for `LayersEncoder`; image_size, channels: of the frame.
+    Arguments as for `SpritesEncoder`; image_size, channels: of the frame.
     """
 
     def __init__(
-        self, image_size, channels, layers, latent_dim, crop_size, filters, dense_units, **kwargs
+        self, image_size, channels, sprites, latent_dim, crop_size, filters, dense_units, **kwargs
     ):
         super().__init__(**kwargs)
         self.autocast = False
-        self.image_size, self.channels, self.count = image_size, channels, layers
+        self.image_size, self.channels, self.count = image_size, channels, sprites
         self.latent_dim, self.crop_size = latent_dim, crop_size
         self.filters, self.dense_units = tuple(filters), dense_units
         side = crop_size // 2 ** len(self.filters)
@@ -225,7 +225,7 @@ class LayersDecoder(keras.Model):
         own = {
             "image_size": self.image_size,
             "channels": self.channels,
-            "layers": self.count,
+            "sprites": self.count,
             "latent_dim": self.latent_dim,
             "crop_size": self.crop_size,
             "filters": self.filters,
@@ -234,26 +234,26 @@ class LayersDecoder(keras.Model):
         return {**super().get_config(), **own}
 
 
-def layers(config, deterministic=False):
-    """`LayersEncoder` and `LayersDecoder`: things on a background, where apart from what."""
+def sprites(config, deterministic=False):
+    """`SpritesEncoder` and `SpritesDecoder`: things on a background, where apart from what."""
     own = {
-        "layers": config.layers,
+        "sprites": config.sprites,
         "latent_dim": config.latent_dim,
         "crop_size": config.crop_size,
         "filters": config.filters,
         "dense_units": config.dense_units,
     }
     return (
-        LayersEncoder(**own, deterministic=deterministic, name="encoder"),
-        LayersDecoder(config.image_size, config.channels, **own, name="decoder"),
+        SpritesEncoder(**own, deterministic=deterministic, name="encoder"),
+        SpritesDecoder(config.image_size, config.channels, **own, name="decoder"),
     )
 
 
 def _log_contrast(frames, palette):
-    """Where a layer's thing may be: log heat maps [N, H/4, W/4, layers or 1].
+    """Where a sprite may be: log heat maps [N, H/4, W/4, sprites or 1].
 
-    How far pixels are from the frame's mean colour, and how much towards the layer's own colour of
-    the `palette` [C, layers] (None: any).
+    How far pixels are from the frame's mean colour, and how much towards the sprite's own colour of
+    the `palette` [C, sprites] (None: any).
     """
     frames = tf.cast(frames, tf.float32)
     contrast = frames - tf.reduce_mean(frames, axis=[1, 2], keepdims=True)
@@ -268,7 +268,7 @@ def _log_contrast(frames, palette):
 
 
 def _hues(shape, dtype=None):
-    """Colours [3, layers] evenly round the hue circle, red first; their channels sum to 0."""
+    """Colours [3, sprites] evenly round the hue circle, red first; their channels sum to 0."""
     turn = 2 * np.pi * np.arange(shape[1]) / shape[1]
     across = np.array([[2, -1, -1], [0, 1, -1]]) / np.sqrt([[6], [2]])
     return tf.constant((np.stack([np.cos(turn), np.sin(turn)], axis=-1) @ across).T, dtype)

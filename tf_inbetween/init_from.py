@@ -11,12 +11,12 @@ from tf_inbetween.config import InputError, lookup
 from tf_inbetween.distributions import LIKELIHOODS
 
 # The flags that shape each network.
-_OF_LAYERS = ("network", "layers", "crop_size")
-_OF_CODERS = (*_OF_LAYERS, "image_size", "channels", "latent_dim", "filters", "dense_units")
+_OF_SPRITES = ("network", "sprites", "crop_size")
+_OF_CODERS = (*_OF_SPRITES, "image_size", "channels", "latent_dim", "filters", "dense_units")
 _SHAPED_BY = {
     "encoder": ("model", *_OF_CODERS),
     "decoder": _OF_CODERS,
-    "curve": ("latent_dim", "dense_units", "layers"),
+    "curve": ("latent_dim", "dense_units", "sprites"),
     "critic": ("image_size", "channels", "filters", "dense_units"),
     "fusion": ("channels", "fusion_filters"),
     "unet": ("channels", "filters"),

@@ -11,7 +11,7 @@ import pytest
 from interrupted import final_weights, interrupt_at
 
 from frame_io.files import read_json
-from tf_inbetween import first_weights, run_directory, strategies, training
+from tf_inbetween import init_from, run_directory, strategies, training
 from tf_inbetween.config import InputError
 from tf_inbetween.data import batches
 
@@ -50,8 +50,8 @@ def unsaved(source, tiny_config):
 def taken(config):
     """The new model of a config with its first weights, the other model, and what was said."""
     model = training.build_model(config)
-    other, _ = first_weights.read(config)
-    return model, other, first_weights.take_over(model, other, config)
+    other, _ = init_from.read(config)
+    return model, other, init_from.take_over(model, other, config)
 
 
 def validated(model, stored, config):
@@ -178,8 +178,8 @@ def test_a_scale_that_a_flag_sets_is_not_taken_over(beginning):
         ({"image_size": 128}, "it takes --image_size=64"),
         ({"channels": 1}, "it takes --channels=3"),
         (
-            {"network": "layers"},
-            "its encoder does not fit: ConvEncoder there, LayersEncoder here; it takes "
+            {"network": "sprites"},
+            "its encoder does not fit: ConvEncoder there, SpritesEncoder here; it takes "
             "--network=conv",
         ),
         ({"model": "autoencoder"}, "it takes --model=vae"),
@@ -213,12 +213,12 @@ def test_without_its_flags_the_shapes_are_told(beginning, source):
 
 def test_what_does_not_fit_changes_no_weight(beginning):
     config = beginning()
-    other, _ = first_weights.read(config)
+    other, _ = init_from.read(config)
     wrong = dataclasses.replace(config, dense_units=8)
     model = training.build_model(wrong)
     before = [weight.numpy() for weight in model.variables]
     with pytest.raises(InputError):
-        first_weights.take_over(model, other, wrong)
+        init_from.take_over(model, other, wrong)
     for weight, value in zip(model.variables, before, strict=True):
         np.testing.assert_array_equal(weight, value)
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tf_inbetween.networks.layers import LayersDecoder, LayersEncoder, _centre, windows
+from tf_inbetween.networks.sprites import SpritesDecoder, SpritesEncoder, _centre, windows
 
-OWN = {"layers": 2, "latent_dim": 10, "crop_size": 16, "filters": (4, 8), "dense_units": 16}
+OWN = {"sprites": 2, "latent_dim": 10, "crop_size": 16, "filters": (4, 8), "dense_units": 16}
 
 
 def test_a_window_at_whole_pixels_is_a_slice_and_outside_is_zero():
@@ -36,7 +36,7 @@ def test_a_heat_map_of_one_hot_cell_says_where_that_is():
 
 @pytest.fixture
 def decoder():
-    made = LayersDecoder(64, 3, **OWN)
+    made = SpritesDecoder(64, 3, **OWN)
     made.build()
     return made
 
@@ -63,7 +63,7 @@ def test_halfway_between_two_latents_the_thing_is_halfway(decoder):
 
 @pytest.mark.parametrize("deterministic", [False, True])
 def test_the_encoder_says_how_unsure_it_is_unless_it_is_never(deterministic):
-    encoder = LayersEncoder(**OWN, deterministic=deterministic)
+    encoder = SpritesEncoder(**OWN, deterministic=deterministic)
     encoder.build((None, 64, 64, 3))
     mean, stddev = encoder(tf.random.stateless_uniform([3, 64, 64, 3], [0, 0]))
     assert mean.shape == stddev.shape == (3, 10)
@@ -74,7 +74,7 @@ def test_the_encoder_says_how_unsure_it_is_unless_it_is_never(deterministic):
 
 def test_what_is_seen_of_a_thing_does_not_depend_on_where_it_is():
     """Untrained, the encoder finds a dot: its crop, and so its `what`, stays the same."""
-    encoder = LayersEncoder(**{**OWN, "layers": 1, "latent_dim": 6})
+    encoder = SpritesEncoder(**{**OWN, "sprites": 1, "latent_dim": 6})
     encoder.build((None, 64, 64, 1))
     frames = np.zeros([2, 64, 64, 1], np.float32)
     frames[0, 20:24, 16:20] = frames[1, 36:40, 32:36] = 1.0
@@ -85,7 +85,7 @@ def test_what_is_seen_of_a_thing_does_not_depend_on_where_it_is():
 
 
 def test_each_layer_starts_with_a_thing_of_its_own_colour():
-    encoder = LayersEncoder(**{**OWN, "layers": 3, "latent_dim": 12})
+    encoder = SpritesEncoder(**{**OWN, "sprites": 3, "latent_dim": 12})
     encoder.build((None, 64, 64, 3))
     corners = {(255, 120, 60): (12, 12), (60, 220, 80): (52, 12), (60, 130, 255): (12, 52)}
     frames = np.full([1, 64, 64, 3], 30, np.float32)
