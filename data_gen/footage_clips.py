@@ -6,9 +6,10 @@ The data set is the config `my_clips` of `inbetween_clips`, with the features th
 `data_gen.builder` describes. pose [K, 1] is the time of every frame within its input, in seconds;
 no clip is cyclic, there is no gap unit (gaps are frames) and units_per_frame is 0.
 
-- Shots, between two scene changes (cuts): a frame begins a new one if it differs from the frame before by `shot_threshold` at least
-  (mean over pixels and channels at the clips' size, of 255) and by three times the mean of the two
-  differences before and the two after. Fades are not found. No clip goes over a cut.
+- Shots, from one scene change to the next: a frame begins a new one if it differs from the frame
+  before by `shot_threshold` at least (mean over pixels and channels at the clips' size, of 255) and
+  by three times the mean of the two differences before and the two after. Fades are not found. No
+  clip goes over a scene change.
 - Clips: `frames_per_clip` frames one after another, none in two clips. What is left at the end of
   a shot is dropped.
 - Splits: of each input the last clips are for the test, those before for validation, each

@@ -61,16 +61,19 @@ def test_the_way_back_is_the_way_there(curve):
     np.testing.assert_allclose(curve(z0, z2, T), curve(z2, z0, 1 - T), rtol=1e-5)
 
 
-def test_each_layer_has_a_way_of_its_own():
+def test_each_sprite_has_a_way_of_its_own_and_sees_the_others_by_their_mean():
     curve = Curve(6, 8, sprites=2)
     curve.build()
     bent(curve)
     z0, z2 = (tf.ones([1, 6]) * x for x in (0.2, 0.7))
     moved = z2 + tf.constant([[0, 0, 0, 0, 0, 0.1]])
     t = tf.fill([1], 0.5)
+    assert np.all(curve(z0, z2, t)[:, :3] != curve(z0, z2, t)[:, 3:])  # It sees which one it is.
+    assert np.all(curve(z0, z2, t)[:, :3] != curve(z0, moved, t)[:, :3])
+    kernel = curve.trunk[1].kernel
+    kernel.assign(tf.concat([kernel[:8], tf.zeros([8, 8])], axis=0))  # Without the mean.
     np.testing.assert_array_equal(curve(z0, z2, t)[:, :3], curve(z0, moved, t)[:, :3])
     assert np.all(curve(z0, z2, t)[:, 3:] != curve(z0, moved, t)[:, 3:])
-    assert np.all(curve(z0, z2, t)[:, :3] != curve(z0, z2, t)[:, 3:])  # It sees which one it is.
 
 
 def test_many_times_of_a_pair_are_as_one_after_another(curve):
