@@ -16,7 +16,7 @@ from absl import flags
 from tqdm import tqdm
 
 from data_gen import render, scenes
-from export.saved_model import training_rmse
+from export.exporter import training_rmse
 from export.signatures import signatures
 from frame_io import command_line
 from frame_io.files import check_section, write_json, write_section

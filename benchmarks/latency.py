@@ -64,7 +64,7 @@ def untrained(size):
 
 def save_untrained(size, model_dir):
     """Exports it as version 1 of `model_dir`."""
-    from export.saved_model import write_saved_model
+    from export.exporter import write_saved_model
     from export.signatures import signatures
 
     model, config = untrained(size)

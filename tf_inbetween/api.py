@@ -41,7 +41,7 @@ def load(path):
     """The model of a run directory, of a `model.keras`, or of an exported SavedModel.
 
     Args:
-        path: of the run directory; of the file; or of the folder that `export.saved_model` wrote,
+        path: of the run directory; of the file; or of the folder that `export.exporter` wrote,
             or one version in it.
 
     Returns:
@@ -67,7 +67,7 @@ def load(path):
 
 
 class ExportedModel:
-    """A SavedModel that `export.saved_model` wrote.
+    """A SavedModel that `export.exporter` wrote.
 
     Attributes:
         signatures: its functions by name, see `export.signatures`.

@@ -23,7 +23,6 @@ from pathlib import Path
 import keras
 import tensorflow as tf
 
-import tf_inbetween
 from frame_io.files import atomic_write, read_json, read_text, write_json
 from tf_inbetween.config import Config, InputError
 from tf_inbetween.models import TripletModel
@@ -235,7 +234,7 @@ def _check_format(run_dir):
     if run_format != FORMAT:
         raise InputError(
             f"{run_dir}: has run-directory format {run_format}; tf_inbetween "
-            f"{tf_inbetween.__version__} reads format {FORMAT}"
+            f"{importlib.metadata.version('tf_inbetween')} reads format {FORMAT}"
         )
 
 

@@ -10,7 +10,7 @@ import pytest
 import tensorflow as tf
 from stand_ins import Blend, write_blend
 
-from export import saved_model
+from export import exporter
 from tf_inbetween import images, run_directory, training
 from tf_inbetween.config import Config
 from tf_inbetween.models import to_float
@@ -40,7 +40,7 @@ def trained(stored, tiny_settings, tmp_path_factory):
 def exported(trained, tmp_path_factory):
     """The model folder with version 1 of the `trained` run."""
     model_dir = tmp_path_factory.mktemp("models") / "tiny"
-    saved_model.export(trained, model_dir)
+    exporter.export(trained, model_dir)
     return model_dir
 
 
@@ -85,7 +85,7 @@ def fusion_run(tiny_settings, tmp_path_factory):
 def fusion_exported(fusion_run, tmp_path_factory):
     """The model folder with version 1 of the `fusion_run`."""
     model_dir = tmp_path_factory.mktemp("models") / "fusion"
-    saved_model.export(fusion_run, model_dir)
+    exporter.export(fusion_run, model_dir)
     return model_dir
 
 

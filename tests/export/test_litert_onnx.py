@@ -5,7 +5,7 @@ import sys
 import numpy as np
 import pytest
 
-from export import litert_onnx, saved_model
+from export import exporter, litert_onnx
 from tf_inbetween.config import InputError
 
 
@@ -36,7 +36,7 @@ def test_without_the_extra_one_line_says_how_to_get_it(name, tmp_path, monkeypat
 def test_a_model_is_converted_and_compared(name, package, run, request, tmp_path):
     pytest.importorskip(package, reason=f"pip install -e '.[{name}]'")
     model_dir = tmp_path / "pot"
-    paths = saved_model.convert(request.getfixturevalue(run), model_dir, name)
+    paths = exporter.convert(request.getfixturevalue(run), model_dir, name)
     signatures = ["decode", "encode", "inbetween", "sequence"]
     if run == "fusion_run":
         signatures.insert(3, "mask")

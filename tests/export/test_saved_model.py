@@ -15,7 +15,7 @@ from google.protobuf import text_format
 from tensorflow_serving.apis import prediction_log_pb2
 from tensorflow_serving.config import model_server_config_pb2
 
-from export import check, golden_requests, pictures, saved_model, tf_serving_files
+from export import check, exporter, golden_requests, pictures, tf_serving_files
 from frame_io.files import write_json
 from tf_inbetween import run_directory, training
 from tf_inbetween.config import InputError
@@ -111,30 +111,30 @@ def test_files_that_a_person_changed_are_kept(tmp_path):
 @pytest.fixture
 def no_check(monkeypatch):
     """Leaves out the separate process, which the other tests run, and the tracing of the graph."""
-    monkeypatch.setattr(saved_model, "check", lambda *_: None)
+    monkeypatch.setattr(exporter, "check", lambda *_: None)
 
     def write(model, table, folder):
         folder.mkdir()
         tf.saved_model.save(tf.Module(), str(folder))
 
-    monkeypatch.setattr(saved_model, "write_saved_model", write)
+    monkeypatch.setattr(exporter, "write_saved_model", write)
 
 
 def test_versions_are_counted_on(trained, tmp_path, no_check):
     model_dir = tmp_path / "modèles" / "pot"
     (model_dir / "not_a_version").mkdir(parents=True)
     (model_dir / ".partial").mkdir()  # of an export that was killed
-    assert saved_model.export(trained, model_dir, version=3) == model_dir / "3"
-    assert saved_model.export(trained, model_dir) == model_dir / "4"
+    assert exporter.export(trained, model_dir, version=3) == model_dir / "3"
+    assert exporter.export(trained, model_dir) == model_dir / "4"
     assert "4" in names(model_dir)
     assert ".partial" not in names(model_dir)
     with pytest.raises(InputError, match="3: is there already"):
-        saved_model.export(trained, model_dir, version=3)
+        exporter.export(trained, model_dir, version=3)
 
 
 def test_the_name_of_the_folder_must_do_as_the_name_of_a_model(trained, tmp_path):
     with pytest.raises(InputError, match="last part is the model's name"):
-        saved_model.export(trained, tmp_path / "my pot")
+        exporter.export(trained, tmp_path / "my pot")
 
 
 def test_without_the_extra_one_line_says_how_to_get_it(trained, tmp_path, monkeypatch):
@@ -143,16 +143,16 @@ def test_without_the_extra_one_line_says_how_to_get_it(trained, tmp_path, monkey
     monkeypatch.setitem(sys.modules, "tensorflow_serving", None)
     monkeypatch.setitem(sys.modules, "tensorflow_serving.apis", None)
     with pytest.raises(InputError, match=r"pip install 'tf_inbetween\[serving\]'"):
-        saved_model.export(trained, tmp_path / "pot")
+        exporter.export(trained, tmp_path / "pot")
     assert names(tmp_path) == []
 
 
 def test_the_usual_error_of_other_likelihoods_is_what_evaluate_measured(tiny_config, tmp_path):
     model = training.build_model(tiny_config(likelihood="bernoulli"))
     with pytest.raises(InputError, match=r"metrics.json: missing.*tf_inbetween.evaluate"):
-        saved_model.training_rmse(tmp_path, model)
+        exporter.training_rmse(tmp_path, model)
     write_json(tmp_path / "metrics.json", {"reconstruction": {"train": {"mse": 0.0004}}})
-    assert saved_model.training_rmse(tmp_path, model) == pytest.approx(0.02)
+    assert exporter.training_rmse(tmp_path, model) == pytest.approx(0.02)
 
 
 @pytest.mark.parametrize(
@@ -164,7 +164,7 @@ def test_grey_bfloat16_and_logits_export_as_well(settings, tiny_config, tmp_path
     run_directory.start(config, "mixed_bfloat16")
     model.save(Path(config.run_dir) / "model.keras", include_optimizer=False)
     write_json(Path(config.run_dir) / "metrics.json", {"reconstruction": {"train": {"mse": 0.01}}})
-    saved_model.export(config.run_dir, tmp_path / "grey")
+    exporter.export(config.run_dir, tmp_path / "grey")
     assert "sequence_png" in capsys.readouterr().out
     assert names(tmp_path / "grey" / "1" / "assets.extra" / "samples") == []
 
@@ -248,9 +248,9 @@ def test_every_signature_must_be_tried_at_every_batch(tmp_path):
 
 
 def test_two_exports_at_once_do_not_touch_each_other(trained, tmp_path, no_check):
-    with saved_model._workplace(tmp_path / "pot"):
+    with exporter._workplace(tmp_path / "pot"):
         with pytest.raises(InputError, match="another export is at work there"):
-            saved_model.export(trained, tmp_path / "pot")
+            exporter.export(trained, tmp_path / "pot")
         assert names(tmp_path / "pot") == [".partial"]
     assert not (tmp_path / "pot").exists()
 
@@ -260,14 +260,14 @@ def test_two_exports_at_once_do_not_touch_each_other(trained, tmp_path, no_check
 def test_every_defect_fails_the_check(name, tmp_path):
     double, said = DEFECTS[name]
     with pytest.raises(RuntimeError, match=f"nothing was exported: .*{said}"):
-        saved_model.check(tmp_path, written(tmp_path, double), 1e-5)
+        exporter.check(tmp_path, written(tmp_path, double), 1e-5)
 
 
 def test_the_check_finds_python_and_lets_the_right_one_pass(tmp_path, capfd):
-    saved_model.check(tmp_path / "good", written(tmp_path / "good", lambda x: x + x), 1e-5)
+    exporter.check(tmp_path / "good", written(tmp_path / "good", lambda x: x + x), 1e-5)
     assert "decode: 0.0e+00 in numbers, 0 in grey levels, at batch 1" in capfd.readouterr().out
     with pytest.raises(RuntimeError, match=r"operation PyFunc .* runs Python"):
-        saved_model.check(tmp_path / "bad", written(tmp_path / "bad", python_double), 1e-5)
+        exporter.check(tmp_path / "bad", written(tmp_path / "bad", python_double), 1e-5)
 
 
 def test_an_export_that_does_not_hold_leaves_nothing(trained, tmp_path, monkeypatch):
@@ -275,9 +275,9 @@ def test_an_export_that_does_not_hold_leaves_nothing(trained, tmp_path, monkeypa
         written(folder, lambda x: x)
         shutil.rmtree(folder / "assets.extra")
 
-    monkeypatch.setattr(saved_model, "write_saved_model", write)
+    monkeypatch.setattr(exporter, "write_saved_model", write)
     with pytest.raises(RuntimeError, match="no signature 'inbetween_png'"):
-        saved_model.export(trained, tmp_path / "models" / "pot")
+        exporter.export(trained, tmp_path / "models" / "pot")
     assert not (tmp_path / "models" / "pot").exists()
 
 

@@ -88,10 +88,10 @@ class TripletModel(ReplicatedModel):
         return super().__call__(batch, *args, **kwargs)
 
     def export(self, filepath, *args, **kwargs):
-        """Raises `InputError`: `export.saved_model` exports what this cannot, and proves it."""
+        """Raises `InputError`: `export.exporter` exports what this cannot, and proves it."""
         raise InputError(
             f"export({str(filepath)!r}): use python -m export.saved_model --run_dir=... "
-            "--model_dir=..., or export.saved_model.export(run_dir, model_dir)"
+            "--model_dir=..., or export.exporter.export(run_dir, model_dir)"
         )
 
     def predict(self, x, *args, **kwargs):

@@ -6,7 +6,7 @@ import tensorflow as tf
 from interrupted import interrupt_at
 from model_inputs import T, batch_for, floats, gradients_of
 
-from export import saved_model
+from export import exporter
 from frame_io.files import read_checked_json
 from tf_inbetween import config_flags, drawing, run_directory, training
 from tf_inbetween.config import InputError
@@ -213,7 +213,7 @@ def test_a_run_is_resumed_evaluated_and_exported_or_says_why_not(
     assert {"inbetween.png", "path.png", "error_by_gap.png", "first.png"} <= pictures
     assert ({"reconstruction.png", "latent_pca.png"} <= pictures) == latent
     if latent:
-        assert saved_model.export(whole.run_dir, tmp_path / "models" / "tiny").is_dir()
+        assert exporter.export(whole.run_dir, tmp_path / "models" / "tiny").is_dir()
     else:
         with pytest.raises(InputError, match="--model=pixel_unet has no latents"):
-            saved_model.export(whole.run_dir, tmp_path / "models" / "tiny")
+            exporter.export(whole.run_dir, tmp_path / "models" / "tiny")

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 from model_inputs import T, batch_for, floats, gradients_of
 
-from export import saved_model
+from export import exporter
 from tf_inbetween import drawing, run_directory, training
 from tf_inbetween.config import InputError
 from tf_inbetween.networks.curve import Curve
@@ -122,7 +122,7 @@ def test_an_exported_curve_draws_as_the_keras_model_does(tiny_config, tiny_data,
     model = run_directory.load_model(config.run_dir)
     bent(model.curve)
     model.save(path)
-    exported = saved_model.export(config.run_dir, tmp_path / "models" / "tiny")
+    exported = exporter.export(config.run_dir, tmp_path / "models" / "tiny")
     served = tf.saved_model.load(str(exported)).signatures["sequence"]
     first, second, _ = floats()
     frames = served(first=first[None], second=second[None], t=T[None])["frames"][0]
