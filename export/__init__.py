@@ -1,6 +1,6 @@
 """From a trained run to a SavedModel, and programs that serve it and call it.
 
-`exporter` and `saved_model`, its command, import the model; `serve`, `server` and `client` do not: they work with any
-SavedModel whose signatures follow TensorFlow Serving's rules, and any server that speaks its REST
-or gRPC API.
+`exporter` and its command `saved_model` import the model; `serve`, `server` and `client` do not:
+they work with any SavedModel whose signatures follow TensorFlow Serving's rules, and any server
+that speaks its REST or gRPC API.
 """

@@ -1,8 +1,8 @@
 """A run directory to a SavedModel for TensorFlow Serving, proven before it is there; other formats.
 
 The version is written beside, loaded by a Python that cannot see this project, asked everything at
-batch 0, 1 and 5, compared with the Keras model, and only then renamed into place. `saved_model` is the
-command, and says what is written.
+batch 0, 1 and 5, compared with the Keras model, and only then renamed into place. `saved_model` is
+the command; its docstring lists what is written.
 """
 
 import contextlib
