@@ -76,7 +76,7 @@ def define_flags():
     flags.DEFINE_float("seconds", 1.5, "About how long a turn takes, in seconds.", lower_bound=0.01)
     flags.DEFINE_string("output", "docs/results/speed.json", "The JSON file to write.")
     flags.DEFINE_multi_string("page", ["docs/speed.md"], "A Markdown page with the sections.")
-    flags.DEFINE_string("summary", "docs/speed.md", "A page whose section speed gets the headlines.")
+    flags.DEFINE_string("summary", "docs/speed.md", "A page whose section speed has the headlines.")
 
 
 def main():

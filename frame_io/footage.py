@@ -22,7 +22,7 @@ How footage from cameras is read:
   shorter.
 - Of several video streams the first is read that is not a cover picture.
 
-How footage from strangers is read:
+How untrusted footage is read:
 
 - Nothing but the files that were named is read: a folder's links that lead out of it are refused,
   and so are playlists and everything else that is no container of `frame_io.videos`, whatever

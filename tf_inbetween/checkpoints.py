@@ -109,7 +109,7 @@ def newest_whole(directory, say=print):
 
     Args:
         directory: the folder; all of its checkpoints are looked at, whether listed or not.
-        say: told in one line of every damaged one that was passed over.
+        say: called with one line for every damaged checkpoint that is skipped.
 
     Raises:
         InputError: if there are checkpoints and none can be read. (A single one that was not

@@ -16,4 +16,4 @@ if __name__ == "__main__":
     run._POLL = 0.2
     command.define_flags()
     signal.signal(signal.SIGTERM, command._stop)
-    command_line.run(command.main, on_interrupt="the same command goes on where it was")
+    command_line.run(command.main, on_interrupt="the same command resumes")

@@ -63,7 +63,7 @@ class TripletModel(ReplicatedModel):
         return None
 
     def path(self, first, second, t):
-        """The frames between two frames, of whatever you have.
+        """The frames between two frames.
 
         Args:
             first, second: each a path, a PIL picture, or an array [H, W, C] of uint8 in 0..255 or

@@ -8,7 +8,7 @@ done is skipped, what was cut off goes on from its last checkpoint, and a run th
 stop the others. At the end the results page is written from the runs that are there.
 
 --dry_run says how far all is and what is left. --only=paper,alpha takes some of the questions.
---recorded goes on where the run directories are gone, on another machine say: what stands in the
+--recorded resumes without the run directories, on another machine say: what is in the
 results' study.json is not trained again.
 """
 
@@ -75,4 +75,4 @@ def _stop(*_):
 if __name__ == "__main__":
     define_flags()
     signal.signal(signal.SIGTERM, _stop)  # As Ctrl-C: what it runs is stopped with it.
-    command_line.run(main, on_interrupt="the same command goes on where it was")
+    command_line.run(main, on_interrupt="the same command resumes")
