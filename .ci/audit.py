@@ -23,10 +23,10 @@ def main():
         command += ["--progress-spinner=off"]
         try:
             subprocess.run(command, capture_output=True, timeout=SECONDS, check=False)
-            found = json.loads(report.read_text())["dependencies"]
+            packages = json.loads(report.read_text())["dependencies"]
         except (OSError, ValueError, KeyError, subprocess.TimeoutExpired):
-            found = []  # It writes a report only if it got answers.
-    known = [package for package in found if "vulns" in package]
+            packages = []  # It writes a report only if it got answers.
+    known = [package for package in packages if "vulns" in package]
     faults = [(package, fault) for package in known for fault in package["vulns"]]
     for package, fault in faults:
         fixed = ", ".join(fault["fix_versions"]) or "none"
@@ -34,7 +34,7 @@ def main():
     if not known:
         print("audit: no advisory service in reach knows the packages; nothing was looked up")
     else:
-        print(f"audit: {len(known)} of {len(found)} packages looked up, {len(faults)} faults")
+        print(f"audit: {len(known)} of {len(packages)} packages looked up, {len(faults)} faults")
     return 1 if faults else 0
 
 

@@ -61,15 +61,12 @@ def with_checksum(**metadata):
 
 
 def check_metadata(data_dir):
-    """Raises ValueError if the metadata.json of a data set is damaged.
-
-    One without the key "sha256", of a version that did not write it, is taken as it is.
-    """
+    """Raises ValueError if the metadata.json of a data set is damaged."""
     try:
         metadata = json.loads((Path(data_dir) / "metadata.json").read_text())
-        if "sha256" in metadata and metadata.pop("sha256") != _sha256(metadata):
-            raise ValueError("the checksum of metadata.json does not match")
-    except (OSError, ValueError, TypeError) as error:
+        if metadata.pop("sha256", None) != _sha256(metadata):
+            raise ValueError("the checksum of metadata.json is missing or does not match")
+    except (OSError, ValueError, TypeError, AttributeError) as error:
         raise damaged(data_dir, error) from error
 
 

@@ -82,8 +82,6 @@ def write_checked_json(path, content, table=None):
 def read_checked_json(path):
     """Returns what `write_checked_json` wrote, without the key "sha256".
 
-    Files without that key, of versions that did not write it, are read as they are.
-
     Raises:
         OSError: if it cannot be read.
         ValueError: if it is damaged.
@@ -91,8 +89,8 @@ def read_checked_json(path):
     content = read_json(path)
     if not isinstance(content, dict):
         raise ValueError("no JSON object")
-    if "sha256" in content and content.pop("sha256") != _sha256(content):
-        raise ValueError("its checksum does not match")
+    if content.pop("sha256", None) != _sha256(content):
+        raise ValueError("its checksum is missing or does not match")
     return content
 
 

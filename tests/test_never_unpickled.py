@@ -33,7 +33,7 @@ SWITCHES = {"allow_pickle": True, "safe_mode": False, "shell": True, "weights_on
 
 def faults(source):
     """What in a program's text could run what it reads: [(line, what)]."""
-    found = []
+    uses = []
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
@@ -41,16 +41,16 @@ def faults(source):
             names = [node.module or ""]
         else:
             names = []
-        found += [(node.lineno, name) for name in names if name.partition(".")[0] in MODULES]
+        uses += [(node.lineno, name) for name in names if name.partition(".")[0] in MODULES]
         if isinstance(node, ast.Call):
             called = ast.unparse(node.func)
             if called in CALLS:
-                found.append((node.lineno, called))
+                uses.append((node.lineno, called))
             for keyword in node.keywords:
                 value = getattr(keyword.value, "value", None)
                 if keyword.arg in SWITCHES and value is not (not SWITCHES[keyword.arg]):
-                    found.append((node.lineno, f"{keyword.arg}={ast.unparse(keyword.value)}"))
-    return found
+                    uses.append((node.lineno, f"{keyword.arg}={ast.unparse(keyword.value)}"))
+    return uses
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))

@@ -73,8 +73,8 @@ def run(line, folder, environment, more=()):
 
 def module_of(line):
     """The module of a line `.venv/bin/python -m MODULE …`; None for another command."""
-    found = re.match(r"\.venv/bin/python -m ([\w.]+)", line.rpartition(" && ")[2])
-    return found[1] if found and found[1] != "pytest" else None
+    match = re.match(r"\.venv/bin/python -m ([\w.]+)", line.rpartition(" && ")[2])
+    return match[1] if match and match[1] != "pytest" else None
 
 
 def run_all(lines, folder, environment):
@@ -179,12 +179,12 @@ def test_the_measurements_of_the_serving_page_run(serving):
 def lab_note(result, gap="60°"):
     """What the head of a flag file says of its run."""
     (row,) = (row for row in result["inbetween"] if (row["gap_label"], row["t"]) == (gap, 0.5))
-    found = row["methods"]["latent"]
+    latent = row["methods"]["latent"]
     reconstruction = result["reconstruction"]["test"]["mse"]
     return (
-        f"# On test frames at a gap of {gap}: hit rate {found['hit_rate']:.2f}, timing error "
-        f"{found['timing_error_degrees']:.2f}°,\n"
-        f"# MSE {1e4 * found['mse']:.2f}e-4; reconstruction {1e4 * reconstruction:.2f}e-4. "
+        f"# On test frames at a gap of {gap}: hit rate {latent['hit_rate']:.2f}, timing error "
+        f"{latent['timing_error_degrees']:.2f}°,\n"
+        f"# MSE {1e4 * latent['mse']:.2f}e-4; reconstruction {1e4 * reconstruction:.2f}e-4. "
         f"Trains for {result['train_seconds'] / 60:.1f} minutes on 2 cores.\n"
     )
 

@@ -58,13 +58,13 @@ def test_the_page_has_the_tables_of_the_results(name):
 def lab_note(result):
     """What the head of a flag file says of its run."""
     (row,) = (r for r in result["inbetween"] if (r["gap_label"], r["t"]) == ("16 frames", 0.5))
-    found, flow, fade = (row["methods"][m] for m in ("latent", "optical_flow", "crossfade"))
+    latent, flow, fade = (row["methods"][m] for m in ("latent", "optical_flow", "crossfade"))
     reconstruction = result["reconstruction"]["test"]["mse"]
     return (
-        f"# On test clips at a gap of 16 frames, half a clip: hit rate {found['hit_rate']:.2f}, "
-        f"timing error\n# {found['timing_error']:.2f} frames (optical flow "
+        f"# On test clips at a gap of 16 frames, half a clip: hit rate {latent['hit_rate']:.2f}, "
+        f"timing error\n# {latent['timing_error']:.2f} frames (optical flow "
         f"{flow['timing_error']:.2f}, cross-fade {fade['timing_error']:.2f}), MSE "
-        f"{1e4 * found['mse']:.2f}e-4;\n# reconstruction {1e4 * reconstruction:.2f}e-4. Trains "
+        f"{1e4 * latent['mse']:.2f}e-4;\n# reconstruction {1e4 * reconstruction:.2f}e-4. Trains "
         f"for {result['train_seconds'] / 60:.0f} minutes on 2 cores.\n"
     )
 

@@ -14,8 +14,8 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).parents[1]
 LOCK = (ROOT / "requirements-dev.lock").read_text()
 LOCKED = {}  # name -> versions: some differ between versions of Python
-for found in re.finditer(r"^([\w.-]+)==([^\s;]+)", LOCK, re.MULTILINE):
-    LOCKED.setdefault(canonicalize_name(found[1]), set()).add(found[2])
+for match in re.finditer(r"^([\w.-]+)==([^\s;]+)", LOCK, re.MULTILINE):
+    LOCKED.setdefault(canonicalize_name(match[1]), set()).add(match[2])
 
 
 def wanted(extra=None):

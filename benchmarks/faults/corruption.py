@@ -41,9 +41,9 @@ class Kind:
 
 def _read_clips(folder):
     config = Config(scene=SCENE, data_dir=str(folder))
-    found = prepare(config)
-    clips = [clip for split in ("train", "validation", "test") for clip in found.load(split)]
-    metadata = found.info.metadata
+    stored = prepare(config)
+    clips = [clip for split in ("train", "validation", "test") for clip in stored.load(split)]
+    metadata = stored.info.metadata
     return [[clip.frames, clip.pose, clip.cyclic, clip.units_per_frame] for clip in clips], dict(
         metadata
     )
@@ -106,7 +106,7 @@ def damage_often(kind, source, folder, count, rng):
     shutil.copytree(source, folder)
     expected = kind.read(folder)
     paths = [path for path in sorted(folder.glob(kind.files)) if path.is_file()]
-    found, used, unnamed = 0, [], []
+    noticed, used, unnamed = 0, [], []
     for number in range(count + count // 2):
         path = rng.choice(paths)
         whole = path.read_bytes()
@@ -123,7 +123,7 @@ def damage_often(kind, source, folder, count, rng):
             if not _equal(expected, kind.read(folder)):
                 used.append(what)
         except ValueError as error:
-            found += 1
+            noticed += 1
             if str(folder) not in str(error) or "\n" in str(error):
                 unnamed.append(f"{what}: {error}")
         path.write_bytes(whole)
@@ -133,8 +133,8 @@ def damage_often(kind, source, folder, count, rng):
         "fault": f"{count} bits flipped, {count // 2} tails cut",
         "what": kind.name,
         "injected": injected,
-        "found": found,
-        "without effect": injected - found - len(used),
+        "found": noticed,
+        "without effect": injected - noticed - len(used),
         "lost": "; ".join(lost) or "nothing",
     }
 

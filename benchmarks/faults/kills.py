@@ -93,10 +93,11 @@ def _until_killed(command, folder, seconds, rng):
 
 def _unfinished(folder):
     """The names of the files and folders that are being written."""
-    found = set()
+    unfinished = set()
     for where, folders, names in os.walk(folder):
-        found.update(os.path.join(where, n) for n in (*folders, *names) if _UNFINISHED.search(n))
-    return found
+        here = (name for name in (*folders, *names) if _UNFINISHED.search(name))
+        unfinished.update(os.path.join(where, name) for name in here)
+    return unfinished
 
 
 def check_whole(folder):
@@ -146,13 +147,13 @@ def _expect(truth):
         raise ValueError("its content is not complete")
 
 
-def differences(expected, found):
+def differences(expected, actual):
     """In what two contents differ, in words."""
-    lines = [f"{name} is missing" for name in sorted(expected.keys() - found.keys())]
-    lines += [f"{name} is left over" for name in sorted(found.keys() - expected.keys())]
-    for name in sorted(expected.keys() & found.keys()):
+    lines = [f"{name} is missing" for name in sorted(expected.keys() - actual.keys())]
+    lines += [f"{name} is left over" for name in sorted(actual.keys() - expected.keys())]
+    for name in sorted(expected.keys() & actual.keys()):
         same = np.array_equal if isinstance(expected[name], np.ndarray) else lambda a, b: a == b
-        if not same(expected[name], found[name]):
+        if not same(expected[name], actual[name]):
             lines.append(f"{name} differs")
     return lines
 
@@ -198,9 +199,9 @@ def kill_server(place, kills, rng, say=print):
         if number == kills:
             command.kill(with_children=True)
             break
-        found = _ask_until_killed(command, url, body, rng.uniform(0.05, 1.0))
-        answers, cut_off = answers + found.count(expected), cut_off + found.count(None)
-        if set(found) - {expected, None}:
+        answered = _ask_until_killed(command, url, body, rng.uniform(0.05, 1.0))
+        answers, cut_off = answers + answered.count(expected), cut_off + answered.count(None)
+        if set(answered) - {expected, None}:
             lost.append("an answer differs")
         say(f"serve: kill {number + 1} of {kills}")
     return {
@@ -217,12 +218,12 @@ def kill_server(place, kills, rng, say=print):
 
 def _ask_until_killed(command, url, body, seconds):
     """The answers that two clients got until the server was killed; None for a broken one."""
-    found = []
+    answers = []
 
     def client():
         while command.code is None:
             answer = ask(url, body)
-            found.append(answer)
+            answers.append(answer)
             if answer is None:
                 return
 
@@ -233,7 +234,7 @@ def _ask_until_killed(command, url, body, seconds):
     command.kill(with_children=False)
     for each in clients:
         each.join()
-    return found
+    return answers
 
 
 def ask(url, body):

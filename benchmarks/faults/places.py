@@ -218,14 +218,14 @@ def _names(folder):
 
 def _written(folder):
     """The names of all files in a folder, and when each was written."""
-    found = set()
+    entries = set()
     for name in _names(folder):
         with contextlib.suppress(FileNotFoundError):
-            found.add((name, os.stat(name).st_mtime_ns))
-    return found
+            entries.add((name, os.stat(name).st_mtime_ns))
+    return entries
 
 
 def _used(folder):
     """How much of the file system that a folder is in is taken, in KiB."""
-    found = os.statvfs(folder)
-    return (found.f_blocks - found.f_bfree) * found.f_frsize // 1024
+    status = os.statvfs(folder)
+    return (status.f_blocks - status.f_bfree) * status.f_frsize // 1024

@@ -91,11 +91,11 @@ def total(results):
     rows = [
         {
             "part": part,
-            "injected": sum(row["injected"] for row in found["rows"]),
-            "rows that lost something": sum(row["lost"] != "nothing" for row in found["rows"]),
+            "injected": sum(row["injected"] for row in result["rows"]),
+            "rows that lost something": sum(row["lost"] != "nothing" for row in result["rows"]),
             "command": f"python -m benchmarks.faults.run --only={part}",
         }
-        for part, found in results.items()
+        for part, result in results.items()
     ]
     return table(rows)
 

@@ -74,30 +74,30 @@ def files(folder):
 
 def training(run_dir):
     """What a run has learnt, and every name in it but those of the event files."""
-    found = {f"model.keras: {i}": w for i, w in enumerate(_weights(run_dir))}
+    content = {f"model.keras: {i}": w for i, w in enumerate(_weights(run_dir))}
     reader = tf.train.load_checkpoint(newest_whole(run_dir / "checkpoints", _fail))
     for name in reader.get_variable_to_shape_map():
         if not name.startswith("seconds"):
-            found[f"checkpoint: {name}"] = np.asarray(reader.get_tensor(name))
+            content[f"checkpoint: {name}"] = np.asarray(reader.get_tensor(name))
     kept = files(run_dir)
     for name, digest in kept.items():
         if not re.search(r"events\.out", name):
             same = name in ("flags.txt", "environment.json") or re.search(r"poses|thumbn", name)
-            found[f"file: {name}"] = digest if same else "there"
-    return found
+            content[f"file: {name}"] = digest if same else "there"
+    return content
 
 
 def evaluation(run_dir):
     """metrics.json but for its times and the checksum over them, and the bytes of the figures."""
-    found = {name: digest for name, digest in files(run_dir).items() if "figures/" in name}
+    content = {name: digest for name, digest in files(run_dir).items() if "figures/" in name}
     text = _SECONDS.sub("", (run_dir / "metrics.json").read_text())
-    found["metrics.json"] = re.sub(r'"sha256": "\w*"', "", text)
-    return found
+    content["metrics.json"] = re.sub(r'"sha256": "\w*"', "", text)
+    return content
 
 
 def study(folder):
     """The page, its numbers and pictures, and what every run has learnt and measured."""
-    found = {}
+    content = {}
     for name, digest in files(folder / "results").items():
         text = (folder / "results" / name).read_bytes()
         if name.endswith("study.json"):
@@ -105,12 +105,12 @@ def study(folder):
             digest = re.sub(own, "", _SECONDS.sub("", text.decode()))
         elif name.endswith("README.md"):
             digest = _without_minutes(text.decode())
-        found[f"results: {name}"] = digest
+        content[f"results: {name}"] = digest
     for run_dir in sorted(path for path in (folder / "runs").glob("*,seed=*") if path.is_dir()):
-        found |= {f"{run_dir.name}: {k}": v for k, v in training(run_dir).items()}
-        found |= {f"{run_dir.name}: {k}": v for k, v in evaluation(run_dir).items()}
-        del found[f"{run_dir.name}: file: metrics.json"]
-    return found
+        content |= {f"{run_dir.name}: {k}": v for k, v in training(run_dir).items()}
+        content |= {f"{run_dir.name}: {k}": v for k, v in evaluation(run_dir).items()}
+        del content[f"{run_dir.name}: file: metrics.json"]
+    return content
 
 
 def _without_minutes(page):
@@ -123,17 +123,17 @@ def export(model_dir):
     """The newest version's files and the configurations beside it."""
     versions = [path for path in model_dir.iterdir() if path.name.isdigit()]
     folder = max(versions, key=lambda path: int(path.name))
-    found = {name: digest for name, digest in files(model_dir).items() if "/" not in name}
+    content = {name: digest for name, digest in files(model_dir).items() if "/" not in name}
     reader = tf.train.load_checkpoint(folder / "variables" / "variables")
     # Keras numbers them, in an order that changes from export to export.
     names = (name for name in reader.get_variable_to_shape_map() if "OBJECT_GRAPH" not in name)
     tensors = (np.asarray(reader.get_tensor(name)) for name in names)
     digests = (hashlib.sha256(tensor.tobytes()).hexdigest() for tensor in tensors)
-    found["weights"] = sorted(digests)
+    content["weights"] = sorted(digests)
     for name, digest in files(folder).items():
         same = re.search(r"samples/|warmup", name)
-        found[f"version: {name}"] = digest if same else "there"
-    return found
+        content[f"version: {name}"] = digest if same else "there"
+    return content
 
 
 SUBJECTS = {

@@ -16,7 +16,7 @@ from tensorflow_serving.apis import prediction_log_pb2
 from tensorflow_serving.config import model_server_config_pb2
 
 from export import check, exporter, golden_requests, pictures, tf_serving_files
-from frame_io.files import write_json
+from frame_io.files import write_checked_json
 from tf_inbetween import run_directory, training
 from tf_inbetween.config import InputError
 
@@ -151,7 +151,7 @@ def test_the_usual_error_of_other_likelihoods_is_what_evaluate_measured(tiny_con
     model = training.build_model(tiny_config(likelihood="bernoulli"))
     with pytest.raises(InputError, match=r"metrics.json: missing.*tf_inbetween.evaluate"):
         exporter.training_rmse(tmp_path, model)
-    write_json(tmp_path / "metrics.json", {"reconstruction": {"train": {"mse": 0.0004}}})
+    write_checked_json(tmp_path / "metrics.json", {"reconstruction": {"train": {"mse": 0.0004}}})
     assert exporter.training_rmse(tmp_path, model) == pytest.approx(0.02)
 
 
@@ -163,7 +163,9 @@ def test_grey_bfloat16_and_logits_export_as_well(settings, tiny_config, tmp_path
     model = training.build_model(config)
     run_directory.start(config, "mixed_bfloat16")
     model.save(Path(config.run_dir) / "model.keras", include_optimizer=False)
-    write_json(Path(config.run_dir) / "metrics.json", {"reconstruction": {"train": {"mse": 0.01}}})
+    write_checked_json(
+        Path(config.run_dir) / "metrics.json", {"reconstruction": {"train": {"mse": 0.01}}}
+    )
     exporter.export(config.run_dir, tmp_path / "grey")
     assert "sequence_png" in capsys.readouterr().out
     assert names(tmp_path / "grey" / "1" / "assets.extra" / "samples") == []
