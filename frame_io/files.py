@@ -89,8 +89,10 @@ def read_checked_json(path):
     content = read_json(path)
     if not isinstance(content, dict):
         raise ValueError("no JSON object")
-    if content.pop("sha256", None) != _sha256(content):
-        raise ValueError("its checksum is missing or does not match")
+    if "sha256" not in content:
+        raise ValueError("it has no checksum")
+    if content.pop("sha256") != _sha256(content):
+        raise ValueError("its checksum does not match")
     return content
 
 

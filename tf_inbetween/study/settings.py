@@ -42,17 +42,14 @@ def path_of_record(results_dir):
 def read_record(results_dir):
     """What study.json of a folder of results holds; nothing where there is none yet.
 
-    Raises `InputError` if it is damaged, or of a version that did not keep flags.
+    Raises `InputError` if it is damaged.
     """
     path = path_of_record(results_dir)
     try:
-        record = read_checked_json(path)
-        if not all("flags" in entry for entry in record["runs"].values()):
-            raise ValueError("its runs have no flags: an earlier version wrote it")
-        return record
+        return read_checked_json(path)
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError, LookupError, AttributeError) as error:
+    except (OSError, ValueError) as error:
         raise InputError(
             f"{path}: cannot be read ({error}); get it back, or move it away to begin anew"
         ) from error

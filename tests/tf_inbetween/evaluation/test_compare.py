@@ -6,6 +6,7 @@ import shutil
 
 import pytest
 
+from frame_io.files import write_checked_json
 from tf_inbetween import run_directory, training
 from tf_inbetween.config import Config, InputError
 from tf_inbetween.evaluation import baselines
@@ -46,7 +47,7 @@ def make_run(tmp_path):
     def make(name, content, **settings):
         config = Config(run_dir=str(tmp_path / name), **settings)
         run_directory.start(config, "float32")
-        (tmp_path / name / "metrics.json").write_text(json.dumps(content))
+        write_checked_json(tmp_path / name / "metrics.json", content)
         return config.run_dir
 
     return make
@@ -188,9 +189,11 @@ def test_metrics_of_another_split_or_damaged_ones_are_refused(make_run, tmp_path
         compare.compare([validation], tmp_path / "out", [], ["60°"], split="heldout")
     no_number = metrics()
     no_number["inbetween"][0]["methods"]["latent"]["detail"] = None
-    for damaged in ({}, [], {"split": "test"}, {**metrics(), "inbetween": [{}]}, no_number):
+    for damaged in ({}, {"split": "test"}, {**metrics(), "inbetween": [{}]}, no_number):
         run = make_run("damaged", damaged)
         assert "metrics.json: missing or damaged; python -m" in refused(tmp_path, [run])
+    (tmp_path / "damaged" / "metrics.json").write_text("[]")
+    assert "metrics.json: missing or damaged; python -m" in refused(tmp_path, [run])
     (tmp_path / "damaged" / "metrics.json").unlink()
     assert "metrics.json: missing or damaged; python -m" in refused(tmp_path, [run])
 

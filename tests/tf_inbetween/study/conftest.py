@@ -1,10 +1,10 @@
 """What the tests of the study share: tiny questions, and runs that stand in for trainings."""
 
-import json
 import shutil
 
 import pytest
 
+from frame_io.files import write_checked_json
 from tf_inbetween import run_directory, training
 from tf_inbetween.config import Config
 from tf_inbetween.config_flags import config_of
@@ -102,7 +102,7 @@ def in_process(whole_run, stored, monkeypatch):
             path = path_of_metrics(job.run_dir, job.split)
             parts = {**result["reconstruction"], job.split: result["reconstruction"]["test"]}
             own = {"split": job.split, "reconstruction": parts}
-            path.write_text(json.dumps({**result, **own}))
+            write_checked_json(path, {**result, **own})
             shutil.copytree(trained / "figures", job.run_dir / "figures", dirs_exist_ok=True)
         look()
 

@@ -1,12 +1,12 @@
 """What is measured of a run, and what its logs say of its training."""
 
 import dataclasses
-import json
 import shutil
 
 import tensorflow as tf
 from study_metrics import measured
 
+from frame_io.files import write_checked_json
 from tf_inbetween import run_directory
 from tf_inbetween.evaluation.run import path_of_metrics
 from tf_inbetween.study.definitions import Run
@@ -25,11 +25,11 @@ def test_what_is_measured_of_a_run(settings, questions, monkeypatch):
     # What another question had measured is kept, and what is missing is measured.
     run_directory.start(first.config, "float32")
     path = path_of_metrics(first.run_dir, "test")
-    path.write_text(json.dumps(measured(0.5, 1e-4, methods=["latent_slerp", "latent"])))
+    write_checked_json(path, measured(0.5, 1e-4, methods=["latent_slerp", "latent"]))
     assert first.state() == "to be evaluated"
     assert first.metrics() is None
     assert first.evaluation[-1] == "--methods=latent_slerp,latent,crossfade"
-    path.write_text(json.dumps(measured(0.5, 1e-4, methods=["crossfade", "latent"])))
+    write_checked_json(path, measured(0.5, 1e-4, methods=["crossfade", "latent"]))
     assert first.state() == "done"
     assert Job(run, 0, "test", large).state() == "to be evaluated"  # On more pairs.
 

@@ -162,8 +162,7 @@ def test_a_study_goes_on_where_its_run_directories_are_gone(
     record = results / "study.json"
     for wrong, message in (
         (record.read_text().replace('"split": "test"', '"split": "best"', 1), "its checksum does"),
-        ('{"runs": {"a": {}}}', "its runs have no flags"),
-        ("{}", "'runs'"),
+        ('{"runs": {"a": {}}}', "it has no checksum"),
         ("[]", "no JSON object"),
     ):
         record.write_text(wrong)
