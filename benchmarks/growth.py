@@ -25,6 +25,7 @@ from benchmarks.canonical import canonical_config, synthetic_batch
 from benchmarks.child import Child
 from benchmarks.turns import take_turns
 from data_gen import tfds_hooks
+from data_gen.data_set_folder import features_of
 from tf_inbetween.clips import StoredClips, prepare
 from tf_inbetween.data import batches
 from tf_inbetween.models import TripletVAE
@@ -124,17 +125,9 @@ class Turned(tfds_hooks.CanonicalBuilder):
         super().__init__(**kwargs)
 
     def _info(self):
-        frame = tfds.features.Image(shape=(64, 64, 3), encoding_format="png")
-        features = {
-            "clip": tfds.features.Text(),
-            "frames": tfds.features.Sequence(frame),
-            "pose": tfds.features.Tensor(shape=(None, 1), dtype=np.float32),
-            "cyclic": np.bool_,
-            "units_per_frame": np.float32,
-        }
         return tfds.core.DatasetInfo(
             builder=self,
-            features=tfds.features.FeaturesDict(features),
+            features=features_of((64, 64, 3), 1),
             disable_shuffling=True,
         )
 

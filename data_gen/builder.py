@@ -39,7 +39,13 @@ import tensorflow_datasets as tfds
 from tqdm import tqdm
 
 from data_gen import meshes, scenes, tfds_hooks
-from data_gen.data_set_folder import check_metadata, damaged, locked, with_checksum
+from data_gen.data_set_folder import (
+    check_metadata,
+    damaged,
+    features_of,
+    locked,
+    with_checksum,
+)
 from data_gen.pool import RenderPool
 
 IMAGE_SIZES = (64, 128)
@@ -231,19 +237,10 @@ class InbetweenClips(tfds_hooks.CanonicalBuilder):
         return tfds.core.DatasetInfo(
             builder=self,
             description=f"{_DESCRIPTION}\n{scene.description}",
-            features=tfds.features.FeaturesDict(
-                {
-                    "clip": tfds.features.Text(),
-                    "frames": tfds.features.Sequence(
-                        tfds.features.Image(
-                            shape=(size, size, config.channels), encoding_format="png"
-                        )
-                    ),
-                    "pose": tfds.features.Tensor(shape=(None, pose_size), dtype=np.float32),
-                    "cyclic": np.bool_,
-                    "units_per_frame": np.float32,
-                    **(how_drawn if _stores_how_drawn(scene) else {}),
-                }
+            features=features_of(
+                (size, size, config.channels),
+                pose_size,
+                **(how_drawn if _stores_how_drawn(scene) else {}),
             ),
             citation=_CITATION,
             license=_LICENSE,
@@ -318,12 +315,7 @@ def build(
     return builder
 
 
-def _clips(
-    config,
-    split,
-    numbers,
-    render,
-):
+def _clips(config, split, numbers, render):
     """Plans and draws the clips of some numbers one after the other, each with its number."""
     scene = scenes.get(config.scene)
 

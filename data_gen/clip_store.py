@@ -18,7 +18,7 @@ import tensorflow_datasets as tfds
 
 from data_gen import scenes, tfds_hooks
 from data_gen.builder import CHANNELS, IMAGE_SIZES, InbetweenClips
-from data_gen.data_set_folder import locked, with_checksum
+from data_gen.data_set_folder import features_of, locked, with_checksum
 
 VERSION = "1.0.0"
 READER = "data_gen.imported"  # What dataset_info.json names as the module of an import.
@@ -211,21 +211,7 @@ def _info(settings, motion, metadata, folder, description, citation):
         ),
         description=description,
         citation=citation,
-        features=tfds.features.FeaturesDict(
-            {
-                "clip": tfds.features.Text(),
-                "frames": tfds.features.Sequence(
-                    tfds.features.Image(
-                        shape=(size, size, settings.channels), encoding_format="png"
-                    )
-                ),
-                "pose": tfds.features.Tensor(
-                    shape=(None, len(motion.pose_names)), dtype=np.float32
-                ),
-                "cyclic": np.bool_,
-                "units_per_frame": np.float32,
-            }
-        ),
+        features=features_of((size, size, settings.channels), len(motion.pose_names)),
         metadata=with_checksum(
             scene=settings.name,
             pose_names=list(motion.pose_names),

@@ -1,4 +1,4 @@
-"""The folder of a data set: who may write it, and whether what is in it is whole."""
+"""The folder of a data set: what is stored in it, who may write it, and whether it is whole."""
 
 import contextlib
 import fcntl
@@ -9,6 +9,7 @@ import os
 import shutil
 from pathlib import Path
 
+import numpy as np
 import tensorflow_datasets as tfds
 from absl import logging
 
@@ -50,6 +51,27 @@ def _locked_file(path):
             if os.path.samestat(os.fstat(lock.fileno()), os.stat(path)):
                 stack.pop_all()
                 return lock
+
+
+def features_of(frame_shape, pose_size, **more):
+    """Returns the features of clips, as `data_gen.builder` describes them.
+
+    Args:
+      frame_shape: (H, W, C).
+      pose_size: numbers in a pose.
+      **more: features besides.
+    """
+    frame = tfds.features.Image(shape=frame_shape, encoding_format="png")
+    return tfds.features.FeaturesDict(
+        {
+            "clip": tfds.features.Text(),
+            "frames": tfds.features.Sequence(frame),
+            "pose": tfds.features.Tensor(shape=(None, pose_size), dtype=np.float32),
+            "cyclic": np.bool_,
+            "units_per_frame": np.float32,
+            **more,
+        }
+    )
 
 
 def with_checksum(**metadata):

@@ -91,13 +91,7 @@ class Settings(StoreSettings):
             raise ValueError(f"--shot_threshold={self.shot_threshold:g}: must be at least 0")
 
 
-def import_clips(
-    inputs,
-    settings,
-    data_dir=None,
-    overwrite=False,
-    notify=lambda line: None,
-):
+def import_clips(inputs, settings, data_dir=None, overwrite=False, notify=lambda line: None):
     """Cuts footage into clips and stores them.
 
     Args:

@@ -39,14 +39,7 @@ class RenderPool:
     The pixels do not depend on the number of workers.
     """
 
-    def __init__(
-        self,
-        view,
-        image_size,
-        channels=3,
-        samples=4,
-        workers=None,
-    ):
+    def __init__(self, view, image_size, channels=3, samples=4, workers=None):
         """Notes what to render; processes start when the first pictures are asked for.
 
         Args:

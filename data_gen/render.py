@@ -74,12 +74,7 @@ class Renderer:
         self._to_light = _unit(np.array(direction, np.float64)).astype(np.float32)
         self._halfway = _unit(self._to_light - _unit(self._rays))
 
-    def render(
-        self,
-        parts,
-        light=None,
-        background=None,
-    ):
+    def render(self, parts, light=None, background=None):
         """Draws one picture.
 
         Args:

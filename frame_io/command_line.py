@@ -17,12 +17,7 @@ _SERVING = {"aiohttp", "av", "grpc", "grpc_health", "prometheus_client"}
 _SERVING |= {"requests", "tensorflow_serving"}
 
 
-def run(
-    main,
-    on_interrupt="",
-    bad_input=(InputError,),
-    verbosity=logging.ERROR,
-):
+def run(main, on_interrupt="", bad_input=(InputError,), verbosity=logging.ERROR):
     """Runs `main()` on the parsed flags; a bad input ends in one line and exit code 1.
 
     Besides `bad_input` that is a file or a port that cannot be used, a package of the extra
@@ -42,12 +37,7 @@ def run(
     app.run(guarded(main, on_interrupt, bad_input, verbosity), flags_parser=_parse)
 
 
-def guarded(
-    main,
-    on_interrupt="",
-    bad_input=(InputError,),
-    verbosity=logging.ERROR,
-):
+def guarded(main, on_interrupt="", bad_input=(InputError,), verbosity=logging.ERROR):
     """Returns the function of argv that `run` runs; its arguments are those of `run`."""
 
     def run_main(argv):

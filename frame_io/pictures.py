@@ -51,14 +51,7 @@ def opened(path):
     return PIL.Image.open(path, formats=[kind for kind in FORMATS if kind in PIL.Image.OPEN])
 
 
-def convert(
-    picture,
-    size,
-    channels,
-    crop=None,
-    notify=lambda text: None,
-    quick=False,
-):
+def convert(picture, size, channels, crop=None, notify=lambda text: None, quick=False):
     """Returns a picture as a square frame.
 
     Grey, black-and-white, palette, transparent, CMYK and 16-bit pictures are converted: grey is

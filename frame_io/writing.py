@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import PIL.Image
+from absl import flags
 
 from frame_io.errors import InputError
 from frame_io.files import atomic_write
@@ -42,12 +43,18 @@ def check_writable(path, sources=()):
             ) from None
 
 
-def write(
-    path,
-    frames,
-    seconds_per_frame=0.1,
-    scale=1,
-):
+def define_flags():
+    """Defines the flags of a command that writes frames: --output and --scale."""
+    flags.DEFINE_string(
+        "output",
+        None,
+        "Where to: .gif, .webp, .apng, .mp4, .png (a strip) or %04d.png.",
+        required=True,
+    )
+    flags.DEFINE_integer("scale", 1, "Pixels drawn for every pixel of a frame.", 1, 64)
+
+
+def write(path, frames, seconds_per_frame=0.1, scale=1):
     """Writes frames as the ending of `path` says.
 
     Args:

@@ -10,6 +10,7 @@ import pytest
 import tensorflow_datasets as tfds
 
 from data_gen.builder import ClipsConfig, InbetweenClips
+from data_gen.data_set_folder import features_of
 from tf_inbetween import training
 from tf_inbetween.clips import StoredClips
 from tf_inbetween.config import Config
@@ -64,17 +65,9 @@ class Several(tfds.core.GeneratorBasedBuilder):
         super().__init__(**kwargs)
 
     def _info(self):
-        frame = tfds.features.Image(shape=(64, 64, 3), encoding_format="png")
-        features = {
-            "clip": tfds.features.Text(),
-            "frames": tfds.features.Sequence(frame),
-            "pose": tfds.features.Tensor(shape=(None, 1), dtype=np.float32),
-            "cyclic": np.bool_,
-            "units_per_frame": np.float32,
-        }
         return tfds.core.DatasetInfo(
             builder=self,
-            features=tfds.features.FeaturesDict(features),
+            features=features_of((64, 64, 3), 1),
             disable_shuffling=True,
             metadata=tfds.core.MetadataDict(gap_unit="", gaps=[4.0, 8.0], pose_names=["time"]),
         )

@@ -24,14 +24,8 @@ def define_flags():
     flags.DEFINE_string("split", "test", "Of which split.")
     flags.DEFINE_integer("clip", 0, "Which one, counted from 0.", 0)
     flags.DEFINE_integer("times", 1, "How often it is shown, one after another.", 1, 1000)
-    flags.DEFINE_string(
-        "output",
-        None,
-        "Where to: .gif, .webp, .apng, .mp4, .png (a strip) or %04d.png.",
-        required=True,
-    )
+    writing.define_flags()
     flags.DEFINE_float("fps", 30.0, "Frames of a second.", 0.1, 100)
-    flags.DEFINE_integer("scale", 1, "Pixels drawn for every pixel of a frame.", 1, 64)
 
 
 def main():

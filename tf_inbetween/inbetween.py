@@ -42,14 +42,8 @@ def define_flags():
         list(interpolation.PATHS),
         "From key to key as the model joins two frames, or a smooth curve through all.",
     )
-    flags.DEFINE_string(
-        "output",
-        None,
-        "Where to: .gif, .webp, .apng, .mp4, .png (a strip) or %04d.png.",
-        required=True,
-    )
+    writing.define_flags()
     flags.DEFINE_float("seconds_per_frame", 0.1, "How long a frame is shown.", 0.01)
-    flags.DEFINE_integer("scale", 1, "Pixels drawn for every pixel of a frame.", 1, 64)
     flags.DEFINE_bool("ends", True, "Show the key frames too, not the in-betweens alone.")
     flags.DEFINE_bool(
         "redraw",

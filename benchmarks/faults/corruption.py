@@ -44,9 +44,8 @@ def _read_clips(folder):
     stored = prepare(config)
     clips = [clip for split in ("train", "validation", "test") for clip in stored.load(split)]
     metadata = stored.info.metadata
-    return [[clip.frames, clip.pose, clip.cyclic, clip.units_per_frame] for clip in clips], dict(
-        metadata
-    )
+    rows = [[clip.frames, clip.pose, clip.cyclic, clip.units_per_frame] for clip in clips]
+    return rows, dict(metadata)
 
 
 def _read_checkpoint(folder):

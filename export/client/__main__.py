@@ -43,14 +43,8 @@ def define_flags():
     flags.DEFINE_string("second", None, "The picture to go to.", required=True)
     flags.DEFINE_multi_string("then", [], "A picture to go on to; may be given again.")
     flags.DEFINE_integer("frames", 7, "In-betweens to draw from each to the next.", 1, 10_000)
-    flags.DEFINE_string(
-        "output",
-        None,
-        "Where to: .gif, .webp, .apng, .mp4, .png (a strip) or %04d.png.",
-        required=True,
-    )
+    writing.define_flags()
     flags.DEFINE_float("seconds_per_frame", 0.1, "How long an animation shows a frame.", 0.01)
-    flags.DEFINE_integer("scale", 1, "Pixels drawn for every pixel of a frame.", 1, 64)
     flags.DEFINE_bool("ends", True, "Put the pictures themselves where the path meets them.")
 
 
@@ -82,8 +76,8 @@ def main():
         ends = [picture_files.fit(picture, parts[0][0]) for picture in pictures]
         parts = [ends[:1], *([*part, end] for part, end in zip(parts, ends[1:], strict=True))]
     frames = [frame for part in parts for frame in part]
-    picture_files.write(FLAGS.output, frames, FLAGS.seconds_per_frame, FLAGS.scale)
-    print(f"wrote {FLAGS.output}: {len(frames)} frames")
+    written = picture_files.write(FLAGS.output, frames, FLAGS.seconds_per_frame, FLAGS.scale)
+    print(f"wrote {FLAGS.output}: {written} frames")
 
 
 def _open(client, file):

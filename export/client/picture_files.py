@@ -104,4 +104,4 @@ def write(path, frames, seconds_per_frame=0.1, scale=1):
     """As `frame_io.writing.write`, for `PIL.Image.Image`s of one size; all but grey become RGB."""
     frames = (frame if frame.mode == "L" else frame.convert("RGB") for frame in frames)
     pixels = (np.asarray(frame).reshape(frame.height, frame.width, -1) for frame in frames)
-    writing.write(path, pixels, seconds_per_frame, scale)
+    return writing.write(path, pixels, seconds_per_frame, scale)

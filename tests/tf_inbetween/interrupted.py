@@ -12,7 +12,13 @@ def weights_of(config):
 
 
 def final_weights(config):
-    with without_pattern(latest(f"{config.run_dir}/checkpoints")) as path:
+    """As `checkpoint_weights`, of the run of a config."""
+    return checkpoint_weights(config.run_dir)
+
+
+def checkpoint_weights(run_dir):
+    """Model and optimizer, as the last checkpoint of a run has them."""
+    with without_pattern(latest(f"{run_dir}/checkpoints")) as path:
         reader = tf.train.load_checkpoint(path)
         return {
             name: reader.get_tensor(name)

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
+from interrupted import final_weights
 
 from tf_inbetween import data, strategies, training
 from tf_inbetween.config import InputError
@@ -96,15 +97,6 @@ def finish(workers, timeout=300):
         kill(workers)
     assert [worker.returncode for worker in workers] == [0] * len(workers), "\n".join(outputs)
     return outputs
-
-
-def final_weights(config):
-    reader = tf.train.load_checkpoint(f"{config.run_dir}/{CHECKPOINTS}")
-    return {
-        name: reader.get_tensor(name)
-        for name in reader.get_variable_to_shape_map()
-        if name.startswith(("model/", "optimizer/"))
-    }
 
 
 def assert_close(actual, expected, tolerance=1e-4):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import tensorflow as tf
+from interrupted import checkpoint_weights
 
 from tf_inbetween import training
 from tf_inbetween.config import Config
@@ -70,16 +70,6 @@ def test_flags_after_the_flagfile_win(fork, tmp_path):
     assert "error: --steps=11: must be a multiple of --steps_per_epoch=5" in result.stderr
 
 
-def final_weights(run_dir):
-    """Model and optimizer, as the last checkpoint has them."""
-    reader = tf.train.load_checkpoint(run_dir / "checkpoints")
-    return {
-        name: reader.get_tensor(name)
-        for name in reader.get_variable_to_shape_map()
-        if name.startswith(("model/", "optimizer/"))
-    }
-
-
 def check_stopped_and_resumed(command, run_dir, sent, whole):
     """Stops `command` by a signal after a checkpoint, starts it again and compares the end."""
     process = subprocess.Popen(
@@ -99,7 +89,7 @@ def check_stopped_and_resumed(command, run_dir, sent, whole):
     )
     assert again.returncode == 0, again.stderr
     assert "resuming at step" in again.stdout
-    weights, expected = final_weights(run_dir), final_weights(whole)
+    weights, expected = checkpoint_weights(run_dir), checkpoint_weights(whole)
     assert weights.keys() == expected.keys()
     assert len(weights) > 20
     for name, value in expected.items():

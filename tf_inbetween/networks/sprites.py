@@ -72,11 +72,8 @@ class SpritesEncoder(keras.Model):
         super().__init__(**kwargs)
         self.autocast = False  # Places are to stay float32.
         self.count, self.latent_dim, self.crop_size = sprites, latent_dim, crop_size
-        self.filters, self.dense_units, self.deterministic = (
-            tuple(filters),
-            dense_units,
-            deterministic,
-        )
+        self.filters, self.dense_units = tuple(filters), dense_units
+        self.deterministic = deterministic
         self.finders = [Conv2D(n, 4, strides=2, activation="silu") for n in (32, 64)]
         self.heat = Conv2D(
             sprites,

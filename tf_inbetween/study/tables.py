@@ -19,7 +19,7 @@ MEASURES = {
 GEOMETRY = {
     "kl": ("KL of the reading that the row was trained with, nats", 1),
     "kl_averaged": ("KL read as `averaged`, nats", 1),
-    "chord_deviation": ("the chord's chord_deviation in posterior standard deviations", 2),
+    "chord_deviation": ("the chord's deviation in posterior standard deviations", 2),
 }
 
 # What else a table can say of a row: head, digits, and a number for each of its runs or None.
