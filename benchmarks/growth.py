@@ -97,7 +97,7 @@ def steps_of_size(config, image_size):
 def model_of_size(config, image_size):
     """The compiled model of `config` for pictures of any size, built past --image_size."""
     model = build_model(config)
-    if image_size == config.image_size:
+    if image_size == config.coded_size:
         return model
     with _policy(model.encoder.dtype_policy):
         encoder = ConvEncoder(config.latent_dim, config.filters, config.dense_units)

@@ -15,7 +15,6 @@ from benchmarks.canonical import (
 from benchmarks.child import Child
 from benchmarks.keras_ours import PRECISIONS
 from benchmarks.turns import take_turns
-from tf_inbetween.clips import frame_shape
 from tf_inbetween.training import choose_precision
 
 BATCHES = (32, 128)
@@ -62,10 +61,9 @@ def ratios(groups):
 
 def network_of(config):
     """The arguments of `benchmarks.torch_twin.Network`."""
-    size, _, channels = frame_shape(config)
     return {
-        "image_size": size,
-        "channels": channels,
+        "image_size": config.coded_size,
+        "channels": config.channels,
         "filters": list(config.filters),
         "dense_units": config.dense_units,
         "latent_dim": config.latent_dim,

@@ -47,6 +47,7 @@ from data_gen.data_set_folder import (
     with_checksum,
 )
 from data_gen.pool import RenderPool
+from frame_io.sizes import Size
 
 IMAGE_SIZES = (64, 128)
 CHANNELS = (3, 1)
@@ -106,12 +107,19 @@ def config_name(scene, image_size=64, channels=3):
       ValueError: if there is no such variant; the message lists what is valid.
     """
     scene = scenes.variant(scene)
-    if image_size not in IMAGE_SIZES:
-        raise ValueError(f"unknown image size {image_size!r}; valid: {IMAGE_SIZES}")
+    image_size = _side(image_size)
     if channels not in CHANNELS:
         raise ValueError(f"unknown number of channels {channels!r}; valid: {CHANNELS}")
     size = "" if image_size == IMAGE_SIZES[0] else f"_{image_size}px"
     return scene + size + ("_grey" if channels == 1 else "")
+
+
+def _side(image_size):
+    """Height and width of a scene's frames, of a size as `Size.of` takes it."""
+    size = Size.of(image_size)
+    if size.height != size.width or size.width not in IMAGE_SIZES:
+        raise ValueError(f"unknown image size {size}; a rendered scene has one of {IMAGE_SIZES}")
+    return size.width
 
 
 def _config(scene, image_size=64, channels=3):

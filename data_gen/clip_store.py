@@ -17,8 +17,9 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from data_gen import scenes, tfds_hooks
-from data_gen.builder import CHANNELS, IMAGE_SIZES, InbetweenClips
+from data_gen.builder import CHANNELS, InbetweenClips
 from data_gen.data_set_folder import features_of, locked, with_checksum
+from frame_io.sizes import Size
 
 VERSION = "1.0.0"
 READER = "data_gen.imported"  # What dataset_info.json names as the module of an import.
@@ -34,7 +35,8 @@ class StoreSettings:
 
     Attributes:
       name: of the data set; letters, digits, "_", "-" and ".".
-      image_size: height and width in pixels, 64 or 128.
+      image_size: of a frame, as `frame_io.sizes.Size.of` takes it; sides of 16 to 4096 pixels. None
+        for that of the first input, where there are inputs.
       channels: 3 for RGB, 1 for luminance.
       held_out: share of the clips for validation, and as many for the test; above 0, below 0.5.
 
@@ -43,7 +45,7 @@ class StoreSettings:
     """
 
     name: str
-    image_size: int = 64
+    image_size: Size | None = Size(64, 64)
     channels: int = 3
     held_out: float = 0.1
 
@@ -54,12 +56,20 @@ class StoreSettings:
             raise ValueError(
                 f"--name={self.name}: is a rendered scene's, or begins like one; choose another"
             )
-        if self.image_size not in IMAGE_SIZES:
-            raise ValueError(f"unknown image size {self.image_size!r}; valid: {IMAGE_SIZES}")
+        if self.image_size is not None:
+            self._check_size()
         if self.channels not in CHANNELS:
             raise ValueError(f"unknown number of channels {self.channels!r}; valid: {CHANNELS}")
         if not 0 < self.held_out < 0.5:
             raise ValueError(f"--held_out={self.held_out:g}: must be above 0 and below 0.5")
+
+    def _check_size(self):
+        try:
+            object.__setattr__(self, "image_size", Size.of(self.image_size))
+        except ValueError as error:
+            raise ValueError(f"--image_size={error}") from error
+        if not 16 <= min(self.image_size) <= max(self.image_size) <= 4096:
+            raise ValueError(f"--image_size={self.image_size}: sides must be 16 to 4096 pixels")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -87,6 +97,7 @@ class Imported:
 
     Attributes:
       data_dir: the data set's folder.
+      image_size: of its frames, a `Size`.
       clips: the number of clips of each split.
       frames_read: the frames that were chosen from the footage or the source.
       shots: the number of shots in the footage; 0 for public data sets, which know their clips.
@@ -94,6 +105,7 @@ class Imported:
     """
 
     data_dir: Path
+    image_size: Size
     clips: dict[str, int]
     frames_read: int
     shots: int
@@ -199,7 +211,6 @@ def store(
 
 
 def _info(settings, motion, metadata, folder, description, citation):
-    size = settings.image_size
     return tfds.core.DatasetInfo(
         builder=tfds.core.DatasetIdentity(
             name=InbetweenClips.name,
@@ -211,13 +222,13 @@ def _info(settings, motion, metadata, folder, description, citation):
         ),
         description=description,
         citation=citation,
-        features=features_of((size, size, settings.channels), len(motion.pose_names)),
+        features=features_of((*settings.image_size, settings.channels), len(motion.pose_names)),
         metadata=with_checksum(
             scene=settings.name,
             pose_names=list(motion.pose_names),
             gap_unit=motion.gap_unit,
             gaps=list(motion.gaps),
-            image_size=size,
+            image_size=str(settings.image_size),
             channels=settings.channels,
             **metadata,
             held_out=settings.held_out,

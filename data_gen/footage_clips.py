@@ -56,8 +56,8 @@ class Settings(StoreSettings):
       fps: frames per second, at most the footage's own; None for that.
       start: seconds of each input to leave out at its beginning.
       end: where each input stops, in seconds; None for its end.
-      crop: x, y, width and height of a box in pixels; None for all. The centred square of it is
-        taken.
+      crop: x, y, width and height of a box in pixels; None for all. The largest centred part of
+        it that has the frame's shape is taken.
       folder_fps: pictures of a folder in a second.
       shot_threshold: see the module; 0 looks for no cuts.
 
@@ -111,6 +111,9 @@ def import_clips(inputs, settings, data_dir=None, overwrite=False, notify=lambda
         raise ValueError("no --input: name a video, an animated image or a folder of pictures")
     looked = [footage.look(path, settings.folder_fps) for path in inputs]
     wanted = [_select(one, settings) for one in looked]
+    if settings.image_size is None:
+        own = _own_size(looked[0], wanted[0], settings)
+        settings = dataclasses.replace(settings, image_size=own)
     for one, frames in zip(looked, wanted, strict=True):
         notify(_describe(one, frames, settings))
         if one.left_out:
@@ -149,7 +152,7 @@ def import_clips(inputs, settings, data_dir=None, overwrite=False, notify=lambda
             data_dir=data_dir,
             overwrite=overwrite,
         )
-    return Imported(folder, counts, frames_read, next(shots), dict(notes))
+    return Imported(folder, settings.image_size, counts, frames_read, next(shots), dict(notes))
 
 
 def divide(counts, held_out):
@@ -231,6 +234,13 @@ def _select(one, settings):
         return footage.select(one.times, settings.fps, settings.start, settings.end)
     except ValueError as error:
         raise ValueError(f"{one.path}: {error}") from error
+
+
+def _own_size(one, wanted, settings):
+    """(height, width) of the first frame taken of an input, or of the box that is taken of it."""
+    _, picture = next(one.pictures(wanted[:1]))
+    width, height = picture.size if settings.crop is None else settings.crop[2:]
+    return height, width
 
 
 def _frames(one, wanted, settings, notes, bar):

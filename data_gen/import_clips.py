@@ -49,14 +49,22 @@ def define_flags():
         "Where TFDS keeps its data sets. Default: TFDS_DATA_DIR, or ~/tensorflow_datasets.",
     )
     flags.DEFINE_boolean("overwrite", False, "Replace a data set of that name.")
-    flags.DEFINE_integer("image_size", 64, "Height and width in pixels: 64 or 128.")
+    flags.DEFINE_string(
+        "image_size",
+        "64",
+        "Size of a frame in pixels: a number, WIDTHxHEIGHT such as 320x180, or own, that of the "
+        "first --input.",
+    )
     flags.DEFINE_integer("channels", 3, "3 for RGB, 1 for luminance.")
     flags.DEFINE_integer("frames_per_clip", 32, "Frames of a clip: at least 5.")
     flags.DEFINE_float("fps", None, "Frames per second to take. Default: the footage's own.")
     flags.DEFINE_float("start", 0.0, "Seconds of each input to leave out at its beginning.")
     flags.DEFINE_float("end", None, "Where each input stops, in seconds. Default: its end.")
     flags.DEFINE_string(
-        "crop", "centre", "What to keep, of which the middle square is taken: centre, or x,y,w,h."
+        "crop",
+        "centre",
+        "What to keep, of which the largest middle part of the frame's shape is taken: centre, of "
+        "all, or x,y,w,h.",
     )
     flags.DEFINE_float("folder_fps", 30.0, "How many pictures of a folder make a second.")
     flags.DEFINE_float(
@@ -72,7 +80,8 @@ def main():
     from data_gen.clip_store import CONTACT_SHEET
 
     began = time.monotonic()
-    made, length, cyclic, units_per_frame = _import_source() if _is_public() else _import_footage()
+    import_them = _import_source if _is_public() else _import_footage
+    made, size, length, cyclic, units_per_frame = import_them()
     seconds = time.monotonic() - began
 
     for note, frames in made.notes.items():
@@ -89,7 +98,7 @@ def main():
     print(f"imported into {made.data_dir}")
     print(f"contact sheet: {made.data_dir / CONTACT_SHEET}")
     print(
-        f"train with --scene={FLAGS.name} --image_size={FLAGS.image_size} "
+        f"train with --scene={FLAGS.name} --image_size={size} "
         f"--channels={FLAGS.channels} {' '.join(training_flags(length, cyclic, units_per_frame))}"
     )
 
@@ -120,7 +129,7 @@ def _import_footage():
 
     settings = footage_clips.Settings(
         name=FLAGS.name,
-        image_size=FLAGS.image_size,
+        image_size=None if FLAGS.image_size == "own" else FLAGS.image_size,
         channels=FLAGS.channels,
         frames_per_clip=FLAGS.frames_per_clip,
         fps=FLAGS.fps,
@@ -132,7 +141,7 @@ def _import_footage():
         held_out=FLAGS.held_out,
     )
     made = footage_clips.import_clips(FLAGS.input, settings, FLAGS.data_dir, FLAGS.overwrite, print)
-    return made, settings.frames_per_clip, False, 0.0
+    return made, made.image_size, settings.frames_per_clip, False, 0.0
 
 
 def _import_source():
@@ -151,7 +160,7 @@ def _import_source():
         settings, FLAGS.data_dir, FLAGS.overwrite, FLAGS.download, print
     )
     source = SOURCES[FLAGS.tfds]
-    return made, source.length, source.motion.cyclic, source.motion.units_per_frame
+    return made, made.image_size, source.length, source.motion.cyclic, source.motion.units_per_frame
 
 
 if __name__ == "__main__":

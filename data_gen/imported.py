@@ -8,6 +8,7 @@ import tensorflow_datasets as tfds
 from data_gen import scenes
 from data_gen.clip_store import READER, VERSION, folder_of
 from data_gen.data_set_folder import check_metadata, damaged
+from frame_io.sizes import Size
 
 _NAMES_OF_FEATURES = ("pythonClassName", "python_class_name", "type")  # All that TFDS reads.
 
@@ -48,10 +49,11 @@ def open_clips(name, image_size=64, channels=3, data_dir=None):
         metadata = builder.info.metadata
     except Exception as error:  # TFDS raises a different one for every damage.
         raise damaged(folder, error) from error
-    if (metadata["image_size"], metadata["channels"]) != (image_size, channels):
+    size = Size.of(image_size)
+    if (Size.of(metadata["image_size"]), metadata["channels"]) != (size, channels):
         raise ValueError(
             f"scene {name!r} was imported with --image_size={metadata['image_size']} "
-            f"--channels={metadata['channels']}, not --image_size={image_size} "
+            f"--channels={metadata['channels']}, not --image_size={size} "
             f"--channels={channels}: ask for those, or import it again"
         )
     return builder

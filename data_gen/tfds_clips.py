@@ -126,7 +126,7 @@ def import_source(
             data_dir=data_dir,
             overwrite=overwrite,
         )
-    return Imported(folder, counts, bar.n, 0, dict(notes))
+    return Imported(folder, settings.image_size, counts, bar.n, 0, dict(notes))
 
 
 def mixed(keys):

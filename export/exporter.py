@@ -6,6 +6,7 @@ the command; its docstring lists what is written.
 """
 
 import contextlib
+import dataclasses
 import fcntl
 import hashlib
 import json
@@ -32,8 +33,11 @@ BATCHES = (0, 1, 5)
 _TOLERANCES = {"float32": 1e-5, "mixed_bfloat16": 2**-5}
 
 
-def export(run_dir, model_dir, version=None):
+def export(run_dir, model_dir, version=None, image_size=None):
     """Writes the next version (or `version`) of a run's model; returns its folder.
+
+    It takes and draws frames of `image_size`, as `frame_io.sizes.Size.of` takes it; None: of the
+    size of the training's.
 
     Raises:
         InputError: if there is no trained run, or the version is there already, or the extra
@@ -45,6 +49,8 @@ def export(run_dir, model_dir, version=None):
     name = _model_name(model_dir)
     golden_requests = _import_golden_requests()
     config, model, error = _load(run_dir)
+    if image_size is not None:
+        config = dataclasses.replace(config, image_size=image_size)
     with _workplace(model_dir) as beside:
         version = _free_version(model_dir, version)
         folder = beside / str(version)

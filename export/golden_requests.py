@@ -49,7 +49,7 @@ def cases(model, config, training_rmse, batch, times=3):
     yield "sequence", {**ends, "t": many_t}, {"frames": frames}
     yield "sequence_png", {**files, "t": many_t}, {"frame_bytes": _png(frames)}
     yield "encode", {"image": first}, {"mean": q.mean().numpy(), "stddev": q.stddev().numpy()}
-    yield "decode", {"latent": latent}, {"image": model.decode(latent).numpy()}
+    yield "decode", {"latent": latent}, {"image": model.decode(latent, config.image_size).numpy()}
     yield "reconstruct", {"image": first}, {"image": again[0]}
     yield "sample", {**ends, "t": t, "seed": seed}, {"frame": drawn}
     if isinstance(model, FusionVAE):
@@ -79,8 +79,7 @@ def _mse(a, b):
 def _noise(rng, batch, config):
     """Frames of whole grey levels, coarse noise made smooth: [B, H, W, C] in [0, 1]."""
     coarse = rng.uniform(size=[batch, 5, 5, config.channels]).astype(np.float32)
-    size = [config.image_size, config.image_size]
-    return images.to_uint8(tf.image.resize(coarse, size).numpy()) / np.float32(255)
+    return images.to_uint8(tf.image.resize(coarse, config.image_size).numpy()) / np.float32(255)
 
 
 def _png(frames):

@@ -13,20 +13,21 @@ _JPEG = b"\xff\xd8\xff"
 _LUMA = (0.299, 0.587, 0.114)  # Rec. 601
 
 
-def decode(pictures, image_size, channels, name):
-    """PNG or JPEG files [B] -> frames [B, image_size, image_size, channels] float32 in [0, 1].
+def decode(pictures, size, channels, name):
+    """PNG or JPEG files [B] -> frames [B, *size, channels] float32 in [0, 1].
 
     Transparency is laid over white, 16 bits are rounded to 8, grey and colour are made the model's,
-    and a picture of another size is cut to its middle square and resized (Lanczos, antialiased).
+    and a picture of another size is cut to its largest middle part of the shape of `size`, (height,
+    width), and resized (Lanczos, antialiased).
 
     Raises (when the graph runs):
         InvalidArgumentError: that says `name` and what is wrong, for other bytes, a damaged file,
             or more than `MAX_SERVED_PIXELS` pixels.
     """
     return tf.map_fn(
-        lambda picture: _decode_one(picture, image_size, channels, name),
+        lambda picture: _decode_one(picture, size, channels, name),
         pictures,
-        fn_output_signature=tf.TensorSpec([image_size, image_size, channels], tf.float32),
+        fn_output_signature=tf.TensorSpec([*size, channels], tf.float32),
         parallel_iterations=4,
     )
 
@@ -42,7 +43,7 @@ def encode_png(frames):
     return tf.reshape(files, tf.shape(frames)[:-3])
 
 
-def _decode_one(picture, image_size, channels, name):
+def _decode_one(picture, size, channels, name):
     is_png = tf.strings.substr(picture, 0, len(_PNG)) == _PNG
     is_jpeg = tf.strings.substr(picture, 0, len(_JPEG)) == _JPEG
     known = tf.debugging.Assert(is_png | is_jpeg, [f"{name} must be a PNG or a JPEG file"])
@@ -55,9 +56,9 @@ def _decode_one(picture, image_size, channels, name):
     )
     with tf.control_dependencies([small]):
         small_file = tf.identity(file)
-    side = tf.minimum(height, width)
-    box = tf.cast([(height - side) // 2, (width - side) // 2, 0], tf.int32)
-    box_size = tf.cast([side, side, -1], tf.int32)
+    part_height, part_width = _part_of_shape(height, width, size)
+    box = tf.cast([(height - part_height) // 2, (width - part_width) // 2, 0], tf.int32)
+    box_size = tf.cast([part_height, part_width, -1], tf.int32)
     frame = tf.cond(
         is_png,
         lambda: _decode_png(small_file, box, box_size),
@@ -65,13 +66,28 @@ def _decode_one(picture, image_size, channels, name):
     )
     if channels == 1:
         frame = tf.round(tf.tensordot(frame, tf.constant(_LUMA), axes=1)[..., tf.newaxis])
-    frame = tf.cond(tf.equal(side, image_size), lambda: frame, lambda: _resize(frame, image_size))
-    return tf.ensure_shape(frame, [image_size, image_size, channels]) / 255.0
+    fits = tf.reduce_all(tf.equal([part_height, part_width], tf.constant(size, tf.int64)))
+    frame = tf.cond(fits, lambda: frame, lambda: _resize(frame, size))
+    return tf.ensure_shape(frame, [*size, channels]) / 255.0
 
 
-def _resize(frame, image_size):
-    """[side, side, C] in 0..255 -> [image_size, image_size, C] whole numbers in 0..255."""
-    frame = tf.image.resize(frame, [image_size, image_size], "lanczos3", antialias=True)
+def _part_of_shape(height, width, size):
+    """Height and width of a picture's largest part of the shape of `size`, as `frame_io.pictures`."""
+    wanted_height, wanted_width = size
+    alike = tf.abs(width * wanted_height - height * wanted_width) < max(size)
+    high, wide = tf.cast(height, tf.float64), tf.cast(width, tf.float64)
+    by_width = tf.cast(tf.round(wide * wanted_height / wanted_width), tf.int64)
+    by_height = tf.cast(tf.round(high * wanted_width / wanted_height), tf.int64)
+    part = (tf.minimum(height, by_width), tf.minimum(width, by_height))
+    return tuple(
+        tf.where(alike, side, tf.maximum(cut, 1))
+        for side, cut in zip((height, width), part, strict=True)
+    )
+
+
+def _resize(frame, size):
+    """[h, w, C] in 0..255 -> [*size, C] whole numbers in 0..255."""
+    frame = tf.image.resize(frame, size, "lanczos3", antialias=True)
     return tf.round(tf.clip_by_value(frame, 0.0, 255.0))
 
 
@@ -87,7 +103,7 @@ def _jpeg_sides(picture):
 
 
 def _decode_png(picture, box, box_size):
-    """[side, side, 3] float32 in 0..255, over white."""
+    """[h, w, 3] float32 in 0..255, over white."""
     pixels = tf.io.decode_png(picture, channels=4, dtype=tf.uint16)
     pixels = tf.round(tf.cast(tf.slice(pixels, box, box_size), tf.float32) / 257.0)
     colours, opacity = pixels[..., :3], pixels[..., 3:]
@@ -99,6 +115,6 @@ def _decode_png(picture, box, box_size):
 
 
 def _decode_jpeg(picture, box, box_size):
-    """[side, side, 3] float32 in 0..255."""
+    """[h, w, 3] float32 in 0..255."""
     pixels = tf.io.decode_jpeg(picture, channels=3, dct_method="INTEGER_ACCURATE")
     return tf.cast(tf.slice(pixels, box, box_size), tf.float32)

@@ -32,13 +32,16 @@ def define_flags():
         "model_dir", None, "Where its versions go; the folder's name is the model's.", required=True
     )
     flags.DEFINE_integer("version", None, "Default: the next free number.", 1, 10**18 - 1)
+    flags.DEFINE_string(
+        "image_size", None, "Size of the frames to serve, such as 320x180. Default: the training's."
+    )
     flags.DEFINE_enum("format", "saved_model", ["saved_model", *FORMATS], "What to write.")
 
 
 def main():
     """Exports the run that the flags name."""
     if FLAGS.format == "saved_model":
-        export(FLAGS.run_dir, FLAGS.model_dir, FLAGS.version)
+        export(FLAGS.run_dir, FLAGS.model_dir, FLAGS.version, FLAGS.image_size)
     elif FLAGS.version is not None:
         raise InputError(f"--version={FLAGS.version}: a file of --format={FLAGS.format} has none")
     else:

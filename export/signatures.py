@@ -101,7 +101,7 @@ def signatures(model, config, training_rmse):
 
     def decode(latent):
         with tf.control_dependencies([_finite(latent, "latent")]):
-            return {"image": model.decode(latent)}
+            return {"image": model.decode(latent, size)}
 
     def reconstruct(image):
         with tf.control_dependencies([_in_unit_range(image, "image")]):
@@ -120,7 +120,7 @@ def signatures(model, config, training_rmse):
         return {"mask_bytes": pictures.encode_png(shares)}
 
     def image(name):
-        return tf.TensorSpec([None, size, size, channels], tf.float32, name)
+        return tf.TensorSpec([None, *size, channels], tf.float32, name)
 
     files = [tf.TensorSpec([None], tf.string, f"{end}_bytes") for end in ("first", "second")]
     ends = [image("first"), image("second")]

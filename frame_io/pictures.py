@@ -1,4 +1,4 @@
-"""Converts pictures to frames: upright, square, in the model's colours.
+"""Converts pictures to frames: upright, of the model's size, in its colours.
 
 The rules are the same for the pictures of `tf_inbetween.images` and the footage of
 `frame_io.footage`. It needs Pillow alone. Every error is a ValueError whose message is one line.
@@ -52,16 +52,17 @@ def opened(path):
 
 
 def convert(picture, size, channels, crop=None, notify=lambda text: None, quick=False):
-    """Returns a picture as a square frame.
+    """Returns a picture as a frame.
 
     Grey, black-and-white, palette, transparent, CMYK and 16-bit pictures are converted: grey is
     repeated to RGB, RGB becomes luma (Rec. 601) where there is one channel, transparency is laid
     over white, whole numbers of more than 8 bits count from 0 to 65535 and floats from 0 to 1. The
-    picture, or the box of it, is cut to its centred square and resized with antialiasing.
+    picture, or the box of it, is cut to the largest centred part of the frame's shape and resized
+    with antialiasing.
 
     Args:
       picture: of any mode and size.
-      size: height and width of the frame.
+      size: (height, width) of the frame.
       channels: 3 or 1.
       crop: x, y, width and height of a box in pixels, x from the left and y from the top.
       notify: called with one line that says what was cut, resized or laid over white.
@@ -69,7 +70,7 @@ def convert(picture, size, channels, crop=None, notify=lambda text: None, quick=
         for a frame of 1080 lines, and off by a grey level or two.
 
     Returns:
-      uint8 [size, size, channels].
+      uint8 [height, width, channels].
 
     Raises:
       ValueError: if values lie outside those ranges, or the box outside the picture; the message
@@ -77,7 +78,7 @@ def convert(picture, size, channels, crop=None, notify=lambda text: None, quick=
     """
     picture = _to_mode(picture, "RGB" if channels == 3 else "L", notify)
     picture = _fit(picture, size, crop, notify, quick)
-    return np.asarray(picture).reshape(size, size, channels)
+    return np.asarray(picture).reshape(*size, channels)
 
 
 def parse_crop(text):
@@ -118,21 +119,29 @@ def _fit(picture, size, crop, notify, quick):
     x, y, box_width, box_height = crop or (0, 0, width, height)
     if x + box_width > width or y + box_height > height:
         raise ValueError(f"{width}x{height}: the box {x},{y},{box_width},{box_height} is not in it")
-    side = min(box_width, box_height)
-    left, top = x + (box_width - side) // 2, y + (box_height - side) // 2
+    cut_width, cut_height = _part_of_shape(box_width, box_height, size)
+    left, top = x + (box_width - cut_width) // 2, y + (box_height - cut_height) // 2
     done = []
-    if (side, side) != (width, height):
-        picture = picture.crop((left, top, left + side, top + side))
-        done.append(f"cut to {f'the {side}x{side} at {left},{top}' if crop else _middle(side)}")
-    if side != size:
+    if (cut_width, cut_height) != (width, height):
+        picture = picture.crop((left, top, left + cut_width, top + cut_height))
+        part = f"{cut_width}x{cut_height}"
+        done.append(f"cut to {f'the {part} at {left},{top}' if crop else f'the middle {part}'}")
+    if (cut_height, cut_width) != tuple(size):
         picture = picture.resize(
-            (size, size), PIL.Image.Resampling.LANCZOS, reducing_gap=3.0 if quick else None
+            (size[1], size[0]), PIL.Image.Resampling.LANCZOS, reducing_gap=3.0 if quick else None
         )
-        done.append(f"resized to {size}x{size}")
+        done.append(f"resized to {size[1]}x{size[0]}")
     if done:
         notify(f"{width}x{height} {', '.join(done)}")
     return picture
 
 
-def _middle(side):
-    return f"the middle {side}x{side}"
+def _part_of_shape(width, height, size):
+    """Width and height of the largest part of a picture that has the shape of `size`."""
+    wanted_height, wanted_width = size
+    if abs(width * wanted_height - height * wanted_width) < max(wanted_height, wanted_width):
+        return width, height  # Off by less than a pixel, as 854x480 from 16:9.
+    return (
+        max(1, min(width, round(height * wanted_width / wanted_height))),
+        max(1, min(height, round(width * wanted_height / wanted_width))),
+    )

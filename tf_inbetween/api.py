@@ -74,6 +74,8 @@ class ExportedModel:
         frame_shape: [H, W, C].
     """
 
+    any_size = False
+
     def __init__(self, folder):
         """Raises `InputError` unless `folder` holds one that loads."""
         try:
@@ -110,7 +112,7 @@ def train(clips, run_dir=None, validation=None, cyclic=False, **settings):
 
     Args:
         clips: a list of arrays [K, H, W, C], each the frames of one motion at an even pace: uint8
-            in 0..255 or floats in [0, 1]; H and W 64 or 128, C 3 or 1.
+            in 0..255 or floats in [0, 1]; H and W from 16 to 4096, C 3 or 1.
         run_dir: where checkpoints, TensorBoard's logs and the model go, and where the same call
             resumes a training that was cut off, other clips are refused; None: a new temporary
             folder.
@@ -141,9 +143,7 @@ def config_for(clips, **settings):
     Raises:
         InputError: for an unknown field or a value out of range.
     """
-    height, width, channels = clips.frame_shape
-    if height != width:
-        raise InputError(f"clips: frames of {height}x{width}; must be square, 64x64 or 128x128")
+    *size, channels = clips.frame_shape
     clip_infos = clips.clip_infos("train") + clips.clip_infos("validation")
     shortest = min(clip_info.length for clip_info in clip_infos)
     fitting = fitting_settings(shortest, all(clip_info.cyclic for clip_info in clip_infos))
@@ -154,7 +154,7 @@ def config_for(clips, **settings):
     for name in settings:
         if name not in known:
             raise InputError(f"unknown setting {name!r}: must be one of {', '.join(sorted(known))}")
-    shape = {"scene": clips.name, "image_size": height, "channels": channels}
+    shape = {"scene": clips.name, "image_size": tuple(size), "channels": channels}
     return Config(**{**shape, **_RECIPE, **fitting, **settings})
 
 

@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from frame_io.files import atomic_write
 from tf_inbetween import images
-from tf_inbetween.config import InputError
+from tf_inbetween.config import InputError, as_text
 from tf_inbetween.evaluation import metrics
 from tf_inbetween.models import FusionVAE, LatentModel, to_float
 
@@ -191,7 +191,7 @@ class TensorBoardLogger(keras.callbacks.Callback):
         with self._writers["validation"].as_default():
             hparams.hparams(
                 {
-                    name: ",".join(map(str, value)) if isinstance(value, tuple) else value
+                    name: as_text(value) if isinstance(value, tuple) else value
                     for name, value in dataclasses.asdict(self._config).items()
                     if name not in ("run_dir", "data_dir")
                 },

@@ -18,7 +18,7 @@ FLAGS = flags.FLAGS
 def define_flags():
     """Defines the flags of this command."""
     flags.DEFINE_string("scene", "teapot_1dof", "Whose clip.")
-    flags.DEFINE_integer("image_size", 64, "Height and width of a frame in pixels: 64 or 128.")
+    flags.DEFINE_string("image_size", "64", "Size of a frame in pixels, or WIDTHxHEIGHT.")
     flags.DEFINE_integer("channels", 3, "3 for RGB, 1 for grey.")
     flags.DEFINE_string("data_dir", "", "Where data sets live; empty: where TFDS keeps them.")
     flags.DEFINE_string("split", "test", "Of which split.")

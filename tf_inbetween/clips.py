@@ -275,7 +275,7 @@ class ClipsInMemory:
 
 def frame_shape(config):
     """[H, W, C] of the frames that `config` asks for."""
-    return (config.image_size, config.image_size, config.channels)
+    return (*config.image_size, config.channels)
 
 
 def _clip(example):

@@ -10,6 +10,7 @@ import math
 import numpy as np
 
 from frame_io.errors import InputError
+from frame_io.sizes import Size
 
 
 def _setting(default, help_text, *, choices=None, low=None, high=None, names="", section="method"):
@@ -52,7 +53,9 @@ class Config:
     )
 
     scene: str = _setting("teapot_1dof", "Which clips to train on: a config of inbetween_clips.")
-    image_size: int = _setting(64, "Height and width of a frame in pixels.", choices=(64, 128))
+    image_size: Size = _setting(
+        Size(64, 64), "Height and width of a frame in pixels, or WIDTHxHEIGHT.", low=16, high=4096
+    )
     channels: int = _setting(3, "3 for RGB, 1 for grey.", choices=(1, 3))
     data_dir: str = _setting(
         "", "Where data sets live; empty: where TFDS keeps them.", section="place"
@@ -105,6 +108,13 @@ class Config:
         32, "Height and width of the crop that --network=sprites draws an object in.", low=8
     )
     latent_dim: int = _setting(8, "Dimensions of the latent space.", low=1)
+    latent_size: int = _setting(
+        0,
+        "Height and width that frames are scaled to for the encoder, and that the decoder draws; "
+        "0: the frames' own if they are square, at most 128 and halved by all --filters, else 64.",
+        low=0,
+        high=256,
+    )
     filters: tuple[int, ...] = _setting(
         (32, 64, 128, 256), "Filters of the encoder's stride-2 convolutions; mirrored to decode."
     )
@@ -138,6 +148,12 @@ class Config:
     )
     fusion_filters: tuple[int, ...] = _setting(
         (24, 48, 96, 128), "Filters of the fusion decoder at 1/2, 1/4, ... of the frame's sides."
+    )
+    training_crop: int = _setting(
+        0,
+        "Height and width of the part of a frame that one step trains the fusion decoder on; 0: "
+        "the whole frame.",
+        low=0,
     )
     latent_dropout: float = _setting(
         0.25,
@@ -174,22 +190,40 @@ class Config:
     deterministic: bool = _setting(True, "Use deterministic ops: same seed, same weights.")
 
     def __post_init__(self):
+        try:
+            object.__setattr__(self, "image_size", Size.of(self.image_size))
+        except ValueError as error:
+            raise InputError(f"--image_size={error}") from error
         for field in dataclasses.fields(self):
             _check(field.name, getattr(self, field.name), **field.metadata)
         if self.max_gap < self.min_gap:
             raise InputError(f"--max_gap={self.max_gap}: must be at least --min_gap={self.min_gap}")
-        sizes = {"filters": "image_size", "fusion_filters": "image_size"}
-        if self.network == "sprites":
-            sizes["filters"] = "crop_size"
-        for name, size_name in sizes.items():
-            filters, size = getattr(self, name), getattr(self, size_name)
+        for name in ("filters", "fusion_filters"):
+            filters = getattr(self, name)
             if not filters or min(filters) < 1:
-                raise InputError(f"--{name}={_join(filters)}: needs positive numbers")
-            if size % 2 ** len(filters):
-                raise InputError(
-                    f"--{name}={_join(filters)}: {len(filters)} halvings do not divide "
-                    f"--{size_name}={size}"
-                )
+                raise InputError(f"--{name}={as_text(filters)}: needs positive numbers")
+        smallest = self.training_crop or min(self.image_size)
+        if 2 ** len(self.fusion_filters) > smallest:
+            raise InputError(
+                f"--fusion_filters={as_text(self.fusion_filters)}: {len(self.fusion_filters)} "
+                f"halvings are too many for {smallest} pixels"
+            )
+        sprites = self.network == "sprites"
+        halved, name = (
+            (self.crop_size, "crop_size") if sprites else (self.coded_size, "latent_size")
+        )
+        if halved % 2 ** len(self.filters):
+            raise InputError(
+                f"--filters={as_text(self.filters)}: {len(self.filters)} halvings do not divide "
+                f"--{name}={halved}"
+            )
+        if self.training_crop and self.inbetween_decoder != "fusion":
+            raise InputError("--training_crop: needs --inbetween_decoder=fusion")
+        if self.training_crop and not 16 <= self.training_crop <= min(self.image_size):
+            raise InputError(
+                f"--training_crop={self.training_crop}: must be 0, or from 16 to the smaller side "
+                f"of --image_size={self.image_size}"
+            )
         if self.network == "sprites" and (
             self.latent_dim % self.sprites or self.latent_dim // self.sprites < 3
         ):
@@ -223,6 +257,13 @@ class Config:
                 f"--steps_per_execution={self.steps_per_execution}"
             )
 
+    @property
+    def coded_size(self):
+        """Height and width of what the encoder sees and the decoder draws, see `latent_size`."""
+        height, width = self.image_size
+        fits = height == width <= 128 and width % 2 ** len(self.filters) == 0
+        return self.latent_size or (width if fits else 64)
+
 
 _LARGEST = 10**9  # Of the seed, twice that and one still fits into 32 bits, see TripletVAE.
 
@@ -231,7 +272,7 @@ def _check(name, value, choices, low, high, **others):
     """Raises `InputError` unless `value` is one that the field `name` can have."""
     del others
     if choices and value not in choices:
-        raise InputError(f"--{name}={value}: must be one of {_join(choices)}")
+        raise InputError(f"--{name}={value}: must be one of {as_text(choices)}")
     if isinstance(value, float) and not math.isfinite(value):
         raise InputError(f"--{name}={value}: must be a finite number")
     if isinstance(value, str) and not _is_one_line(value):
@@ -239,9 +280,10 @@ def _check(name, value, choices, low, high, **others):
     for number in value if isinstance(value, tuple) else (value,):
         if isinstance(number, int) and number > _LARGEST:
             raise InputError(f"--{name}={number}: must be at most {_LARGEST}")
-    if low is not None and not value >= low:
+    least, largest = (min(value), max(value)) if isinstance(value, Size) else (value, value)
+    if low is not None and not least >= low:
         raise InputError(f"--{name}={value}: must be at least {low}")
-    if high is not None and not value <= high:
+    if high is not None and not largest <= high:
         raise InputError(f"--{name}={value}: must be at most {high}")
 
 
@@ -260,8 +302,10 @@ def _is_one_line(text):
     return "\0" not in text and len(f"{text}.".splitlines()) == 1
 
 
-def _join(values):
-    return ",".join(str(value) for value in values)
+def as_text(value):
+    """A setting as its flag has it; the numbers of a tuple with commas between."""
+    many = isinstance(value, tuple) and not isinstance(value, Size)
+    return ",".join(map(str, value)) if many else str(value)
 
 
 def checked_floats(name, values):

@@ -6,6 +6,7 @@ import importlib
 from absl import flags
 
 from frame_io.errors import one_line
+from frame_io.sizes import Size
 from tf_inbetween.config import Config, InputError
 
 FLAGS = flags.FLAGS
@@ -26,6 +27,8 @@ def define_config_flags(flag_values=FLAGS):
             flags.DEFINE_integer(name, default, text, **to)
         elif isinstance(default, float):
             flags.DEFINE_float(name, default, text, **to)
+        elif isinstance(default, Size):
+            flags.DEFINE_string(name, str(default), text, **to)
         elif isinstance(default, tuple):
             flags.DEFINE_list(name, [str(value) for value in default], text, **to)
         else:

@@ -13,24 +13,24 @@ from frame_io import footage, pictures, writing
 from tf_inbetween.config import InputError, checked_floats
 
 
-def read_frame(path, image_size, channels, notify=print):
+def read_frame(path, size, channels, notify=print):
     """Reads one picture as a frame of the model's size.
 
     Grey, black-and-white, palette, transparent, CMYK and 16-bit pictures are converted: grey is
     repeated to RGB, RGB becomes luma (Rec. 601) for a grey model, transparency is laid over white,
     whole numbers of more than 8 bits count from 0 to 65535 and floats from 0 to 1. A picture of
-    another size is cut to a centred square and resized with antialiasing, and `notify` is told in
-    one line.
+    another size is cut to its largest centred part of the frame's shape and resized with
+    antialiasing, and `notify` is told in one line.
 
     Args:
         path: of a PNG, JPEG or any other file that Pillow opens; of an animated image the first
             frame is taken.
-        image_size: height and width of the frame.
+        size: (height, width) of the frame; None: the picture's own.
         channels: 3 or 1.
         notify: a function of one string.
 
     Returns:
-        float32 [image_size, image_size, channels] in [0, 1].
+        float32 [height, width, channels] in [0, 1].
 
     Raises:
         InputError: if there is no such file, or it is no picture, or one of over 2^27 pixels, or
@@ -43,12 +43,15 @@ def read_frame(path, image_size, channels, notify=print):
         picture = pictures.read(path)
     with _input_errors(path):
         pixels = pictures.convert(
-            picture, image_size, channels, notify=lambda text: notify(f"{path}: {text}")
+            picture,
+            size or picture.size[::-1],
+            channels,
+            notify=lambda text: notify(f"{path}: {text}"),
         )
     return pixels.astype(np.float32) / 255.0
 
 
-def as_frame(name, value, shape=None, notify=print):
+def as_frame(name, value, shape=None, any_size=False, notify=print):
     """A frame of whatever a person has: a path, a PIL picture, an array of uint8 or of floats.
 
     Args:
@@ -56,6 +59,7 @@ def as_frame(name, value, shape=None, notify=print):
         value: a path or a PIL picture, converted and resized as by `read_frame`; or an array
             [H, W, C] (or [H, W], grey) of uint8 in 0..255 or floats in [0, 1].
         shape: [H, W, C] that it must have; None: any, of arrays alone.
+        any_size: whether arrays may have another H and W; pictures get those of `shape`.
         notify: as for `read_frame`.
 
     Returns:
@@ -65,21 +69,20 @@ def as_frame(name, value, shape=None, notify=print):
         InputError: for a picture that cannot be read, and for arrays of another shape, type or
             range.
     """
-    if shape is None and isinstance(value, str | Path | PIL.Image.Image):
-        raise InputError(f"{name}: this model draws any size; give an array [H, W, C]")
     if isinstance(value, str | Path):
-        return read_frame(value, shape[0], shape[-1], notify)
+        return read_frame(value, shape[:2], shape[-1], notify)
     if isinstance(value, PIL.Image.Image):
         with _input_errors(name):
             pixels = pictures.convert(
-                value, shape[0], shape[-1], notify=lambda text: notify(f"{name}: {text}")
+                value, shape[:2], shape[-1], notify=lambda text: notify(f"{name}: {text}")
             )
         return pixels.astype(np.float32) / 255.0
     pixels = np.asarray(value)
     if pixels.ndim == 2:
         pixels = pixels[..., np.newaxis]
-    if pixels.ndim != 3 or pixels.shape[-1] not in (1, 3) or (shape and pixels.shape != shape):
-        wanted = "x".join(map(str, shape)) if shape else "H x W x 3 or 1"
+    if not _has_shape(pixels, shape, any_size):
+        channels = shape[-1] if shape else "3 or 1"
+        wanted = "x".join(map(str, shape)) if shape and not any_size else f"H x W x {channels}"
         raise InputError(
             f"{name}: has shape {'x'.join(map(str, pixels.shape))}; must be {wanted}"
             + (", or a path or PIL picture, which are resized" if shape else "")
@@ -89,11 +92,19 @@ def as_frame(name, value, shape=None, notify=print):
     return checked_floats(name, pixels).astype(np.float32)
 
 
+def _has_shape(pixels, shape, any_size):
+    if pixels.ndim != 3 or 0 in pixels.shape:
+        return False
+    if shape is None:
+        return pixels.shape[-1] in (1, 3)
+    return pixels.shape[-1] == shape[-1] and (any_size or pixels.shape == tuple(shape))
+
+
 def path(model, first, second, t, notify=print):
     """The frames that a model draws between two frames.
 
     Args:
-        model: with `frame_shape` and `inbetween`.
+        model: with `frame_shape`, `any_size` and `inbetween`.
         first, second: as for `as_frame`.
         t: [K] numbers from 0 to 1, or one.
         notify: as for `read_frame`.
@@ -104,10 +115,13 @@ def path(model, first, second, t, notify=print):
     Raises:
         InputError: for frames or times that do not fit; one line says what would be right.
     """
-    ends = (
-        as_frame(name, frame, model.frame_shape, notify)[np.newaxis]
+    ends = [
+        as_frame(name, frame, model.frame_shape, model.any_size, notify)[np.newaxis]
         for name, frame in (("first", first), ("second", second))
-    )
+    ]
+    if ends[0].shape != ends[1].shape:
+        sizes = " and ".join(f"{end.shape[2]}x{end.shape[1]}" for end in ends)
+        raise InputError(f"first and second: are {sizes}; must have one size")
     times = np.atleast_1d(np.asarray(t, np.float32))
     if times.ndim != 1 or not (np.all(times >= 0) and np.all(times <= 1)):
         raise InputError(f"t: must be numbers from 0 to 1, got {t}")
@@ -117,14 +131,14 @@ def path(model, first, second, t, notify=print):
 class Footage:
     """The frames of a video, an animated image or a folder of pictures, in the model's size.
 
-    Going through it gives float32 [image_size, image_size, channels] in [0, 1], as `read_frame`
-    does, one at a time; it can be done again. `len` is their number.
+    Going through it gives float32 [height, width, channels] in [0, 1], as `read_frame` does, one at
+    a time; it can be done again. `len` is their number.
     """
 
     def __init__(
         self,
         path,
-        image_size,
+        size,
         channels,
         crop="centre",
         fps=None,
@@ -137,9 +151,10 @@ class Footage:
 
         Args:
             path: of the file or the folder, see `frame_io.footage`.
-            image_size: height and width of the frames.
+            size: (height, width) of the frames; None: that of the first, or of its box.
             channels: 3 or 1.
-            crop: "centre" or "x,y,w,h", a box of which the centred square is taken.
+            crop: "centre" or "x,y,w,h", a box of which the largest centred part of the frames'
+                shape is taken.
             fps: frames per second to take; None for all.
             start: seconds to leave out at the beginning.
             end: where to stop, in seconds; None for its end.
@@ -155,7 +170,8 @@ class Footage:
             self._footage = footage.look(path, folder_fps)
         with _input_errors(path):
             self._wanted = footage.select(self._footage.times, fps, start, end)
-        self._size, self._notify, self._told = (image_size, channels), notify, set()
+        self._notify, self._told = notify, set()
+        self._size = (size or self._own_size(), channels)
         if self._footage.left_out:
             self._tell(self._footage.left_out)
 
@@ -170,6 +186,11 @@ class Footage:
                         picture, *self._size, self._crop, self._tell, quick=True
                     )
                 yield pixels.astype(np.float32) / 255.0
+
+    def _own_size(self):
+        with _input_errors(self._footage.path):
+            _, picture = next(self._footage.pictures(self._wanted[:1]))
+        return (picture.size if self._crop is None else self._crop[2:])[::-1]
 
     def _tell(self, text):
         if text not in self._told:

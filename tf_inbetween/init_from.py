@@ -12,12 +12,13 @@ from tf_inbetween.distributions import LIKELIHOODS
 
 # The flags that shape each network.
 _OF_SPRITES = ("network", "sprites", "crop_size")
-_OF_CODERS = (*_OF_SPRITES, "image_size", "channels", "latent_dim", "filters", "dense_units")
+_OF_SIZE = ("latent_size", "image_size", "channels")
+_OF_CODERS = (*_OF_SPRITES, *_OF_SIZE, "latent_dim", "filters", "dense_units")
 _SHAPED_BY = {
     "encoder": ("model", *_OF_CODERS),
     "decoder": _OF_CODERS,
     "curve": ("latent_dim", "dense_units", "sprites"),
-    "critic": ("image_size", "channels", "filters", "dense_units"),
+    "critic": (*_OF_SIZE, "filters", "dense_units"),
     "fusion": ("channels", "fusion_filters"),
     "unet": ("channels", "filters"),
 }

@@ -24,7 +24,8 @@ import keras
 import tensorflow as tf
 
 from frame_io.files import atomic_write, read_json, read_text, write_json
-from tf_inbetween.config import Config, InputError
+from frame_io.sizes import Size
+from tf_inbetween.config import Config, InputError, as_text
 from tf_inbetween.models import TripletModel
 
 FORMAT = 1  # Of the directory; a change that old code cannot read raises it.
@@ -97,10 +98,7 @@ def start(config, precision, init_sha256=None):
 
 def flag_texts(config):
     """The flags of a `Config` as flags.txt has them, {name: text}."""
-    return {
-        name: ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
-        for name, value in dataclasses.asdict(config).items()
-    }
+    return {name: as_text(value) for name, value in dataclasses.asdict(config).items()}
 
 
 def load_config(run_dir):
@@ -205,6 +203,8 @@ def _parse(text, field):
         if text not in ("True", "False"):
             raise ValueError(f"--{field.name}={text}: must be True or False")
         return text == "True"
+    if isinstance(field.default, Size):
+        return Size.of(text)
     if isinstance(field.default, tuple):
         return tuple(int(item) for item in text.split(","))
     return type(field.default)(text)

@@ -73,8 +73,7 @@ def test_sequences_are_inbetweens_at_every_t(served, frames, trained_model):
     pixels = np.asarray(PIL.Image.open(io.BytesIO(drawn[1, 2])), int)
     assert np.abs(pixels - images.to_uint8(sequence[1, 2])).max() <= 1
     none = served("sequence", first=first, second=second, t=np.zeros([2, 0], np.float32))
-    size = config.image_size
-    assert none["frames"].shape == (2, 0, size, size, config.channels)
+    assert none["frames"].shape == (2, 0, *config.image_size, config.channels)
 
 
 def test_encode_decode_and_reconstruct(served, frames, trained_model):

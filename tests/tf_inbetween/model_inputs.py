@@ -8,7 +8,7 @@ T = tf.constant([0.25, 0.5, 0.9])
 
 def batch_for(config, frames=6):
     rng = np.random.default_rng(0)
-    shape = (frames, config.image_size, config.image_size, config.channels)
+    shape = (frames, *config.image_size, config.channels)
     return {
         "frames": tf.constant(rng.integers(0, 256, size=shape, dtype=np.uint8)),
         "triplets": tf.constant([[0, 1, 2], [1, 3, 5], [0, 2, 4], [3, 4, 5]], tf.int32),

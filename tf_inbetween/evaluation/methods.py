@@ -27,7 +27,7 @@ def latent_only_method(model):
 
     def draw(first, second, t):
         z0, z2 = _ends(model, first, second)
-        return model.decode(model.interpolate_latents(z0, z2, t))
+        return model.decode(model.interpolate_latents(z0, z2, t), first.shape[1:3])
 
     return _in_batches(draw)
 
@@ -40,7 +40,7 @@ def slerp_method(model):
         z_t = interpolation.slerp(z0, z2, t)
         if isinstance(model, FusionVAE):
             return model.fuse(first, second, z0, z2, z_t, t)["frame"]
-        return model.decode(z_t)
+        return model.decode(z_t, first.shape[1:3])
 
     return _in_batches(draw)
 

@@ -4,7 +4,6 @@ import keras
 import tensorflow as tf
 
 from tf_inbetween.models.autoencoder import Autoencoder
-from tf_inbetween.models.ops import to_float
 from tf_inbetween.networks.conv import ConvCritic
 
 _CRITIC_BLEND = 0.2  # The paper's gamma.
@@ -46,7 +45,7 @@ class ACAI(Autoencoder):
     def _arguments(cls, config):
         critic = ConvCritic(config.filters, config.dense_units, name="critic")
         arguments = super()._arguments(config)
-        critic.build((None, config.image_size, config.image_size, config.channels))
+        critic.build((None, config.coded_size, config.coded_size, config.channels))
         return {**arguments, "critic": critic, "critic_weight": config.critic_weight}
 
     def call(self, batch, training=False):
@@ -67,7 +66,7 @@ class ACAI(Autoencoder):
             self._likelihood(y_pred[name], self.scale).mean()
             for name in ("outputs", "mixed_outputs")
         )
-        real = to_float(x["frames"])
+        real = self._small(x["frames"])
         blended = _CRITIC_BLEND * real + (1 - _CRITIC_BLEND) * tf.stop_gradient(drawn)
         shown["critic_error"] = tf.reduce_mean(
             (self.critic(tf.stop_gradient(mixed)) - y_pred["mixed"]) ** 2

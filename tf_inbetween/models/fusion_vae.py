@@ -4,7 +4,13 @@ import keras
 import tensorflow as tf
 
 from tf_inbetween import distributions, losses
-from tf_inbetween.models.ops import call_allowing_empty, replica_count, replica_number, to_float
+from tf_inbetween.models.ops import (
+    call_allowing_empty,
+    replica_count,
+    replica_number,
+    scaled_part,
+    to_float,
+)
 from tf_inbetween.models.vae import TripletVAE
 from tf_inbetween.networks.fusion import fusion
 
@@ -25,6 +31,9 @@ class FusionVAE(TripletVAE):
     (as in Rybkin et al., see `distributions`, but one scale a frame: so an error counts by how
     large it is beside the others of its frame, and large gaps do not outweigh small ones).
 
+    Frames may be larger than what the latent model sees and draws: the fusion decoder works in
+    their own size. In training it sees `training_crop` of them at one place, drawn anew each step.
+
     A share of the training pairs are turned and mirrored at random, as views that the latent model
     has not learned: half of them without a latent, so that pixels alone suffice, half with what the
     latent model makes of them, so that the fusion decoder learns when to distrust it. `encode`,
@@ -34,18 +43,29 @@ class FusionVAE(TripletVAE):
         fusion: the `FusionDecoder`.
         latent_dropout: the share of the training pairs that are turned; 1: there is never a latent.
         clips_per_batch: of all replicas together, a multiple of their number.
+        training_crop: height and width of that part; 0: the whole frames.
         others: as for `TripletVAE`.
     """
 
     networks = (*TripletVAE.networks, "fusion")
-    settings = (*TripletVAE.settings, "latent_dropout", "clips_per_batch")
+    settings = (*TripletVAE.settings, "latent_dropout", "clips_per_batch", "training_crop")
     terms = (*TripletVAE.terms, "fusion_nll")
     diagnostics = (*TripletVAE.diagnostics, "latent_inbetween_mse", "drawn_share")
 
-    def __init__(self, encoder, decoder, fusion, latent_dropout=0.25, clips_per_batch=1, **kwargs):
+    def __init__(
+        self,
+        encoder,
+        decoder,
+        fusion,
+        latent_dropout=0.25,
+        clips_per_batch=1,
+        training_crop=0,
+        **kwargs,
+    ):
         super().__init__(encoder, decoder, **kwargs)
         self.fusion = fusion
         self.latent_dropout, self.clips_per_batch = latent_dropout, clips_per_batch
+        self.training_crop = training_crop
 
     @classmethod
     def _arguments(cls, config):
@@ -55,6 +75,7 @@ class FusionVAE(TripletVAE):
             "fusion": fusion(config),
             "latent_dropout": config.latent_dropout,
             "clips_per_batch": config.clips_per_batch,
+            "training_crop": config.training_crop,
         }
 
     # ---- drawing --------------------------------------------------------------------------------
@@ -71,7 +92,8 @@ class FusionVAE(TripletVAE):
         Returns:
             As `FusionDecoder.call`, "frame" clipped to [0, 1].
         """
-        first_again, second_again, drawn = tf.split(self.decode(tf.concat([z0, z2, z_t], 0)), 3)
+        z = tf.concat([z0, z2, z_t], axis=0)
+        first_again, second_again, drawn = tf.split(self.decode(z, tf.shape(first)[1:3]), 3)
         return self.fuse_decoded(first, second, first_again, second_again, drawn, t)
 
     @tf.function(reduce_retracing=True, autograph=False)
@@ -103,10 +125,15 @@ class FusionVAE(TripletVAE):
     # ---- training -------------------------------------------------------------------------------
 
     def call(self, batch, training=False):
-        """As `TripletVAE.call`; besides, "fused_outputs" and "mask" of the decoded triplets."""
+        """As `TripletVAE.call`; besides, what `loss_and_terms` needs of the decoded triplets.
+
+        That is "fused_outputs" and "mask", [D, h, w, ...], "turned" [D] and "place", (top, left) of
+        the part h x w of the frames that they are of.
+        """
         outputs = super().call(batch, training)
         first, _, second = tf.unstack(batch["triplets"][: self._decoded()], axis=1)
-        frames = to_float(batch["frames"])
+        place = self._place(batch["frames"], training)
+        frames = to_float(self._part(batch["frames"], place))
         again = self._means_of(outputs["outputs"])
         ends = [tf.gather(frames, first), tf.gather(frames, second)]
         latents = [tf.gather(again, first), tf.gather(again, second)]
@@ -118,15 +145,22 @@ class FusionVAE(TripletVAE):
             u = self._uniform(2, tf.shape(t)[0], self._seed_of_step(1))
             turned = u[0] < self.latent_dropout
             trust *= tf.cast(~turned | (u[1] < 0.5), tf.float32)
-            ends = self._turned(ends, turned)
-            latents = self._strange(latents, ends, t, turned & (trust > 0))
+            small = self._small(batch["frames"])
+            small_ends = [tf.gather(small, first), tf.gather(small, second)]
+            latents = self._strange(latents, small_ends, t, turned, turned & (trust > 0))
+        size, part = batch["frames"].shape[1:3], frames.shape[1:3]
+        latents = [scaled_part(each, size, *tf.unstack(place), part) for each in latents]
+        if training:
+            ends, latents = self._turned(ends, turned), self._turned(latents, turned)
         parts = self.fusion(*ends, *latents, t, trust)
-        return {**outputs, "fused_outputs": parts["frame"], "mask": parts["mask"], "turned": turned}
+        fused = {"fused_outputs": parts["frame"], "mask": parts["mask"]}
+        return {**outputs, **fused, "turned": turned, "place": place}
 
     def loss_and_terms(self, x, y_pred, training):
         """As `TripletVAE.loss_and_terms`, with -log p(x1 | z_t, x0, x2)."""
         loss, shown = super().loss_and_terms(x, y_pred, training)
-        truth = to_float(tf.gather(x["frames"], x["triplets"][: self._decoded(), 1]))
+        frames = self._part(x["frames"], y_pred["place"])
+        truth = to_float(tf.gather(frames, x["triplets"][: self._decoded(), 1]))
         outputs = y_pred["fused_outputs"]
         if training:
             (truth,) = self._turned([truth], y_pred["turned"])
@@ -144,27 +178,53 @@ class FusionVAE(TripletVAE):
         mean = self._likelihood(outputs, self.scale).mean()
         return tf.clip_by_value(tf.stop_gradient(mean), 0.0, 1.0)
 
-    def _strange(self, latents, ends, t, chosen):
+    def _place(self, frames, training):
+        """(top, left) of the part of a batch's frames to train on: anywhere, or in the middle."""
+        if not self.training_crop:
+            return tf.zeros([2], tf.int32)
+        free = tf.shape(frames)[1:3] - self.training_crop
+        if not training:
+            return free // 2
+        seed = tf.random.experimental.stateless_fold_in(self._seed_of_step(1), 2)
+        u = tf.random.stateless_uniform([2], seed)
+        return tf.cast(u * tf.cast(free + 1, tf.float32), tf.int32)
+
+    def _part(self, frames, place):
+        """The part at `place` of frames [N, H, W, C]: [N, training_crop, training_crop, C]."""
+        if not self.training_crop:
+            return frames
+        size = [-1, self.training_crop, self.training_crop, -1]
+        return tf.slice(frames, [0, place[0], place[1], 0], size)
+
+    def _strange(self, latents, ends, t, turned, chosen):
         """`latents` as frames, in the `chosen` rows replaced by what the latent model makes there.
 
-        It has not learned the views that turning and mirroring make, so what it draws is often
-        wrong, as on any view that no clip shows, and the fusion decoder learns to see that.
+        What it makes of the ends turned, that is, turned back. It has not learned the views that
+        turning and mirroring make, so what it draws is often wrong, as on any view that no clip
+        shows, and the fusion decoder learns to see that.
         """
         rows = tf.where(chosen)
-        first, second = (tf.gather_nd(frames, rows) for frames in ends)
-        new = self.decode_between(first, second, tf.gather(t, rows))
-        return [
+        first, second = (tf.gather_nd(frames, rows) for frames in self._turned(ends, turned))
+        new = self._decode_between_small(first, second, tf.gather(t, rows))
+        new = [
             tf.tensor_scatter_nd_update(old, rows, tf.stop_gradient(chosen_rows))
             for old, chosen_rows in zip(latents, new, strict=True)
         ]
+        return self._turned(new, chosen, back=True)
 
-    def _turned(self, frames, rows):
-        """Frames [N, H, W, C] of a triplet, the chosen `rows` turned and mirrored alike."""
+    def _turned(self, frames, rows, back=False):
+        """Frames [N, H, W, C] of a triplet, the chosen `rows` turned and mirrored alike; or back.
+
+        Where the parts that are fused are not square, they are mirrored alone.
+        """
         seed = tf.random.experimental.stateless_fold_in(self._seed_of_step(1), 1)
         chosen = (self._uniform(3, tf.shape(rows)[0], seed) < 0.5) & rows
+        square = self.training_crop or self.frame_size[0] == self.frame_size[1]
+        turns = list(zip(tf.unstack(chosen[..., None, None, None]), _TURNS, strict=True))
+        turns = turns if square else turns[:2]
         turned = []
         for picture in frames:
-            for flip, turn in zip(tf.unstack(chosen[..., None, None, None]), _TURNS, strict=True):
+            for flip, turn in reversed(turns) if back else turns:
                 picture = tf.where(flip, turn(picture), picture)
             turned.append(picture)
         return turned

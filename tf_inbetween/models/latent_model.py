@@ -9,6 +9,7 @@ from tf_inbetween.models.ops import (
     check_finite,
     replica_count,
     replica_number,
+    scaled,
     to_float,
 )
 from tf_inbetween.models.triplet_model import TripletModel
@@ -21,9 +22,13 @@ class LatentModel(TripletModel):
     Latents are distributions q(z|x), Gaussians of diagonal covariance; points have a stddev of 0. A
     subclass has `loss_and_terms`.
 
+    Frames of any size are scaled to the S x S that the networks have, and what is decoded is scaled
+    back.
+
     Args:
-        encoder: frames [N, H, W, C] -> mean and stddev of q(z|x), each [N, Z].
-        decoder: latents [N, Z] -> outputs [N, H, W, C].
+        encoder: frames [N, S, S, C] -> mean and stddev of q(z|x), each [N, Z].
+        decoder: latents [N, Z] -> outputs [N, S, S, C].
+        frame_size: (height, width) of the frames of the training; None: (S, S).
         curve: the `networks.Curve` that bends the way from one latent to another, or None.
         inbetweens: how many triplets of a batch, the first ones, are decoded and compared.
         others: as the fields of the same name in `tf_inbetween.config.Config`.
@@ -42,16 +47,21 @@ class LatentModel(TripletModel):
         inbetweens=36,
         seed=0,
         curve=None,
+        frame_size=None,
         **kwargs,
     ):
-        super().__init__(likelihood, normal_scale, inbetween_weight, inbetweens, **kwargs)
+        size = (decoder.image_size, decoder.image_size)
+        super().__init__(
+            likelihood, normal_scale, inbetween_weight, inbetweens, frame_size or size, **kwargs
+        )
         self.encoder, self.decoder, self.curve = encoder, decoder, curve
         self.seed = seed
+        self.coded_size = size
 
     @property
     def frame_shape(self):
-        """(H, W, C) of the frames."""
-        return (self.decoder.image_size, self.decoder.image_size, self.decoder.channels)
+        """(H, W, C) of the frames of the training."""
+        return (*self.frame_size, self.decoder.channels)
 
     @classmethod
     def build_from(cls, config):
@@ -68,7 +78,7 @@ class LatentModel(TripletModel):
     def _arguments(cls, config):
         """The constructor's arguments for a `Config`, the networks built."""
         encoder, decoder = cls._networks_of(config)
-        encoder.build((None, config.image_size, config.image_size, config.channels))
+        encoder.build((None, config.coded_size, config.coded_size, config.channels))
         decoder.build((None, config.latent_dim))
         return {
             "encoder": encoder,
@@ -79,6 +89,7 @@ class LatentModel(TripletModel):
             "inbetween_weight": config.inbetween_weight,
             "inbetweens": config.clips_per_batch * config.inbetweens_per_clip,
             "seed": config.seed,
+            "frame_size": tuple(config.image_size),
         }
 
     # ---- drawing --------------------------------------------------------------------------------
@@ -91,11 +102,16 @@ class LatentModel(TripletModel):
         check_finite("frames", frames)
         return distributions.gaussian(*self._run_encoder(frames))
 
-    def decode(self, latents):
+    def decode(self, latents, size=None):
         """The means of p(x|z) for latents [N, Z]: frames [N, H, W, C], clipped to [0, 1].
 
-        Raises `InputError` for latents with NaN or infinity in them, if called eagerly.
+        `size`: the H and W that they are scaled to; None: that of the training's frames. Raises
+        `InputError` for latents with NaN or infinity in them, if called eagerly.
         """
+        return scaled(self.decode_small(latents), self.frame_size if size is None else size)
+
+    def decode_small(self, latents):
+        """As `decode`, in the size that the decoder draws: [N, S, S, C]."""
         check_finite("latents", latents)
         p = self._likelihood(self._run_decoder(latents), self.scale)
         return tf.clip_by_value(p.mean(), 0.0, 1.0)
@@ -104,7 +120,7 @@ class LatentModel(TripletModel):
     # and one for all others.
     @tf.function(reduce_retracing=True, autograph=False)
     def _run_encoder(self, frames):
-        return call_allowing_empty(self.encoder, frames)
+        return call_allowing_empty(self.encoder, scaled(frames, self.coded_size))
 
     @tf.function(reduce_retracing=True, autograph=False)
     def _run_decoder(self, latents):
@@ -112,7 +128,7 @@ class LatentModel(TripletModel):
 
     def reconstruct(self, frames):
         """Frames [N, H, W, C] in [0, 1] through the posterior mean and back."""
-        return self.decode(self.encode(frames).mean())
+        return self.decode(self.encode(frames).mean(), tf.shape(frames)[1:3])
 
     def interpolate_latents(self, z0, z2, t):
         """The latents at `t` [...] on the way from `z0` to `z2`, [..., Z] or broadcast to that.
@@ -141,8 +157,8 @@ class LatentModel(TripletModel):
     def _run_inbetween(self, first, second, t):
         z0, z2 = tf.split(self.encode(tf.concat([first, second], axis=0)).mean(), 2)
         z_t = self.interpolate_latents(tf.expand_dims(z0, 1), tf.expand_dims(z2, 1), t)
-        frames = self.decode(tf.reshape(z_t, [-1, z_t.shape[-1]]))
-        return tf.reshape(frames, tf.concat([tf.shape(t), tf.shape(frames)[1:]], axis=0))
+        frames = self.decode(tf.reshape(z_t, [-1, z_t.shape[-1]]), tf.shape(first)[1:3])
+        return tf.reshape(frames, tf.concat([tf.shape(t), tf.shape(first)[1:]], axis=0))
 
     def decode_between(self, first, second, t):
         """What is decoded of two ends and of the way between, in one call of the decoder.
@@ -155,10 +171,16 @@ class LatentModel(TripletModel):
             The reconstructions of `first` and of `second`, each [N, H, W, C], and the frames at t,
             [N K, H, W, C], those of a pair one after the other.
         """
+        size = tf.shape(first)[1:3]
+        small = self._decode_between_small(first, second, t)
+        return tuple(scaled(frames, size) for frames in small)
+
+    def _decode_between_small(self, first, second, t):
+        """As `decode_between`, in the size that the decoder draws."""
         z0, z2 = tf.split(self.encode(tf.concat([first, second], axis=0)).mean(), 2)
         z_t = self.interpolate_latents(tf.expand_dims(z0, 1), tf.expand_dims(z2, 1), t)
-        frames = self.decode(tf.concat([z0, z2, tf.reshape(z_t, [-1, z_t.shape[-1]])], axis=0))
-        rows = tf.shape(first)[0]
+        z = tf.concat([z0, z2, tf.reshape(z_t, [-1, z_t.shape[-1]])], axis=0)
+        frames, rows = self.decode_small(z), tf.shape(first)[0]
         return frames[:rows], frames[rows : 2 * rows], frames[2 * rows :]
 
     def sample_inbetween(self, first, second, t, seed):
@@ -181,7 +203,7 @@ class LatentModel(TripletModel):
             seed,
             fn_output_signature=tf.TensorSpec(q0.event_shape, tf.float32),
         )
-        return self.decode(mean + tf.sqrt(variance) * noise)
+        return self.decode(mean + tf.sqrt(variance) * noise, tf.shape(first)[1:3])
 
     # ---- training -------------------------------------------------------------------------------
 
@@ -193,12 +215,12 @@ class LatentModel(TripletModel):
             training: not used; both modes draw.
 
         Returns:
-            "mean", "stddev" [N, Z]; the decoder's "outputs" [N, H, W, C] of the frames and
-            "inbetween_outputs" [D, H, W, C] of the first D = `inbetweens` triplets.
+            "mean", "stddev" [N, Z]; the decoder's "outputs" [N, S, S, C] of the frames and
+            "inbetween_outputs" [D, S, S, C] of the first D = `inbetweens` triplets.
         """
         del training
         first, _, second = tf.unstack(batch["triplets"][: self._decoded()], axis=1)
-        mean, stddev = self.encoder(to_float(batch["frames"]))
+        mean, stddev = self.encoder(self._small(batch["frames"]))
         with tf.name_scope("latents"):
             z = self._draw(mean, stddev)
             z_t = self.interpolate_latents(
@@ -213,13 +235,17 @@ class LatentModel(TripletModel):
 
     def _drawn(self, x, y_pred, training):
         """The batch's frames and p(x|z) of them; the true middle frames and p(x1|z_t) of them."""
-        frames = to_float(x["frames"])
+        frames = self._small(x["frames"])
         truth = tf.gather(frames, x["triplets"][: self._decoded(), 1])
         scale = self._scale_for(frames, y_pred["outputs"], training)
         p, p_inbetween = (
             self._likelihood(y_pred[name], scale) for name in ("outputs", "inbetween_outputs")
         )
         return (frames, p), (truth, p_inbetween)
+
+    def _small(self, frames):
+        """uint8 frames of a batch as floats in [0, 1], in the encoder's size: [N, S, S, C]."""
+        return to_float(scaled(frames, self.coded_size))
 
     def checked_terms(self, shown, y_pred):
         """The latents, then the terms: where the latents broke, the weights did."""

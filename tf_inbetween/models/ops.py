@@ -10,6 +10,37 @@ def to_float(frames):
     return tf.cast(frames, tf.float32) / 255.0
 
 
+def scaled(frames, size):
+    """Frames [N, h, w, C] of any type, scaled to `size`, (H, W): float32 in the same range.
+
+    Bilinearly, with antialiasing. A size that is the frames' own costs nothing, where it is known.
+    """
+    known = tf.get_static_value(tf.convert_to_tensor(size))
+    if known is not None and tuple(frames.shape[1:3]) == tuple(known):
+        return tf.cast(frames, tf.float32)
+    return tf.image.resize(frames, size, antialias=True)
+
+
+def scaled_part(frames, size, top, left, part):
+    """Of frames [N, h, w, C] scaled up to `size`, (H, W), the `part`, (height, width), of them.
+
+    `top` and `left` say where it lies, scalars; nothing else of the large frames is made.
+    """
+    if tuple(frames.shape[1:3]) == tuple(size) == tuple(part):
+        return frames
+    rows, columns = (
+        _interpolation(small, large)[at : at + length]
+        for small, large, at, length in zip(frames.shape[1:3], size, (top, left), part, strict=True)
+    )
+    return tf.einsum("yh,nhwc,xw->nyxc", rows, frames, columns)
+
+
+def _interpolation(small, large):
+    """The matrix [large, small] that scales a line of pixels bilinearly, as `tf.image.resize`."""
+    identity = tf.eye(small)[tf.newaxis, :, :, tf.newaxis]
+    return tf.image.resize(identity, [large, small])[0, :, :, 0]
+
+
 def call_allowing_empty(network, *inputs):
     """`network(*inputs)`, of no rows too: a convolution on a CPU fails on an empty batch."""
     rows = tf.shape(inputs[0])[0]

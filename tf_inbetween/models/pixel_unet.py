@@ -46,10 +46,18 @@ class PixelUNet(TripletModel):
         normal_scale=0.02,
         inbetween_weight=1.0,
         inbetweens=36,
+        frame_size=(64, 64),
         **kwargs,
     ):
-        super().__init__(likelihood, normal_scale, inbetween_weight, inbetweens, **kwargs)
+        super().__init__(
+            likelihood, normal_scale, inbetween_weight, inbetweens, frame_size, **kwargs
+        )
         self.unet = unet
+
+    @property
+    def frame_shape(self):
+        """(H, W, C) of the frames of the training."""
+        return (*self.frame_size, self.unet.channels)
 
     @classmethod
     def build_from(cls, config):
@@ -71,13 +79,14 @@ class PixelUNet(TripletModel):
                 "alone; it must be above 0"
             )
         unet = UNet(config.channels, config.filters, name="unet")
-        unet.build((None, config.image_size, config.image_size, 2 * config.channels + 1))
+        unet.build((None, None, None, 2 * config.channels + 1))
         model = cls(
             unet,
             likelihood=config.likelihood,
             normal_scale=config.normal_scale,
             inbetween_weight=config.inbetween_weight,
             inbetweens=config.clips_per_batch * config.inbetweens_per_clip,
+            frame_size=tuple(config.image_size),
         )
         model.built = True
         return model

@@ -29,22 +29,27 @@ class TripletModel(ReplicatedModel):
         likelihood, normal_scale, inbetween_weight: as the fields of the same name in
             `tf_inbetween.config.Config`.
         inbetweens: how many triplets of a batch, the first ones, are decoded and compared.
+        frame_size: (height, width) of the frames of the training.
 
     Raises:
         InputError: for an unknown likelihood.
     """
 
     networks = ()
-    settings = ("likelihood", "normal_scale", "inbetween_weight", "inbetweens")
+    any_size = True  # `inbetween` takes frames of other sizes than `frame_shape` too.
+    settings = ("likelihood", "normal_scale", "inbetween_weight", "inbetweens", "frame_size")
     terms = ()
     diagnostics = ()
     distributable = True
 
-    def __init__(self, likelihood, normal_scale, inbetween_weight, inbetweens, **kwargs):
+    def __init__(
+        self, likelihood, normal_scale, inbetween_weight, inbetweens, frame_size, **kwargs
+    ):
         super().__init__(**kwargs)
         self.autocast = False  # Or Keras would round the batch's t to bfloat16; networks cast.
         self.likelihood, self.normal_scale = likelihood, normal_scale
         self.inbetween_weight, self.inbetweens = inbetween_weight, inbetweens
+        self.frame_size = tuple(frame_size)
         self._likelihood = lookup(distributions.LIKELIHOODS, likelihood, "likelihood")
         self._calibrated = likelihood == "calibrated_normal"
         self.scale = self.add_weight(
@@ -59,15 +64,16 @@ class TripletModel(ReplicatedModel):
 
     @property
     def frame_shape(self):
-        """(H, W, C) of the frames; None where the networks take any size."""
-        return None
+        """(H, W, C) of the frames of the training; a subclass says which C."""
+        raise NotImplementedError
 
     def path(self, first, second, t):
         """The frames between two frames.
 
         Args:
             first, second: each a path, a PIL picture, or an array [H, W, C] of uint8 in 0..255 or
-                floats in [0, 1]. Pictures are cut to a square and resized, arrays are not.
+                floats in [0, 1]. Pictures are cut to the shape of
+                `frame_shape` and resized, arrays are drawn in their own size.
             t: [K] numbers from 0 (the first) to 1 (the second), or one.
 
         Returns:

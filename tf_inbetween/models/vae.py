@@ -11,7 +11,7 @@ from tf_inbetween import distributions, interpolation, losses
 from tf_inbetween.config import lookup
 from tf_inbetween.matching import MATCHINGS
 from tf_inbetween.models.latent_model import LatentModel
-from tf_inbetween.models.ops import replica_count, replica_number
+from tf_inbetween.models.ops import replica_count, replica_number, scaled
 
 tfd = tfp.distributions
 
@@ -74,11 +74,14 @@ class TripletVAE(LatentModel):
     def elbo(self, frames, seed):
         """One draw's estimate of the ELBO of frames [N, H, W, C] in [0, 1], in nats: [N].
 
+        Of frames in the size that the networks have, S x S.
+
         `seed`: a stateless seed, [2].
         """
         q = self.encode(frames)
         p = self._likelihood(self._run_decoder(q.sample(seed=seed)), self.scale)
-        return p.log_prob(frames) - tfd.kl_divergence(q, distributions.prior(q))
+        log_prob = p.log_prob(scaled(frames, self.coded_size))
+        return log_prob - tfd.kl_divergence(q, distributions.prior(q))
 
     # ---- training -------------------------------------------------------------------------------
 

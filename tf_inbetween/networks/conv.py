@@ -144,7 +144,7 @@ def conv(config, deterministic=False):
             config.latent_dim, config.filters, config.dense_units, deterministic, name="encoder"
         ),
         ConvDecoder(
-            config.image_size, config.channels, config.filters, config.dense_units, name="decoder"
+            config.coded_size, config.channels, config.filters, config.dense_units, name="decoder"
         ),
     )
 

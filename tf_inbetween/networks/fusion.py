@@ -17,7 +17,7 @@ is to be trusted, as the difference between each end and its reconstruction.
 import keras
 import tensorflow as tf
 
-from tf_inbetween.networks.conv_layers import Conv2D, Conv2DTranspose
+from tf_inbetween.networks.conv_layers import Conv2D, Conv2DTranspose, padded
 
 _PACKAGE = "tf_inbetween"
 _DRAWN_LOGIT = -2.0  # The drawn part starts low; at a third it stays there and feeds in fog.
@@ -60,7 +60,8 @@ def warp(maps, flow):
 class FusionDecoder(keras.Model):
     """Draws the frame between two from their pixels and from what the latent model draws there.
 
-    Sides must be multiples of 2 ** len(filters). See the module's docstring.
+    Frames may have any sides from 2 ** len(filters) on: they are mirrored at two borders up to the
+    next multiple of that, and cut again. See the module's docstring.
 
     Args:
         channels: of a frame.
@@ -122,6 +123,15 @@ class FusionDecoder(keras.Model):
             "frame" [N, H, W, C], not clipped; "mask" [N, H, W, 3], the shares m0, m2, mz;
             "first_warped", "second_warped"; "flow" [N, H, W, 4], both flows times t and 1 - t.
         """
+        frames, size = padded(
+            (first, second, first_again, second_again, drawn), 2 ** len(self.filters)
+        )
+        parts = self._fuse(*frames, t, trust)
+        if size is not None:
+            parts = {name: part[:, : size[0], : size[1]] for name, part in parts.items()}
+        return parts
+
+    def _fuse(self, first, second, first_again, second_again, drawn, t, trust):
         t, trust = (x[:, tf.newaxis, tf.newaxis, tf.newaxis] for x in (t, trust))
         time_left = tf.concat([t, t, 1 - t, 1 - t], axis=-1)
         drawn = trust * drawn

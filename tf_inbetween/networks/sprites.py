@@ -242,7 +242,7 @@ def sprites(config, deterministic=False):
     }
     return (
         SpritesEncoder(**own, deterministic=deterministic, name="encoder"),
-        SpritesDecoder(config.image_size, config.channels, **own, name="decoder"),
+        SpritesDecoder(config.coded_size, config.channels, **own, name="decoder"),
     )
 
 

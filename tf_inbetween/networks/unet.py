@@ -2,7 +2,7 @@
 
 import keras
 
-from tf_inbetween.networks.conv_layers import Conv2D, Conv2DTranspose, build_in_order
+from tf_inbetween.networks.conv_layers import Conv2D, Conv2DTranspose, build_in_order, padded
 
 
 @keras.saving.register_keras_serializable("tf_inbetween")
@@ -41,7 +41,8 @@ class UNet(keras.Model):
 
     def call(self, pictures):
         """Returns the means or the logits of p(x1|x0, x2, t), by the likelihood in use."""
-        hidden, seen = pictures, []
+        (hidden,), size = padded([pictures], 2 ** len(self.filters))
+        seen = []
         for layer in self.down:
             seen.append(hidden)
             hidden = layer(hidden)
@@ -50,7 +51,8 @@ class UNet(keras.Model):
             hidden = layer(hidden)
             beside = keras.ops.cast(seen.pop(), hidden.dtype)
             hidden = keras.ops.concatenate([hidden, beside], axis=-1)
-        return self.last(hidden)
+        outputs = self.last(hidden)
+        return outputs if size is None else outputs[:, : size[0], : size[1]]
 
     def get_config(self):
         """The constructor's arguments."""

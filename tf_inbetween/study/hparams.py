@@ -7,7 +7,7 @@ from pathlib import Path
 import tensorflow as tf
 from tensorboard.plugins.hparams import api as hparams
 
-from tf_inbetween.config import Config
+from tf_inbetween.config import Config, as_text
 from tf_inbetween.study.jobs import ELSEWHERE
 from tf_inbetween.study.tables import MEASURES
 
@@ -51,4 +51,4 @@ def _scalars(metrics):
 
 
 def _plain(value):
-    return ",".join(map(str, value)) if isinstance(value, tuple) else value
+    return as_text(value) if isinstance(value, tuple) else value

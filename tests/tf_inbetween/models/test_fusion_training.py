@@ -69,7 +69,7 @@ def test_replicas_draw_their_rows_of_what_one_device_draws(fusion_config, monkey
         (["--fusion_filters=8,0"], "--fusion_filters=8,0: needs positive numbers"),
         (
             ["--fusion_filters=4,4,4,4,4,4,4"],
-            "--fusion_filters=4,4,4,4,4,4,4: 7 halvings do not divide --image_size=64",
+            "--fusion_filters=4,4,4,4,4,4,4: 7 halvings are too many for 64 pixels",
         ),
         (["--fusion_filters=8,10000000000"], "--fusion_filters=10000000000: must be at most"),
         (["--inbetween_decoder=both"], "--inbetween_decoder"),

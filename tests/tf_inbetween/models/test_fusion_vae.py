@@ -52,15 +52,24 @@ def test_a_turned_pair_has_what_the_latent_model_makes_of_it(model):
     ends = [tf.constant(pictures(4, 64, seed=seed)) for seed in (0, 1)]
     old = [tf.zeros([4, 64, 64, 3])] * 3
     t = tf.constant([0.1, 0.2, 0.3, 0.4])
-    first, second, between = model._strange(old, ends, t, tf.constant([False, True, False, True]))
-    for latents in (first, second, between):
+    turned, chosen = tf.constant([True] * 4), tf.constant([False, True, False, True])
+    strange = model._strange(old, ends, t, turned, chosen)
+    for latents in strange:
         np.testing.assert_array_equal(latents[::2], old[0][::2])
-    np.testing.assert_allclose(first[1::2], model.reconstruct(ends[0][1::2]), atol=1e-6)
-    np.testing.assert_allclose(second[1::2], model.reconstruct(ends[1][1::2]), atol=1e-6)
-    z0, z2 = (model.encode(end[1::2]).mean() for end in ends)
-    np.testing.assert_allclose(
-        between[1::2], model.decode(model.interpolate_latents(z0, z2, t[1::2])), atol=1e-6
-    )
+    first, second, between = model._turned(strange, turned)
+    seen = model._turned(ends, turned)
+    np.testing.assert_allclose(first[1::2], model.reconstruct(seen[0])[1::2], atol=1e-6)
+    np.testing.assert_allclose(second[1::2], model.reconstruct(seen[1])[1::2], atol=1e-6)
+    z0, z2 = (model.encode(end).mean() for end in seen)
+    drawn = model.decode(model.interpolate_latents(z0, z2, t))
+    np.testing.assert_allclose(between[1::2], drawn[1::2], atol=1e-6)
+
+
+def test_what_is_turned_is_turned_back(model):
+    frames, rows = tf.constant(pictures(8, 8)), tf.constant([True, False] * 4)
+    (turned,) = model._turned([frames], rows)
+    assert not np.array_equal(turned, frames)
+    np.testing.assert_array_equal(model._turned([turned], rows, back=True)[0], frames)
 
 
 def test_the_turns_are_the_eight_of_a_square():

@@ -99,7 +99,7 @@ def config(request, tiny_config):
 
 def batch_for(config, frames=6):
     rng = np.random.default_rng(0)
-    shape = (frames, config.image_size, config.image_size, config.channels)
+    shape = (frames, *config.image_size, config.channels)
     return {
         "frames": tf.constant(rng.integers(0, 256, size=shape, dtype=np.uint8)),
         "triplets": tf.constant([[0, 1, 2], [1, 3, 5], [0, 2, 4], [3, 4, 5], [0, 1, 5]], tf.int32),
@@ -109,7 +109,7 @@ def batch_for(config, frames=6):
 
 def floats_for(config, count=3):
     rng = np.random.default_rng(1)
-    shape = (count, config.image_size, config.image_size, config.channels)
+    shape = (count, *config.image_size, config.channels)
     return rng.uniform(size=shape).astype(np.float32)
 
 
