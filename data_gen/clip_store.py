@@ -17,8 +17,9 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from data_gen import scenes, tfds_hooks
-from data_gen.builder import CHANNELS, InbetweenClips
+from data_gen.builder import InbetweenClips
 from data_gen.data_set_folder import features_of, locked, with_checksum
+from data_gen.kinds import KINDS, check_channels
 from frame_io.sizes import Size
 
 VERSION = "1.0.0"
@@ -39,6 +40,7 @@ class StoreSettings:
         for that of the first input, where there are inputs.
       channels: 3 for RGB, 1 for luminance.
       held_out: share of the clips for validation, and as many for the test; above 0, below 0.5.
+      kind: of the frames, a row of `data_gen.kinds.KINDS`.
 
     Raises:
       ValueError: if one is out of range.
@@ -48,6 +50,7 @@ class StoreSettings:
     image_size: Size | None = Size(64, 64)
     channels: int = 3
     held_out: float = 0.1
+    kind: str = "pictures"
 
     def __post_init__(self):
         if not re.fullmatch(r"\w[\w.-]*", self.name):
@@ -58,8 +61,7 @@ class StoreSettings:
             )
         if self.image_size is not None:
             self._check_size()
-        if self.channels not in CHANNELS:
-            raise ValueError(f"unknown number of channels {self.channels!r}; valid: {CHANNELS}")
+        check_channels(self.kind, self.channels)
         if not 0 < self.held_out < 0.5:
             raise ValueError(f"--held_out={self.held_out:g}: must be above 0 and below 0.5")
 
@@ -222,7 +224,10 @@ def _info(settings, motion, metadata, folder, description, citation):
         ),
         description=description,
         citation=citation,
-        features=features_of((*settings.image_size, settings.channels), len(motion.pose_names)),
+        features=features_of(
+            KINDS[settings.kind].shape(settings.image_size, settings.channels),
+            len(motion.pose_names),
+        ),
         metadata=with_checksum(
             scene=settings.name,
             pose_names=list(motion.pose_names),
@@ -232,6 +237,7 @@ def _info(settings, motion, metadata, folder, description, citation):
             channels=settings.channels,
             **metadata,
             held_out=settings.held_out,
+            kind=settings.kind,
             generator_version=VERSION,
         ),
     )

@@ -72,7 +72,7 @@ def _decode_one(picture, size, channels, name):
 
 
 def _part_of_shape(height, width, size):
-    """Height and width of a picture's largest part of the shape of `size`, as `frame_io.pictures`."""
+    """Height and width of the largest part of a picture that has the shape of `size`."""
     wanted_height, wanted_width = size
     alike = tf.abs(width * wanted_height - height * wanted_width) < max(size)
     high, wide = tf.cast(height, tf.float64), tf.cast(width, tf.float64)

@@ -100,34 +100,6 @@ def _has_shape(pixels, shape, any_size):
     return pixels.shape[-1] == shape[-1] and (any_size or pixels.shape == tuple(shape))
 
 
-def path(model, first, second, t, notify=print):
-    """The frames that a model draws between two frames.
-
-    Args:
-        model: with `frame_shape`, `any_size` and `inbetween`.
-        first, second: as for `as_frame`.
-        t: [K] numbers from 0 to 1, or one.
-        notify: as for `read_frame`.
-
-    Returns:
-        float32 [K, H, W, C] in [0, 1].
-
-    Raises:
-        InputError: for frames or times that do not fit; one line says what would be right.
-    """
-    ends = [
-        as_frame(name, frame, model.frame_shape, model.any_size, notify)[np.newaxis]
-        for name, frame in (("first", first), ("second", second))
-    ]
-    if ends[0].shape != ends[1].shape:
-        sizes = " and ".join(f"{end.shape[2]}x{end.shape[1]}" for end in ends)
-        raise InputError(f"first and second: are {sizes}; must have one size")
-    times = np.atleast_1d(np.asarray(t, np.float32))
-    if times.ndim != 1 or not (np.all(times >= 0) and np.all(times <= 1)):
-        raise InputError(f"t: must be numbers from 0 to 1, got {t}")
-    return model.inbetween(*ends, times[np.newaxis])[0].numpy()
-
-
 class Footage:
     """The frames of a video, an animated image or a folder of pictures, in the model's size.
 

@@ -42,10 +42,10 @@ class ACAI(Autoencoder):
         self.critic_weight = critic_weight
 
     @classmethod
-    def _arguments(cls, config):
+    def _arguments(cls, config, kind):
         critic = ConvCritic(config.filters, config.dense_units, name="critic")
-        arguments = super()._arguments(config)
-        critic.build((None, config.coded_size, config.coded_size, config.channels))
+        arguments = super()._arguments(config, kind)
+        critic.build((None, *arguments["decoder"].frame_shape))
         return {**arguments, "critic": critic, "critic_weight": config.critic_weight}
 
     def call(self, batch, training=False):

@@ -68,8 +68,8 @@ class FusionVAE(TripletVAE):
         self.training_crop = training_crop
 
     @classmethod
-    def _arguments(cls, config):
-        arguments = super()._arguments(config)
+    def _arguments(cls, config, kind):
+        arguments = super()._arguments(config, kind)
         return {
             **arguments,
             "fusion": fusion(config),

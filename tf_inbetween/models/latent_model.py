@@ -4,6 +4,7 @@ import tensorflow as tf
 
 from tf_inbetween import distributions, interpolation
 from tf_inbetween.config import lookup
+from tf_inbetween.kinds import KINDS
 from tf_inbetween.models.ops import (
     call_allowing_empty,
     check_finite,
@@ -50,7 +51,7 @@ class LatentModel(TripletModel):
         frame_size=None,
         **kwargs,
     ):
-        size = (decoder.image_size, decoder.image_size)
+        size = tuple(decoder.frame_shape[:2])
         super().__init__(
             likelihood, normal_scale, inbetween_weight, inbetweens, frame_size or size, **kwargs
         )
@@ -61,12 +62,12 @@ class LatentModel(TripletModel):
     @property
     def frame_shape(self):
         """(H, W, C) of the frames of the training."""
-        return (*self.frame_size, self.decoder.channels)
+        return (*self.frame_size, self.decoder.frame_shape[-1])
 
     @classmethod
-    def build_from(cls, config):
-        """The model, built, of a `Config`. Raises `InputError` for an unknown name."""
-        model = cls(**cls._arguments(config))
+    def build_from(cls, config, kind="pictures"):
+        """The model, built, of a `Config` and a kind. Raises `InputError` for an unknown name."""
+        model = cls(**cls._arguments(config, kind))
         model.built = True
         return model
 
@@ -75,10 +76,10 @@ class LatentModel(TripletModel):
         return lookup(NETWORKS, config.network, "network")(config)
 
     @classmethod
-    def _arguments(cls, config):
+    def _arguments(cls, config, kind):
         """The constructor's arguments for a `Config`, the networks built."""
         encoder, decoder = cls._networks_of(config)
-        encoder.build((None, config.coded_size, config.coded_size, config.channels))
+        encoder.build((None, *decoder.frame_shape))
         decoder.build((None, config.latent_dim))
         return {
             "encoder": encoder,
@@ -88,8 +89,9 @@ class LatentModel(TripletModel):
             "normal_scale": config.normal_scale,
             "inbetween_weight": config.inbetween_weight,
             "inbetweens": config.clips_per_batch * config.inbetweens_per_clip,
+            "kind": kind,
             "seed": config.seed,
-            "frame_size": tuple(config.image_size),
+            "frame_size": KINDS[kind].frame_shape(config)[:2],
         }
 
     # ---- drawing --------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from tf_inbetween import losses
 from tf_inbetween.config import InputError
+from tf_inbetween.kinds import KINDS
 from tf_inbetween.models.ops import call_allowing_empty, to_float
 from tf_inbetween.models.triplet_model import TripletModel
 from tf_inbetween.networks.unet import UNet
@@ -60,8 +61,8 @@ class PixelUNet(TripletModel):
         return (*self.frame_size, self.unet.channels)
 
     @classmethod
-    def build_from(cls, config):
-        """The model, built, of a `Config`.
+    def build_from(cls, config, kind="pictures"):
+        """The model, built, of a `Config` and a kind.
 
         Raises:
             InputError: for an unknown likelihood, and for settings that ask for latents or leave
@@ -86,7 +87,8 @@ class PixelUNet(TripletModel):
             normal_scale=config.normal_scale,
             inbetween_weight=config.inbetween_weight,
             inbetweens=config.clips_per_batch * config.inbetweens_per_clip,
-            frame_size=tuple(config.image_size),
+            kind=kind,
+            frame_size=KINDS[kind].frame_shape(config)[:2],
         )
         model.built = True
         return model
