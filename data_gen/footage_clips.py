@@ -110,8 +110,8 @@ def import_clips(inputs, settings, data_dir=None, overwrite=False, notify=lambda
     wanted = [_select(one, settings) for one in looked]
     for one, frames in zip(looked, wanted, strict=True):
         notify(_describe(one, frames, settings))
-        if one.left_out:
-            notify(f"{one.path}: {one.left_out}")
+        for note in one.notes:
+            notify(f"{one.path}: {note}")
     length = settings.frames_per_clip
     shots_seen, notes = itertools.count(), collections.Counter()
     frames_read = sum(map(len, wanted))

@@ -156,8 +156,8 @@ class Footage:
         with _input_errors(path):
             self._wanted = footage.select(self._footage.times, fps, start, end)
         self._size, self._notify, self._told = (image_size, channels), notify, set()
-        if self._footage.left_out:
-            self._tell(self._footage.left_out)
+        for note in self._footage.notes:
+            self._tell(note)
 
     def __len__(self):
         return len(self._wanted)
