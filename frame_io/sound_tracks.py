@@ -96,6 +96,7 @@ def _input_errors():
 def _copied(sound, target, preroll):
     with _input_errors(), videos._opened(sound.path) as (source, _):
         stream = source.streams.audio[0]
+        _seek(source, sound.start)
         ticks = round(sound.start / stream.time_base)
         length = math.inf if sound.end is None else sound.end - sound.start
         for packet in source.demux(stream):
@@ -108,6 +109,15 @@ def _copied(sound, target, preroll):
                 packet.pts, packet.dts = packet.pts - ticks, packet.dts - ticks
                 packet.stream = target
                 yield heard, packet
+
+
+def _seek(source, seconds):
+    """Goes to about a second before a time, where the container can; what is earlier is no harm."""
+    import av
+
+    if seconds > 2:
+        with contextlib.suppress(av.FFmpegError):
+            source.seek(int(1e6 * (seconds - 1)))
 
 
 def _encoded(sound, target):
@@ -126,6 +136,7 @@ def _stretched(sound):
 
     with _input_errors(), videos._opened(sound.path) as (source, _):
         stream = source.streams.audio[0]
+        _seek(source, sound.start)
         graph = _graph(stream, sound)
         for frame in source.decode(stream):
             with contextlib.suppress(av.EOFError):  # After the end that is asked for.

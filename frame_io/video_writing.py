@@ -38,8 +38,7 @@ def write(path, frames, seconds_per_frame, sound=None):
         sound: a `Sound`, or None.
 
     Returns:
-        The number of frames, (H, W) of the video, and in words what became of the sound, "" for
-        none.
+        The number of frames, (H, W) of the video, and in words what became of the sound.
 
     Raises:
         InputError: if the sound cannot be read.
@@ -51,7 +50,7 @@ def write(path, frames, seconds_per_frame, sound=None):
     codec, pixels, options = (_ALPHA if first.shape[-1] == 4 else _OPAQUE)[kind]
     rate = 1 / fractions.Fraction(seconds_per_frame).limit_denominator(1_000_000)
     even = codec == "libx264"
-    said, packets = "", iter(())
+    said, packets = "no sound", iter(())
     # Its name may have a colon, which without "file:" would make it an address.
     with av.open(f"file:{path}", "w") as container:
         stream = container.add_stream(codec, rate=rate, options=options)

@@ -31,7 +31,7 @@ class Written:
         given: how many frames were given.
         height, width: of a frame in the file, in pixels; of a strip, of each part.
         rate: frames given a second; None where the file has no times.
-        sound: what became of the sound, in words; "" where there was none.
+        sound: what became of the sound, in words; "" where the file can have none.
     """
 
     frames: int
@@ -118,7 +118,8 @@ def write(path, frames, seconds_per_frame=0.1, scale=1, sound=None, notify=print
         A `Written`.
 
     Raises:
-        InputError: for a name that `check_writable` refuses, or sound that cannot be read.
+        InputError: for a name that `check_writable` refuses, no frames, or sound that cannot be
+            read.
         OSError: if it cannot be written.
     """
     check_writable(path)
@@ -154,6 +155,8 @@ class _Given:
             frame = frame.repeat(self._scale, axis=0).repeat(self._scale, axis=1)
             self.count, self.size = self.count + 1, frame.shape[:2]
             yield frame
+        if not self.count:
+            raise InputError("no frames to write")
 
 
 def over_white(frame):
