@@ -6,10 +6,8 @@ The data set is the config `my_clips` of `inbetween_clips`, with the features th
 `data_gen.builder` describes. pose [K, 1] is the time of every frame within its input, in seconds;
 no clip is cyclic, there is no gap unit (gaps are frames) and units_per_frame is 0.
 
-- Shots, from one scene change to the next: a frame begins a new one if it differs from the frame
-  before by `shot_threshold` at least (mean over pixels and channels at the clips' size, of 255) and
-  by three times the mean of the two differences before and the two after. Fades are not found. No
-  clip goes over a scene change.
+- Shots, from one scene change to the next, are found by `frame_io.shots` in frames of the clips'
+  size. No clip goes over a scene change.
 - Clips: `frames_per_clip` frames one after another, none in two clips. What is left at the end of
   a shot is dropped.
 - Splits: of each input the last clips are for the test, those before for validation, each
@@ -38,12 +36,11 @@ from data_gen.clip_store import (
     shares,
     store,
 )
-from frame_io import footage, pictures
+from frame_io import footage, pictures, shots
 
 MIN_FRAMES_PER_CLIP = 5  # The smallest gap that is evaluated is 4 frames.
 
 _DESCRIPTION = "Clips cut from footage of a person's own, for learning to draw the frames between."
-_OUTSTANDING = 3.0  # How many times the change around it a cut is.
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -59,7 +56,7 @@ class Settings(StoreSettings):
       crop: x, y, width and height of a box in pixels; None for all. The largest centred part of
         it that has the frame's shape is taken.
       folder_fps: pictures of a folder in a second.
-      shot_threshold: see the module; 0 looks for no cuts.
+      shot_threshold: see `frame_io.shots`; 0 looks for no cuts.
 
     Raises:
       ValueError: if one is out of range.
@@ -71,7 +68,7 @@ class Settings(StoreSettings):
     end: float | None = None
     crop: pictures.Box | None = None
     folder_fps: float = footage.FOLDER_FPS
-    shot_threshold: float = 15.0
+    shot_threshold: float = shots.THRESHOLD
 
     def __post_init__(self):
         super().__post_init__()
@@ -116,16 +113,16 @@ def import_clips(inputs, settings, data_dir=None, overwrite=False, notify=lambda
         settings = dataclasses.replace(settings, image_size=own)
     for one, frames in zip(looked, wanted, strict=True):
         notify(_describe(one, frames, settings))
-        if one.left_out:
-            notify(f"{one.path}: {one.left_out}")
+        for note in one.notes:
+            notify(f"{one.path}: {note}")
     length = settings.frames_per_clip
-    shots, notes = itertools.count(), collections.Counter()
+    shots_seen, notes = itertools.count(), collections.Counter()
     frames_read = sum(map(len, wanted))
     total = 2 * frames_read if settings.shot_threshold else frames_read
     with tqdm(total=total, desc="Importing", unit=" frames", mininterval=0.5) as bar:
 
         def drawn(one, frames, notes):
-            return marked(_frames(one, frames, settings, notes, bar), settings.shot_threshold)
+            return shots.marked(_frames(one, frames, settings, notes, bar), settings.shot_threshold)
 
         def count(one, frames):
             if not settings.shot_threshold:
@@ -136,7 +133,7 @@ def import_clips(inputs, settings, data_dir=None, overwrite=False, notify=lambda
             counts = [count(one, frames) for one, frames in zip(looked, wanted, strict=True)]
             plan = divide(counts, settings.held_out)
             for one, frames, splits in zip(looked, wanted, plan, strict=True):
-                cuts = cut(_counting(drawn(one, frames, notes), shots), length)
+                cuts = cut(_counting(drawn(one, frames, notes), shots_seen), length)
                 for clip, split in zip(cuts, splits, strict=True):
                     seconds, pixels = zip(*clip, strict=True)
                     yield split, _shown(one), np.stack(pixels), np.array(seconds)[:, np.newaxis]
@@ -152,7 +149,7 @@ def import_clips(inputs, settings, data_dir=None, overwrite=False, notify=lambda
             data_dir=data_dir,
             overwrite=overwrite,
         )
-    return Imported(folder, settings.image_size, counts, frames_read, next(shots), dict(notes))
+    return Imported(folder, settings.image_size, counts, frames_read, next(shots_seen), dict(notes))
 
 
 def divide(counts, held_out):
@@ -178,42 +175,11 @@ def _in_order(sizes):
     return [name for name, size in zip(scenes.SPLITS, sizes, strict=True) for _ in range(size)]
 
 
-def marked(frames, threshold):
-    """Finds the cuts between shots.
-
-    Args:
-      frames: (anything, uint8 array) for every frame, in order.
-      threshold: see the module; 0 finds none.
-
-    Yields:
-      Whether a shot begins here (the first frame begins none), and the frame.
-    """
-    before, ahead, last = collections.deque(maxlen=2), collections.deque(), None
-
-    def judged():
-        change, frame = ahead.popleft()
-        near = [*before, *(change for change, _ in ahead)]
-        if change is None:
-            return False, frame
-        before.append(change)
-        outstanding = not near or change >= _OUTSTANDING * np.mean(near)
-        return bool(threshold and change >= threshold and outstanding), frame
-
-    for frame in frames:
-        pixels = frame[1].astype(np.int16)
-        ahead.append((None if last is None else float(np.abs(pixels - last).mean()), frame))
-        last = pixels
-        if len(ahead) == 3:
-            yield judged()
-    while ahead:
-        yield judged()
-
-
 def cut(frames, length):
     """Cuts the frames of an input into clips.
 
     Args:
-      frames: whether a shot begins, and the frame; from `marked`.
+      frames: whether a shot begins, and the frame; from `shots.marked`.
       length: frames of a clip.
 
     Yields:
@@ -289,11 +255,11 @@ def _shown(one):
     return one.path.name.encode(errors="backslashreplace").decode()
 
 
-def _counting(frames, shots):
+def _counting(frames, shots_seen):
     """Passes frames on and counts the shots."""
     for place, (begins, frame) in enumerate(frames):
         if begins or not place:
-            next(shots)
+            next(shots_seen)
         yield begins, frame
 
 

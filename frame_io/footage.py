@@ -6,21 +6,33 @@
         ...
 
 An input is looked through once for the times of its frames (8 bytes each; of a video the packets,
-nothing is decoded) and then decoded frame by frame, so memory does not grow with its length. Every
-error is a ValueError whose message is one line and names the file.
+and only the first frame is decoded) and then decoded frame by frame, so memory does not grow with
+its length. Every error is a ValueError whose message is one line and names the file.
 
 How footage from cameras is read:
 
-- Videos that a phone turned by display matrix stand upright; mirrored ones stay as stored.
-- Alpha is kept, and laid over white by `frame_io.pictures`.
-- More than 8 bits are rounded to 8. High dynamic range is not tone-mapped: it looks pale.
-- Untagged colours are BT.709 from 720 lines on and BT.601 below. Pixels count as square, and
-  interlaced frames are not split.
-- A variable frame rate is made even, see `select`.
+- Videos stand upright as their display matrix says, turned and mirrored by quarter turns, and
+  pictures as their EXIF orientation says.
+- Pixels that are not square are made so: the shorter side of them is stretched. Of videos alone:
+  for pictures, browsers and most viewers ignore what the file says of its density.
+- Alpha is kept, that of VP8 and VP9 in WebM too, and laid over white by `frame_io.pictures`.
+- More than 8 bits are rounded to 8. High dynamic range (PQ, HLG) is tone-mapped, and wide primaries
+  (BT.2020, P3) become sRGB's, where FFmpeg's scale filter can (since FFmpeg 8).
+- Untagged colours are BT.709 from 1280 columns or 577 lines on and BT.601 below, as mpv has it.
+  BT.2020 of constant luminance is read as the other BT.2020. Pictures with an ICC profile are
+  converted to sRGB; PNG's gamma is not looked at.
+- Interlaced frames are deinterlaced (bwdif); each frame becomes one.
+- A variable frame rate is made even, see `select`. Frames of animated images that stand for 10 ms
+  or less stand for 100 ms, as in browsers.
+- A video that begins in the middle of a group of pictures, as a recorded broadcast does, begins
+  with the first frame that can be decoded.
+- Frames are sought by the key frame before the first that is wanted; where a container cannot
+  seek, all are decoded from the beginning.
 - A file that ends before its header says is refused. MPEG-TS and raw streams say nothing of their
   length, nor does FFmpeg of an ASF file that has lost over a twentieth, so a shorter one is just
   shorter.
 - Of several video streams the first is read that is not a cover picture.
+- HEIC needs the package pillow-heif.
 
 How untrusted footage is read:
 
@@ -32,6 +44,7 @@ How untrusted footage is read:
 """
 
 import collections
+import contextlib
 import dataclasses
 import re
 import warnings
@@ -44,7 +57,7 @@ import PIL.Image
 from frame_io import pictures, videos
 
 FOLDER_FPS = 30.0
-_UNTIMED_S = 0.1  # How long browsers show a frame of an animated image that does not say.
+_TOO_SHORT_MS, _USUAL_MS = 10, 100  # What browsers make of the former: WebKit bug 36082.
 _MAX_ANIMATED_PIXELS = 2**34  # Of all frames: 8,000 of 1080 lines. Minutes to decode.
 _MAX_REPEATED = 100
 
@@ -56,13 +69,19 @@ class Footage:
     Attributes:
       path: the file or the folder.
       times: float64 [N], when each frame is shown, in seconds from the first; rising.
-      left_out: a sentence about the other files of a folder; "" if there are none.
+      end: when the last frame is taken off, in seconds from the first.
+      notes: what is done to its frames, what is not, and what of a folder is left out: short lines.
+      sound: the path of a file that has the sound; None if there is none.
+      begins: when the first frame is shown, in seconds of the clock of `sound`.
     """
 
     path: Path
     times: np.ndarray
-    _decode: Callable[[], videos.Frames]
-    left_out: str = ""
+    end: float
+    _decode: Callable[[float], videos.Frames]
+    notes: tuple[str, ...] = ()
+    sound: Path | None = None
+    begins: float = 0.0
 
     def pictures(self, wanted):
         """Decodes the frames that are wanted.
@@ -76,8 +95,8 @@ class Footage:
         Raises:
           ValueError: if the input is damaged, or ends before the last one.
         """
-        place = 0
-        for seconds, picture in self._decode():
+        place, begin = 0, self.times[wanted[0]] if len(wanted) else 0.0
+        for seconds, picture in self._decode(begin):
             # By time and not by number: decoders drop what they cannot show.
             shown = None
             while place < len(wanted) and self.times[wanted[place]] <= seconds + 1e-4:
@@ -108,10 +127,10 @@ def look(path, folder_fps=FOLDER_FPS):
     elif not path.is_file():
         what = "neither a file nor a folder" if path.exists() else "no such file or folder"
         raise ValueError(f"{path}: {what}")
-    elif path.suffix.lower() in _picture_suffixes():
+    elif path.suffix.lower() in (*_picture_suffixes(), *pictures.HEIC_SUFFIXES):
         clip = _animated_image(path)
     else:
-        clip = Footage(path, *videos.look(path))
+        clip = _video(path)
     if len(clip.times) < 2:
         raise ValueError(f"{path}: has one frame; in-betweens need two at least")
     return clip
@@ -183,13 +202,22 @@ def natural_key(name):
     return [*parts, (-1, 0, ""), (1, 0, name)]  # Names that are otherwise alike: as spelled.
 
 
+def _video(path):
+    video = videos.look(path)
+    return Footage(
+        path,
+        video.times,
+        video.end,
+        video.decode,
+        video.notes,
+        sound=path if video.has_sound else None,
+        begins=video.begins,
+    )
+
+
 def _picture_suffixes():
-    PIL.Image.init()
-    return {
-        suffix
-        for suffix, kind in PIL.Image.registered_extensions().items()
-        if kind in pictures.FORMATS
-    }
+    known = pictures.formats()
+    return {suffix for suffix, kind in PIL.Image.registered_extensions().items() if kind in known}
 
 
 # --- folders ---------------------------------------------------------------------------------
@@ -213,12 +241,12 @@ def _folder(path, fps):
             f"{others or 'no files'}"
         )
 
-    def decode():
+    def decode(_):
         for i, name in enumerate(names):
             yield i / fps, lambda name=name: pictures.read(path / name)
 
-    left_out = f"left out, as no pictures that can be read: {others}" if others else ""
-    return Footage(path, np.arange(len(names)) / fps, decode, left_out)
+    notes = (f"left out, as no pictures that can be read: {others}",) if others else ()
+    return Footage(path, np.arange(len(names)) / fps, len(names) / fps, decode, notes)
 
 
 def _others(path, names):
@@ -228,7 +256,9 @@ def _others(path, names):
         for entry in path.iterdir()
         if not entry.name.startswith(".") and entry.name not in names
     )
-    return ", ".join(f"{n} {what}{'s' * (n > 1)}" for what, n in sorted(counts.items()))
+    listed = ", ".join(f"{n} {what}{'s' * (n > 1)}" for what, n in sorted(counts.items()))
+    is_heic = any(f"{suffix} file" in counts for suffix in pictures.HEIC_SUFFIXES)
+    return f"{listed}; {pictures.HEIC_NEEDS}" if is_heic else listed
 
 
 # --- animated images -------------------------------------------------------------------------
@@ -236,31 +266,46 @@ def _others(path, names):
 
 def _animated_image(path):
     durations = [seconds for seconds, _ in _steps(path)]
-    times = np.concatenate([[0.0], np.cumsum(durations)[:-1]])
+    ends = np.cumsum(durations)
+    times = np.concatenate([[0.0], ends[:-1]])
 
-    def decode():
+    def decode(_):
         for seconds, (_, picture) in zip(times, _steps(path), strict=False):
-            yield seconds, picture.copy
+            yield seconds, lambda picture=picture: _upright(path, picture)
 
-    return Footage(path, times, decode)
+    return Footage(path, times, float(ends[-1]), decode)
+
+
+def _upright(path, picture):
+    with _readable(path):
+        return pictures.upright(picture)
+
+
+@contextlib.contextmanager
+def _readable(path):
+    """Makes whatever decoders raise for a damaged picture one line."""
+    try:
+        yield
+    except Exception as error:
+        raise ValueError(f"{path}: not a readable picture ({error})") from error
 
 
 def _steps(path):
     """Yields how long each frame is shown, and the frame, which the next one overwrites."""
-    try:
-        with warnings.catch_warnings(action="ignore"), pictures.opened(path) as picture:
-            pixels, frames = picture.width * picture.height, getattr(picture, "n_frames", 1)
-            if pixels > videos.MAX_FRAME_PIXELS:
-                raise ValueError(f"more than {videos.MAX_FRAME_PIXELS:,} pixels")
-            if pixels * frames > _MAX_ANIMATED_PIXELS:
-                raise ValueError(f"more than {_MAX_ANIMATED_PIXELS:,} pixels in {frames:,} frames")
-            # An APNG may begin with a still for programs that cannot show it move.
-            still = picture.info.get("default_image") is True
-            for place in range(still, frames):
-                picture.seek(place)
-                picture.load()
-                yield picture.info.get("duration", 0) / 1000 or _UNTIMED_S, picture
-    except GeneratorExit:
-        raise
-    except Exception as error:  # Decoders raise of everything for a damaged file.
-        raise ValueError(f"{path}: not a readable picture ({error})") from error
+    with (
+        _readable(path),
+        warnings.catch_warnings(action="ignore"),
+        pictures.opened(path) as picture,
+    ):
+        pixels, frames = picture.width * picture.height, getattr(picture, "n_frames", 1)
+        if pixels > videos.MAX_FRAME_PIXELS:
+            raise ValueError(f"more than {videos.MAX_FRAME_PIXELS:,} pixels")
+        if pixels * frames > _MAX_ANIMATED_PIXELS:
+            raise ValueError(f"more than {_MAX_ANIMATED_PIXELS:,} pixels in {frames:,} frames")
+        # An APNG may begin with a still for programs that cannot show it move.
+        still = picture.info.get("default_image") is True
+        for place in range(still, frames):
+            picture.seek(place)
+            picture.load()
+            milliseconds = picture.info.get("duration", 0)
+            yield (milliseconds if milliseconds > _TOO_SHORT_MS else _USUAL_MS) / 1000, picture

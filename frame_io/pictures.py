@@ -4,19 +4,26 @@ The rules are the same for the pictures of `tf_inbetween.images` and the footage
 `frame_io.footage`. It needs Pillow alone. Every error is a ValueError whose message is one line.
 """
 
+import contextlib
+import functools
 import re
 import warnings
+from pathlib import Path
 
 import numpy as np
 import PIL.Image
 import PIL.ImageOps
 
+from frame_io import colour
+
 # What cameras, renderers and painters write, in decoders that unfold no more than they say at
 # first. Not all that Pillow opens: it would hand EPS to Ghostscript, and unpack FITS whole.
 FORMATS = (
-    *("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "MPO", "PCX", "PNG", "PPM", "QOI", "SGI", "TGA"),
-    *("TIFF", "WEBP"),
+    *("AVIF", "BMP", "GIF", "HEIF", "JPEG", "JPEG2000", "MPO", "PCX", "PNG", "PPM", "QOI", "SGI"),
+    *("TGA", "TIFF", "WEBP"),
 )
+HEIC_SUFFIXES = (".heic", ".heif", ".hif")
+HEIC_NEEDS = "HEIC needs the package pillow-heif: pip install 'tf_inbetween[heic]'"
 MAX_PIXELS = 2**27  # 134 million. Pillow's own limit, which warns first, lies a third higher.
 
 Box = tuple[int, int, int, int]
@@ -34,9 +41,10 @@ def read(path):
     try:
         with warnings.catch_warnings(action="ignore"), opened(path) as picture:
             if picture.width * picture.height <= MAX_PIXELS:
-                upright = PIL.ImageOps.exif_transpose(picture)
-                upright.filename = str(path)  # The copy has none; for messages.
-                return upright
+                picture.load()
+                turned = upright(picture)
+                turned.filename = str(path)  # The copy has none; for messages.
+                return turned
     except PIL.Image.DecompressionBombError:
         pass
     except Exception as error:  # Decoders raise of everything for a damaged file.
@@ -44,11 +52,44 @@ def read(path):
     raise ValueError(too_many)
 
 
+@functools.cache
+def formats():
+    """Returns those of `FORMATS` that can be read here."""
+    PIL.Image.init()
+    with contextlib.suppress(ModuleNotFoundError):
+        import pillow_heif
+
+        pillow_heif.register_heif_opener(thumbnails=False)
+    # Older Pillows have no AVIF; MPO is opened as the JPEG that it begins with.
+    return [kind for kind in FORMATS if kind in PIL.Image.OPEN]
+
+
 def opened(path):
     """Opens a file of a kind in `FORMATS`, whatever its name; raises what Pillow raises."""
-    PIL.Image.init()
-    # Older Pillows have no AVIF; MPO is opened as the JPEG that it begins with.
-    return PIL.Image.open(path, formats=[kind for kind in FORMATS if kind in PIL.Image.OPEN])
+    try:
+        picture = PIL.Image.open(path, formats=formats())
+    except PIL.UnidentifiedImageError:
+        if Path(path).suffix.lower() in HEIC_SUFFIXES and "HEIF" not in formats():
+            raise ValueError(HEIC_NEEDS) from None
+        raise
+    clear = picture.info.get("transparency")
+    if picture.format == "PNG" and picture.tile and clear is not None:
+        picture.info["transparency"] = _as_decoded(clear, picture.tile[0].args)
+    return picture
+
+
+def _as_decoded(clear, raw_mode):
+    """A PNG's transparent colour in the values that Pillow decodes to; it says it in the file's."""
+    if raw_mode in ("L;2", "L;4") and isinstance(clear, int):
+        return clear * (85 if raw_mode == "L;2" else 17)
+    if raw_mode == "RGB;16B" and isinstance(clear, tuple):
+        return tuple(value >> 8 for value in clear)
+    return clear
+
+
+def upright(picture):
+    """Returns a copy of a decoded picture, turned and mirrored as its EXIF orientation says."""
+    return PIL.ImageOps.exif_transpose(picture)
 
 
 def convert(picture, size, channels, crop=None, notify=lambda text: None, quick=False):
@@ -94,24 +135,45 @@ def parse_crop(text):
     return tuple(int(part) for part in text.split(","))
 
 
-def _to_mode(picture, mode, notify):
+def eight_bits(picture):
+    """Returns a picture in mode L, RGB or RGBA, its colours in sRGB.
+
+    Raises:
+      ValueError: if its values are out of the range that `convert` says, or it is damaged.
+    """
     if picture.mode.startswith(("I", "F")):
-        values = np.asarray(picture)
-        top = 1.0 if picture.mode == "F" else 65535.0
-        if not (values.min() >= 0 and values.max() <= top):  # NaN is neither.
-            raise ValueError(f"its values must be numbers from 0 to {top:g}")
-        values = values * np.float32(255.0 / top)
-        picture = PIL.Image.fromarray(np.rint(values, out=values).astype(np.uint8))
+        picture = _rounded(picture)
     try:
+        picture = colour.to_srgb(picture)
         if picture.has_transparency_data:
-            picture = picture.convert("RGBA")
-            if picture.getextrema()[3][0] < 255:
-                notify("its transparent parts are laid over white")
-            white = PIL.Image.new("RGBA", picture.size, "white")
-            picture = PIL.Image.alpha_composite(white, picture)
-        return picture.convert(mode)
+            return picture.convert("RGBA")
+        return picture.convert("L" if picture.mode in ("1", "L") else "RGB")
     except (TypeError, ValueError) as error:  # Such as a text where a colour should be.
-        raise ValueError(f"cannot be converted to {mode} ({error})") from error
+        raise ValueError(f"its colours cannot be converted ({error})") from error
+
+
+def _rounded(picture):
+    """A grey picture of more than 8 bits in 8."""
+    values, clear = np.asarray(picture), picture.info.get("transparency")
+    top = 1.0 if picture.mode == "F" else 65535.0
+    if not (values.min() >= 0 and values.max() <= top):  # NaN is neither.
+        raise ValueError(f"its values must be numbers from 0 to {top:g}")
+    scaled = values * np.float32(255.0 / top)
+    rounded = PIL.Image.fromarray(np.rint(scaled, out=scaled).astype(np.uint8))
+    if isinstance(clear, int):
+        rounded.putalpha(PIL.Image.fromarray(np.where(values == clear, 0, 255).astype(np.uint8)))
+    rounded.info["icc_profile"] = picture.info.get("icc_profile")
+    return rounded
+
+
+def _to_mode(picture, mode, notify):
+    picture = eight_bits(picture)
+    if picture.mode == "RGBA":
+        if picture.getextrema()[3][0] < 255:
+            notify("its transparent parts are laid over white")
+        white = PIL.Image.new("RGBA", picture.size, "white")
+        picture = PIL.Image.alpha_composite(white, picture)
+    return picture.convert(mode)
 
 
 def _fit(picture, size, crop, notify, quick):

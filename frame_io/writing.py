@@ -1,19 +1,53 @@
 """Writes frames as an animation, a video or pictures: whole or not at all."""
 
+import dataclasses
 import fractions
 import os
 import re
+import tempfile
 from pathlib import Path
 
 import numpy as np
 import PIL.Image
 from absl import flags
 
+from frame_io import animations, video_writing
 from frame_io.errors import InputError
 from frame_io.files import atomic_write
 
-_ANIMATED = {".apng": "PNG", ".gif": "GIF", ".webp": "WEBP"}
-_WRITABLE = (*_ANIMATED, ".mp4", ".png")
+_ANIMATED = (".apng", ".gif", ".webp")
+_WRITABLE = (*_ANIMATED, *video_writing.KINDS, ".png")
+_ALPHA = (".apng", ".webp", *video_writing.ALPHA_KINDS, ".png")
+_BROWSERS_SLOW_DOWN_S = 0.02  # Below it they show a frame of an animation for 0.1 s.
+
+
+@dataclasses.dataclass(frozen=True)
+class Written:
+    """What came out.
+
+    Attributes:
+        frames: as many as a viewer shows. An animation may have fewer than were given: equal
+            neighbours become one frame that is shown as long as both.
+        given: how many frames were given.
+        height, width: of a frame in the file, in pixels; of a strip, of each part.
+        rate: frames given a second; None where the file has no times.
+        sound: what became of the sound, in words; "" where the file can have none.
+    """
+
+    frames: int
+    given: int
+    height: int
+    width: int
+    rate: float | None = None
+    sound: str = ""
+
+    def __str__(self):
+        parts = [f"{self.frames} frame{'s' * (self.frames != 1)} of {self.width}x{self.height}"]
+        if self.frames != self.given:
+            parts[0] += f" ({self.given} before equal ones were joined)"
+        if self.rate is not None:
+            parts += [f"{self.rate:.6g} a second", f"{self.given / self.rate:.4g} s"]
+        return ", ".join([*parts, *filter(None, [self.sound])])
 
 
 def check_writable(path, sources=()):
@@ -34,7 +68,7 @@ def check_writable(path, sources=()):
     parent = next(parent for parent in path.absolute().parents if parent.exists())
     if not (parent.is_dir() and os.access(parent, os.W_OK)):
         raise InputError(f"{path}: cannot be written: {parent} is no folder that you may write to")
-    if path.suffix.lower() == ".mp4":
+    if path.suffix.lower() in video_writing.KINDS:
         try:
             import av  # noqa: F401 - Better missed before the frames are drawn than after.
         except ModuleNotFoundError:
@@ -43,55 +77,92 @@ def check_writable(path, sources=()):
             ) from None
 
 
-def define_flags():
+def define_flags(required=True):
     """Defines the flags of a command that writes frames: --output and --scale."""
     flags.DEFINE_string(
         "output",
         None,
-        "Where to: .gif, .webp, .apng, .mp4, .png (a strip) or %04d.png.",
-        required=True,
+        "Where to: .mp4, .mov, .mkv, .webm, .gif, .webp, .apng, .png (a strip) or %04d.png.",
+        required=required,
     )
     flags.DEFINE_integer("scale", 1, "Pixels drawn for every pixel of a frame.", 1, 64)
 
 
-def write(path, frames, seconds_per_frame=0.1, scale=1):
+def keeps_alpha(path):
+    """Returns whether a file of this name keeps transparency."""
+    return Path(path).suffix.lower() in _ALPHA
+
+
+def keeps_sound(path):
+    """Returns whether a file of this name can have sound."""
+    return Path(path).suffix.lower() in video_writing.KINDS
+
+
+def write(path, frames, seconds_per_frame=0.1, scale=1, sound=None, notify=print):
     """Writes frames as the ending of `path` says.
 
+    But for a strip, memory does not grow with their number.
+
     Args:
-        path: ends in .gif, .webp or .apng (animations that loop), .mp4 (H.264) or .png: all side
-            by side, or with a number in the name, such as %04d.png, each in a file, from 1 on.
-        frames: uint8 [H, W, C], C 1 or 3, all of one size, in anything that yields one or more. A
-            video is written as they come.
-        seconds_per_frame: how long each is shown.
+        path: ends in .gif, .webp or .apng (animations that loop), .mp4, .mov, .mkv, .webm (videos,
+            see `frame_io.video_writing`) or .png: all side by side, or with a number in the name,
+            such as %04d.png, each in a file, from 1 on.
+        frames: uint8 [H, W, C], C 1, 3 or 4 (RGBA), all of one shape, in anything that yields one
+            or more. Transparency is laid over white where `keeps_alpha` is false.
+        seconds_per_frame: how long each is shown; a `Fraction` is exact.
         scale: whole number of pixels drawn for every pixel.
+        sound: a `frame_io.sound_tracks.Sound`, for videos alone, or None.
+        notify: called with one line if browsers would show the file more slowly.
 
     Returns:
-        The number of frames that a viewer shows. An animation may have fewer than were given: equal
-        neighbours become one frame that is shown as long as both.
+        A `Written`.
 
     Raises:
-        InputError: for a name that `check_writable` refuses.
+        InputError: for a name that `check_writable` refuses, no frames, or sound that cannot be
+            read.
         OSError: if it cannot be written.
     """
     check_writable(path)
-    kind = Path(path).suffix.lower()
-    frames = (frame.repeat(scale, axis=0).repeat(scale, axis=1) for frame in frames)
-    if _is_numbered(path):
-        number = 0
-        for number, frame in enumerate(frames, 1):
-            with atomic_write(Path(path).with_name(Path(path).name % number)) as beside:
-                _picture(frame).save(beside)
-        return number
+    path = Path(path)
+    kind = path.suffix.lower()
+    given = _Given(frames, scale, keeps_alpha(path))
+    rate = float(1 / fractions.Fraction(seconds_per_frame).limit_denominator(1_000_000))
+    if kind == ".png":
+        write_pictures = _write_numbered if _is_numbered(path) else _write_strip
+        write_pictures(path, given)
+        return Written(given.count, given.count, *given.size)
     with atomic_write(path) as beside:
-        if kind == ".mp4":
-            return _write_mp4(beside, frames, seconds_per_frame)
-        if kind == ".png":
-            frames = list(frames)
-            _picture(np.concatenate(frames, axis=1)).save(beside)
-            return len(frames)
-        _write_animation(beside, _ANIMATED[kind], map(_picture, frames), seconds_per_frame)
-        with PIL.Image.open(beside) as animation:
-            return animation.n_frames
+        if kind in video_writing.KINDS:
+            count, size, said = video_writing.write(beside, given, seconds_per_frame, sound)
+            return Written(count, count, *size, rate, said)
+        shown = animations.write(beside, given, seconds_per_frame)
+    if kind != ".apng" and seconds_per_frame < _BROWSERS_SLOW_DOWN_S:
+        notify(f"{path}: browsers show {rate:.4g} frames a second as 10 a second; 50 are the most")
+    return Written(shown, given.count, *given.size, rate)
+
+
+class _Given:
+    """The frames that were given, enlarged, one at a time; it keeps their number and (H, W)."""
+
+    def __init__(self, frames, scale, alpha):
+        self._frames, self._scale, self._alpha = frames, scale, alpha
+        self.count, self.size = 0, None
+
+    def __iter__(self):
+        for frame in self._frames:
+            if frame.shape[-1] == 4 and not self._alpha:
+                frame = over_white(frame)
+            frame = frame.repeat(self._scale, axis=0).repeat(self._scale, axis=1)
+            self.count, self.size = self.count + 1, frame.shape[:2]
+            yield frame
+        if not self.count:
+            raise InputError("no frames to write")
+
+
+def over_white(frame):
+    """Lays a frame over white: RGBA uint8 [H, W, 4] -> RGB uint8 [H, W, 3]."""
+    white = PIL.Image.new("RGBA", frame.shape[1::-1], "white")
+    return np.asarray(PIL.Image.alpha_composite(white, PIL.Image.fromarray(frame)).convert("RGB"))
 
 
 def _is_numbered(path):
@@ -100,40 +171,16 @@ def _is_numbered(path):
     return name.lower().endswith(".png") and bool(re.fullmatch(r"[^%]*%(0?\d+)?d[^%]*", name))
 
 
-def _write_animation(path, kind, pictures, seconds_per_frame):
-    first, *rest = pictures
-    first.save(
-        path,
-        format=kind,
-        save_all=True,
-        append_images=rest,
-        duration=round(1000 * seconds_per_frame),
-        loop=0,
-        **({"lossless": True} if kind == "WEBP" else {}),
-    )
+def _write_strip(path, frames):
+    with atomic_write(path) as beside:
+        animations.picture(np.concatenate(list(frames), axis=1)).save(beside)
 
 
-def _write_mp4(path, frames, seconds_per_frame):
-    """Returns the number of frames."""
-    import av
-
-    rate = fractions.Fraction(1 / seconds_per_frame).limit_denominator(1000)
-    # Its name may have a colon, which without "file:" would make it an address.
-    with av.open(f"file:{path}", "w") as container:
-        stream = container.add_stream("libx264", rate=rate, options={"crf": "14"})
-        stream.pix_fmt = "yuv420p"
-        count = 0
-        for count, frame in enumerate(frames, 1):
-            height, width = frame.shape[:2]
-            # With colour at half the resolution, as players expect it, the sides must be even.
-            frame = np.pad(frame, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
-            if count == 1:
-                stream.height, stream.width = frame.shape[:2]
-            pixels = np.repeat(frame, 3, -1) if frame.shape[-1] == 1 else frame
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
-        container.mux(stream.encode())
-    return count
-
-
-def _picture(pixels):
-    return PIL.Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
+def _write_numbered(path, frames):
+    """Writes all frames into a folder beside, then moves them to their places."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".partial-", dir=path.parent) as beside:
+        for number, frame in enumerate(frames, 1):
+            animations.picture(frame).save(Path(beside) / (path.name % number))
+        for file in sorted(Path(beside).iterdir()):
+            os.replace(file, path.with_name(file.name))

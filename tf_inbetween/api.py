@@ -16,7 +16,6 @@ import dataclasses
 import tempfile
 from pathlib import Path
 
-import numpy as np
 import tensorflow as tf
 
 from data_gen.fitting import fitting_settings
@@ -188,13 +187,14 @@ def triplets(clips, config, split="train"):
 
 
 def write(path, frames, seconds_per_frame=0.1, scale=1):
-    """Writes frames as an animation, a video or a strip of pictures; see `images.write_frames`.
+    """Writes frames as an animation, a video or pictures; see `frame_io.writing.write`.
 
     Args:
-        path: ends in .gif, .webp, .apng, .mp4 or .png.
-        frames: [K, H, W, C], floats in [0, 1] or uint8 in 0..255.
+        path: ends in .gif, .webp, .apng, .mp4, .mov, .mkv, .webm or .png.
+        frames: [K, H, W, C], floats in [0, 1] or uint8 in 0..255; or anything that yields frames
+            [H, W, C].
         seconds_per_frame: how long each is shown.
         scale: whole number of pixels drawn for every pixel.
     """
-    pixels = [images.as_frame(f"frames[{i}]", frame) for i, frame in enumerate(np.asarray(frames))]
+    pixels = (images.as_frame(f"frames[{i}]", frame) for i, frame in enumerate(frames))
     images.write_frames(path, pixels, seconds_per_frame, scale)

@@ -43,8 +43,8 @@ def main():
         raise InputError(f"--clip={FLAGS.clip}: split {FLAGS.split!r} has {count}")
     (clip,) = clips.read(FLAGS.split, [FLAGS.clip])
     shown = itertools.chain.from_iterable(itertools.repeat(clip.frames / 255.0, FLAGS.times))
-    count = images.write_frames(FLAGS.output, shown, 1 / FLAGS.fps, FLAGS.scale)
-    print(f"wrote {FLAGS.output}: {count} frames")
+    written = images.write_frames(FLAGS.output, shown, 1 / FLAGS.fps, FLAGS.scale)
+    print(f"wrote {FLAGS.output}: {written}")
 
 
 if __name__ == "__main__":

@@ -10,10 +10,11 @@ import numpy as np
 import PIL.Image
 
 from frame_io import footage, pictures, writing
+from frame_io.sound_tracks import Sound
 from tf_inbetween.config import InputError, checked_floats
 
 
-def read_frame(path, size, channels, notify=print):
+def read_frame(path, size, channels, notify=print, alpha=False):
     """Reads one picture as a frame of the model's size.
 
     Grey, black-and-white, palette, transparent, CMYK and 16-bit pictures are converted: grey is
@@ -28,9 +29,10 @@ def read_frame(path, size, channels, notify=print):
         size: (height, width) of the frame; None: the picture's own.
         channels: 3 or 1.
         notify: a function of one string.
+        alpha: whether the frame gets one more channel, its opacity.
 
     Returns:
-        float32 [height, width, channels] in [0, 1].
+        float32 [height, width, channels] in [0, 1]; with `alpha` one channel more.
 
     Raises:
         InputError: if there is no such file, or it is no picture, or one of over 2^27 pixels, or
@@ -42,12 +44,31 @@ def read_frame(path, size, channels, notify=print):
     with _input_errors():
         picture = pictures.read(path)
     with _input_errors(path):
-        pixels = pictures.convert(
+        return _converted(
             picture,
             size or picture.size[::-1],
             channels,
+            alpha,
             notify=lambda text: notify(f"{path}: {text}"),
         )
+
+
+def _converted(picture, size, channels, alpha=False, crop=None, notify=None, quick=False):
+    """A picture as a frame, as by `pictures.convert`; with `alpha` its opacity is the last channel.
+
+    The colours are laid over white in either case.
+    """
+    how = {"crop": crop, "quick": quick}
+    opacity = None
+    if alpha and picture.has_transparency_data:
+        picture = picture.convert("RGBA")
+        opacity = pictures.convert(picture.getchannel("A"), size, 1, **how)
+        white = PIL.Image.new("RGBA", picture.size, "white")
+        picture = PIL.Image.alpha_composite(white, picture).convert("RGB")
+    pixels = pictures.convert(picture, size, channels, notify=notify, **how)
+    if alpha:
+        opacity = np.full_like(pixels[..., :1], 255) if opacity is None else opacity
+        pixels = np.concatenate([pixels, opacity], axis=-1)
     return pixels.astype(np.float32) / 255.0
 
 
@@ -73,10 +94,9 @@ def as_frame(name, value, shape=None, any_size=False, notify=print):
         return read_frame(value, shape[:2], shape[-1], notify)
     if isinstance(value, PIL.Image.Image):
         with _input_errors(name):
-            pixels = pictures.convert(
+            return _converted(
                 value, shape[:2], shape[-1], notify=lambda text: notify(f"{name}: {text}")
             )
-        return pixels.astype(np.float32) / 255.0
     pixels = np.asarray(value)
     if pixels.ndim == 2:
         pixels = pixels[..., np.newaxis]
@@ -105,6 +125,14 @@ class Footage:
 
     Going through it gives float32 [height, width, channels] in [0, 1], as `read_frame` does, one at
     a time; it can be done again. `len` is their number.
+
+    Attributes:
+        size: (height, width) of the frames.
+        times: float64 [M], when each of them is shown, in seconds from the first of them.
+        end: when the last of them is taken off, in seconds from the first of them.
+        rate: frames per second of the whole input.
+        has_alpha: whether the last channel is opacity.
+        sound: a `Sound`, that of the input while they are shown; None if there is none.
     """
 
     def __init__(
@@ -118,6 +146,8 @@ class Footage:
         end=None,
         notify=print,
         folder_fps=footage.FOLDER_FPS,
+        even=True,
+        alpha=False,
     ):
         """Looks through it.
 
@@ -132,6 +162,9 @@ class Footage:
             end: where to stop, in seconds; None for its end.
             notify: a function of one string, told once of whatever is done to the frames.
             folder_fps: pictures of a folder in a second.
+            even: whether a variable rate is made even. If not, no frame comes twice, and each has
+                its own time.
+            alpha: as for `read_frame`.
 
         Raises:
             InputError: if it cannot be read, or holds no two such frames. Damage further on shows
@@ -142,10 +175,24 @@ class Footage:
             self._footage = footage.look(path, folder_fps)
         with _input_errors(path):
             self._wanted = footage.select(self._footage.times, fps, start, end)
+        times, wanted = self._footage.times, self._wanted
+        if not even:
+            wanted = np.arange(wanted[0], wanted[-1] + 1) if fps is None else np.unique(wanted)
+        self._wanted, self.has_alpha = wanted, alpha
         self._notify, self._told = notify, set()
-        self._size = (size or self._own_size(), channels)
-        if self._footage.left_out:
-            self._tell(self._footage.left_out)
+        self.size = size or self._own_size()
+        self._form = (self.size, channels)
+        first, later = times[wanted[0]], times[times >= (np.inf if end is None else end)]
+        self.times = times[wanted] - first
+        self.end = (later[0] if len(later) else self._footage.end) - first
+        self.rate = footage.rate(times)
+        self.sound = self._footage.sound and Sound(
+            self._footage.sound,
+            self._footage.begins + first,
+            None if end is None else self._footage.begins + first + self.end,
+        )
+        for note in self._footage.notes:
+            self._tell(note)
 
     def __len__(self):
         return len(self._wanted)
@@ -154,10 +201,10 @@ class Footage:
         with _input_errors():
             for _, picture in self._footage.pictures(self._wanted):
                 with _input_errors(getattr(picture, "filename", self._footage.path)):
-                    pixels = pictures.convert(
-                        picture, *self._size, self._crop, self._tell, quick=True
+                    pixels = _converted(
+                        picture, *self._form, self.has_alpha, self._crop, self._tell, quick=True
                     )
-                yield pixels.astype(np.float32) / 255.0
+                yield pixels
 
     def _own_size(self):
         with _input_errors(self._footage.path):
@@ -181,13 +228,13 @@ def _input_errors(path=None):
         raise InputError(f"{path}: {error}" if path else str(error)) from error
 
 
-def write_frames(path, frames, seconds_per_frame=0.1, scale=1):
+def write_frames(path, frames, seconds_per_frame=0.1, scale=1, sound=None, notify=print):
     """Writes frames, floats [H, W, C] in [0, 1], in an array or anything else that yields them.
 
     As an animation, a video or, for .png, a strip; arguments, result and errors as of
     `writing.write`.
     """
-    return writing.write(path, map(to_uint8, frames), seconds_per_frame, scale)
+    return writing.write(path, map(to_uint8, frames), seconds_per_frame, scale, sound, notify)
 
 
 def to_uint8(frames):

@@ -77,7 +77,7 @@ def main():
         parts = [ends[:1], *([*part, end] for part, end in zip(parts, ends[1:], strict=True))]
     frames = [frame for part in parts for frame in part]
     written = picture_files.write(FLAGS.output, frames, FLAGS.seconds_per_frame, FLAGS.scale)
-    print(f"wrote {FLAGS.output}: {written} frames")
+    print(f"wrote {FLAGS.output}: {written}")
 
 
 def _open(client, file):

@@ -6,6 +6,7 @@ from footage_files import moving_square, write_folder, write_video
 from small_imports import settings
 
 from data_gen import footage_clips, imported
+from frame_io import shots
 
 SPLITS = ("train", "validation", "test")
 
@@ -26,30 +27,6 @@ def test_the_last_clips_of_every_input_are_held_out(counts, expected):
         [split for split, size in zip(SPLITS, sizes, strict=True) for _ in range(size)]
         for sizes in expected
     ]
-
-
-def frames_of(values):
-    return [(i, np.full((2, 2, 1), value, np.uint8)) for i, value in enumerate(values)]
-
-
-@pytest.mark.parametrize(
-    ("values", "cuts"),
-    [
-        ([10, 11, 12, 13, 200, 201, 202, 203], [4]),
-        ([0, 40, 80, 120, 160, 200, 240], []),  # Fast, but even.
-        ([10] * 5 + [24] * 5, []),  # Below the threshold.
-        ([10] * 5 + [25] * 5, [5]),
-        ([10, 200], [1]),
-        ([10, 10, 200, 200, 10, 10], [2, 4]),
-        ([10], []),
-        ([], []),
-    ],
-)
-def test_cuts_between_shots(values, cuts):
-    frames = list(footage_clips.marked(frames_of(values), 15))
-    assert [frame[0] for _, frame in frames] == list(range(len(values)))
-    assert [frame[0] for begins, frame in frames if begins] == cuts
-    assert not any(begins for begins, _ in footage_clips.marked(frames_of(values), 0))
 
 
 def test_no_clip_goes_over_a_cut():
@@ -121,7 +98,7 @@ def test_memory_holds_one_clip_and_a_few_frames():
 
     Frame.__array_finalize__ = lambda self, obj: None
     counted = 0
-    for clip in footage_clips.cut(footage_clips.marked(endless(), 15), 10):
+    for clip in footage_clips.cut(shots.marked(endless(), 15), 10):
         counted += len(clip)
     assert counted == 3000
     assert most < 50

@@ -31,7 +31,7 @@ def test_a_folder_is_in_natural_order_and_other_files_are_left_out(tmp_path):
     (path / "notes.txt").write_text("mine")
     (path / ".hidden.png").write_text("mine")
     np.testing.assert_array_equal(where(read_frames(path)), np.arange(24))
-    assert footage.look(path).left_out.endswith("that can be read: 1 .txt file")
+    assert footage.look(path).notes[0].endswith("that can be read: 1 .txt file")
     assert footage.rate(footage.look(path, folder_fps=12).times) == pytest.approx(12)
     ordered = ["03", "3", "b2", "Frame_1", "frame_1", "frame_1b", "frame_2", "frame_10"]
     for names in (ordered, ordered[::-1]):
@@ -82,9 +82,9 @@ def test_what_cannot_be_read_is_one_line(tmp_path):
     (tmp_path / "empty").mkdir()
     refused(tmp_path / "empty", r"a folder without pictures \(such as .png.*\); it has no files")
     (tmp_path / "empty" / "deeper").mkdir()
-    for name in ("1.heic", "2.heic", "3.exr"):
+    for name in ("1.psd", "2.psd", "3.exr"):
         (tmp_path / "empty" / name).touch()
-    refused(tmp_path / "empty", "it has 1 .exr file, 2 .heic files, 1 folder")
+    refused(tmp_path / "empty", "it has 1 .exr file, 2 .psd files, 1 folder")
     refused(write_folder(tmp_path / "one", FRAMES[:1]), "has one frame")
     refused(write_video(tmp_path / "one.mp4", FRAMES[:1]), "has one frame")
     PIL.Image.fromarray(FRAMES[0]).save(tmp_path / "one.gif")

@@ -218,8 +218,8 @@ def test_a_picture_of_one_line(tmp_path, width, height, suffix):
         ),
         (
             "uneven.gif",
-            lambda: hostile_files.gif(64, 64, [1] * 31 + [65535] * 29),
-            "has 60 frames in 1.835e[+]04 s, which at 100 a second would become 1,835,012",
+            lambda: hostile_files.gif(64, 64, [2] * 31 + [65535] * 29),
+            "has 60 frames in 1.835e[+]04 s, which at 50 a second would become 917,522",
         ),
     ],
 )

@@ -1,0 +1,186 @@
+"""Which frames of footage are key frames, and where between them the frames of a result lie.
+
+    seen = look_through(frames, times)
+    places = seen.places(times, spacing=1 / 60, length=times[-1])
+    drawn = draw_at(model, Chosen(frames, seen.keys), places, shots=seen.shots)
+
+What happens between two frames is not always motion:
+
+- Between shots nothing is drawn: the frame before a cut is held. Cuts are found as by the import,
+  see `frame_io.shots`, among the frames that the next rule leaves. Fades are not found.
+- A frame repeats the one before if no block of 8x8 pixels differs by more than 4 of 255 (mean over
+  pixels and channels) from the first of the repeated ones. Animation on twos, and a rate that a
+  converter doubled, repeat frames for a moment: up to 0.2 s. These frames are drawn anew, between
+  the first of them and the next other one. A frame that stands longer is a still scene; it is held.
+"""
+
+import dataclasses
+import fractions
+
+import numpy as np
+
+from frame_io import shots as shot_cuts
+from tf_inbetween.images import to_uint8
+
+_BLOCK = 8
+_SAME = 4.0
+_LONGEST_REPEAT_S = 0.2
+_ROUNDING_S = 1e-3  # Matroska's times are whole milliseconds.
+
+
+@dataclasses.dataclass(frozen=True)
+class Seen:
+    """What `look_through` found in M frames; N of them are key frames.
+
+    Attributes:
+        keys: int64 [N], the numbers of the key frames, rising from 0.
+        is_held: bool [N], whether a key frame is shown until the next one.
+        shots: int64 [S], which key frames begin a shot, rising from 0.
+        redrawn: how many repeated frames are to be drawn anew.
+        is_closed: whether the last frame repeats the first.
+        is_opaque: whether the last channel is 1 throughout.
+    """
+
+    keys: np.ndarray
+    is_held: np.ndarray
+    shots: np.ndarray
+    redrawn: int
+    is_closed: bool
+    is_opaque: bool
+
+    def closed(self):
+        """Returns this without its last key frame, which repeats the first."""
+        shots = self.shots[self.shots < len(self.keys) - 1]
+        return dataclasses.replace(
+            self, keys=self.keys[:-1], is_held=self.is_held[:-1], shots=shots
+        )
+
+    def places(self, positions, spacing, length, loop=False):
+        """Places the frames of a result.
+
+        Args:
+            positions: [M], when each of the frames looked through is shown; rising from 0.
+            spacing: the time from one frame of the result to the next, in the same unit.
+            length: the time that the result covers, in the same unit.
+            loop: whether the first key frame follows the last one again, when `length` is over.
+
+        Returns:
+            float64 [K], for `draw_at`: gap + t with t = (s - a) / (b - a) for a result's frame at s
+            between the key frames shown at a and b.
+        """
+        times, is_held = np.asarray(positions, np.float64)[self.keys], self.is_held
+        if loop:
+            times, is_held = np.append(times, length), np.append(is_held, False)
+        moments = np.arange(max(1, round(length / spacing))) * float(spacing)
+        near = min(spacing / 10, _ROUNDING_S / 2)  # Else a key would be drawn where it stands.
+        gap = np.searchsorted(times, moments + near, side="right") - 1
+        begin, end = times[gap], np.append(times[1:], np.inf)[gap]
+        t = np.where(is_held[gap] | (moments - begin < near), 0, (moments - begin) / (end - begin))
+        return gap + t
+
+
+def look_through(frames, times, shot_threshold=shot_cuts.THRESHOLD, redraw=True):
+    """Looks for cuts and repeated frames.
+
+    Args:
+        frames: M frames, float [H, W, C] in [0, 1], in anything that yields them.
+        times: [M], when each is shown, in seconds.
+        shot_threshold: as for `frame_io.shots.marked`; 0 looks for no cuts.
+        redraw: whether repeated frames are looked for; if not, all frames are key frames.
+
+    Returns:
+        A `Seen`.
+    """
+    distinct = _Distinct(frames, redraw)
+    starts = [(number, cut) for cut, (number, _) in shot_cuts.marked(distinct, shot_threshold)]
+    keys, is_held, shots, redrawn = [], [], [0], 0
+    for (number, cut), (after, cut_after) in zip(
+        starts, [*starts[1:], (len(times), False)], strict=True
+    ):
+        if cut:
+            shots.append(len(keys))
+        repeats = after - number - 1
+        moment = after < len(times) and times[after] - times[number] < _LONGEST_REPEAT_S + 1e-6
+        keys.append(number)
+        is_held.append(cut_after or (repeats > 0 and not moment))
+        if repeats and not is_held[-1]:
+            redrawn += repeats
+        elif repeats and not cut_after:
+            keys.append(after - 1)
+            is_held.append(False)
+    is_closed = len(times) > 2 and same(distinct.first, distinct.last)
+    arrays = map(np.array, (keys, is_held, shots))
+    return Seen(*arrays, redrawn, is_closed, distinct.is_opaque)
+
+
+class _Distinct:
+    """Frames that do not repeat the one before: (number, uint8 [H, W, C]) of each."""
+
+    def __init__(self, frames, redraw):
+        self._frames, self._redraw = frames, redraw
+        self.first = self.last = None
+        self.is_opaque = True
+
+    def __iter__(self):
+        shown = None
+        for number, frame in enumerate(self._frames):
+            self.last = to_uint8(frame)
+            self.first = self.last if self.first is None else self.first
+            self.is_opaque &= bool(self.last[..., -1].min() == 255)
+            if shown is None or not (self._redraw and same(shown, self.last)):
+                shown = self.last
+                yield number, shown
+
+
+def same(one, other):
+    """Returns whether one frame repeats another, uint8 [H, W, C], by the module's rule."""
+    difference = np.abs(one.astype(np.int16) - other).mean(axis=-1)
+    sizes = 1
+    for axis in (0, 1):
+        begins = np.arange(0, difference.shape[axis], _BLOCK)
+        lengths = np.diff(begins, append=one.shape[axis])
+        difference = np.add.reduceat(difference, begins, axis=axis)
+        sizes = np.multiply.outer(sizes, lengths)
+    return bool((difference / sizes).max() <= _SAME)
+
+
+class Chosen:
+    """Some of the frames that something yields; it can be gone through again, as that can.
+
+    Args:
+        frames: in anything that yields them.
+        keys: the numbers of the chosen ones, rising.
+        loop: whether the first of them follows again.
+        channels: how many channels of them are left; None for all.
+    """
+
+    def __init__(self, frames, keys, loop=False, channels=None):
+        self._frames, self._keys = frames, frozenset(keys.tolist())
+        self._loop, self._channels = loop, channels
+
+    def __iter__(self):
+        first = None
+        for number, frame in enumerate(self._frames):
+            if number in self._keys:
+                frame = frame[..., : self._channels]
+                first = frame if first is None else first
+                yield frame
+        if self._loop:
+            yield first
+
+
+def evened(times):
+    """Returns times [M] at an even pace if they are even but for rounding; else as they are."""
+    even = np.linspace(times[0], times[-1], len(times))
+    return even if np.abs(even - times).max() < _ROUNDING_S else times
+
+
+def nominal_rate(rate):
+    """Returns the rate, a `Fraction`, that was meant by one of rounded times: 24 or 24000/1001."""
+    for meant in (
+        fractions.Fraction(round(rate)),
+        fractions.Fraction(round(rate * 1.001) * 1000, 1001),
+    ):
+        if abs(rate - meant) < 4e-4 * rate:
+            return meant
+    return fractions.Fraction(rate).limit_denominator(1000)
