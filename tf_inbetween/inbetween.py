@@ -1,5 +1,7 @@
 """Draws the frames between two pictures, between several, or between all frames of a video.
 
+Of a model of text: prints the lines between two lines, or several, see `tf_inbetween.lines`.
+
     python -m tf_inbetween.inbetween --run_dir=runs/teapot \
         --first=a.png --second=b.png --frames=7 --output=between.gif
     python -m tf_inbetween.inbetween --run_dir=runs/teapot \
@@ -8,6 +10,8 @@
     python -m tf_inbetween.inbetween --run_dir=runs/walk \
         --input=walk.mp4 --output_fps=60 --output=smooth.mp4
     python -m tf_inbetween.inbetween --run_dir=runs/walk --input=walk.mp4 --slow=4 --output=slow.mp4
+    python -m tf_inbetween.inbetween --run_dir=runs/clock --first="ten past four" \
+        --second="ten to six"
 """
 
 import contextlib
@@ -19,7 +23,8 @@ from absl import flags
 from tqdm import tqdm
 
 from frame_io import command_line, shots, writing
-from tf_inbetween import images, interpolation, pair_list, plans, run_directory, timeline
+from frame_io.sizes import Size
+from tf_inbetween import images, interpolation, lines, pair_list, plans, run_directory, timeline
 from tf_inbetween.config import InputError
 
 FLAGS = flags.FLAGS
@@ -30,13 +35,16 @@ _MAX_FPS = 1000
 def define_flags():
     """Defines the flags of this command."""
     flags.DEFINE_string("run_dir", None, "The run whose model draws.", required=True)
-    flags.DEFINE_string("first", None, "The picture to start from; with --second.")
-    flags.DEFINE_string("second", None, "The picture to end at.")
+    flags.DEFINE_string("first", None, "The picture or line to start from; with --second.")
+    flags.DEFINE_string("second", None, "The picture or line to end at.")
     flags.DEFINE_multi_string(
         "frame", [], "A key frame; give it twice or more. The path goes through all, in order."
     )
     flags.DEFINE_string(
-        "input", None, "A video, animated image or folder of pictures, whose frames are key frames."
+        "input",
+        None,
+        "A video, animated image or folder of pictures, whose frames are key frames; a .txt file, "
+        "whose lines are.",
     )
     flags.DEFINE_string(
         "pairs", None, "A CSV file of pairs to draw between, a row each: first,second,output."
@@ -69,6 +77,12 @@ def define_flags():
         "From key to key as the model joins two frames, or a smooth curve through all.",
     )
     writing.define_flags(required=False)
+    flags.DEFINE_string(
+        "image_size",
+        None,
+        "Size to draw in: WIDTHxHEIGHT, or own, that of --input or of the first picture. Default: "
+        "the training's.",
+    )
     flags.DEFINE_float("seconds_per_frame", 0.1, "With --frames: how long one is shown.", 0.001)
     flags.DEFINE_bool("ends", True, "Show the key frames too, not the in-betweens alone.")
     flags.DEFINE_bool(
@@ -114,12 +128,21 @@ def _define_input_flags():
 
 
 def main():
+    """Draws what the flags say, as the kind of the run's frames asks for it."""
+    _kind_of_keys()
+    COMMANDS[run_directory.kind_of(FLAGS.run_dir)](FLAGS)
+
+
+def _draw_pictures(flags):
     """Reads the key frames, draws between them, writes the result."""
+    del flags
     kind = _kind_of_keys()
     pace = _pace(kind)
     if kind == "pairs":
         _draw_pairs()
         return
+    if FLAGS.output is None:
+        raise InputError("missing --output")
     writing.check_writable(FLAGS.output, [FLAGS.first, FLAGS.second, FLAGS.input, *FLAGS.frame])
     config = run_directory.load_config(FLAGS.run_dir)
     if kind == "input":
@@ -128,6 +151,9 @@ def main():
         paths = FLAGS.frame if kind == "frame" else [FLAGS.first, FLAGS.second]
         plan = _plan_of_pictures(config, paths, FLAGS.output)
     _draw(run_directory.load_model(FLAGS.run_dir), plan, FLAGS.output)
+
+
+COMMANDS = {"pictures": _draw_pictures, "text": lines.write_between}
 
 
 def _kind_of_keys():
@@ -153,8 +179,6 @@ def _kind_of_keys():
         raise InputError(f"--frame={FLAGS.frame[0]}: give two key frames or more")
     if kind == "pairs" and FLAGS.output is not None:
         raise InputError("--output: --pairs names an output in each row; leave it out")
-    if kind != "pairs" and FLAGS.output is None:
-        raise InputError("missing --output")
     return kind
 
 
@@ -174,10 +198,22 @@ def _pace(kind):
     return pace
 
 
+def _size(config):
+    """(height, width) of the frames to draw; None for that of the first key frame."""
+    if FLAGS.image_size == "own":
+        return None
+    try:
+        return Size.of(FLAGS.image_size or config.image_size)
+    except ValueError as error:
+        raise InputError(f"--image_size={error}") from error
+
+
 def _plan_of_pictures(config, paths, output, notify=print):
-    alpha = writing.keeps_alpha(output)
-    size = (config.image_size, config.channels)
-    keys = [images.read_frame(path, *size, notify, alpha) for path in paths]
+    alpha, size = writing.keeps_alpha(output), _size(config)
+    keys = []
+    for path in paths:
+        keys.append(images.read_frame(path, size, config.channels, notify, alpha))
+        size = keys[0].shape[:2]
     return plans.of_pictures(
         keys, FLAGS.frames, FLAGS.seconds_per_frame, FLAGS.ends, FLAGS.loop, alpha
     )
@@ -187,7 +223,7 @@ def _plan_of_footage(config, pace):
     output_fps = _output_fps()
     footage = images.Footage(
         FLAGS.input,
-        config.image_size,
+        _size(config),
         config.channels,
         FLAGS.crop,
         fps=FLAGS.fps,
@@ -264,13 +300,13 @@ def _progress(frames, total, what):
 def _draw_pairs():
     """Draws between the pairs of a list; all of it is looked through before the first is drawn."""
     config = run_directory.load_config(FLAGS.run_dir)
-    size = (config.image_size, config.channels)
+    size = _size(config)
     pairs, faults = pair_list.read(FLAGS.pairs)
     with tqdm(total=2 * len(pairs), desc="Looking", unit=" pictures", leave=False, delay=2) as bar:
 
         def read_frame(path):
             bar.update()
-            images.read_frame(path, *size, notify=lambda text: None)
+            images.read_frame(path, size, config.channels, notify=lambda text: None)
 
         faults += pair_list.faults_of(pairs, read_frame)
     for row, fault in sorted(faults):

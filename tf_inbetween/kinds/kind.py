@@ -29,6 +29,7 @@ class Kind(abc.ABC):
             the error that all else is judged by.
         summarized: the measures of in-betweens that TensorBoard shows.
         measure_names, likelihood_names: of what `measures` and `of_likelihood` return.
+        signature: the one of an export that only models of this kind have.
         cell: width and height of a frame in a figure, in inches.
     """
 
@@ -44,6 +45,7 @@ class Kind(abc.ABC):
     summarized = ()
     measure_names = ()
     likelihood_names = ("elbo",)
+    signature = ""
     cell = (1.0, 1.02)
 
     def frame_shape(self, config):

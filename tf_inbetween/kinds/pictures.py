@@ -26,6 +26,7 @@ class Pictures(Kind):
         "nearest_frame": "nearest frame",
     }
     shown = {"mse": ("MSE", 1e4, 2), "detail": ("detail", 1, 3)}  # noqa: RUF012
+    signature = "inbetween_png"
     summarized = ("detail",)
     measure_names = ("mse", "psnr", "ssim", "detail")
 

@@ -53,6 +53,7 @@ class Text(Kind):
         "character_error_rate": ("character error rate", 1, 3),
         "exact_match": ("exact match", 1, 3),
     }
+    signature = "inbetween_text"
     summarized = ("exact_match", "character_error_rate")
     measure_names = ("exact_match", "character_error_rate")
     likelihood_names = ("elbo", "bits_per_byte")
