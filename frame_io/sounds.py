@@ -1,0 +1,3 @@
+"""Sounds as files."""
+
+SAMPLE_RATE = 16_000  # Hz
