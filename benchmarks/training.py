@@ -15,7 +15,7 @@ from benchmarks.canonical import (
 from benchmarks.child import Child
 from benchmarks.keras_ours import PRECISIONS
 from benchmarks.turns import take_turns
-from tf_inbetween.clips import frame_shape
+from tf_inbetween.kinds import KINDS
 from tf_inbetween.training import choose_precision
 
 BATCHES = (32, 128)
@@ -62,7 +62,7 @@ def ratios(groups):
 
 def network_of(config):
     """The arguments of `benchmarks.torch_twin.Network`."""
-    size, _, channels = frame_shape(config)
+    size, _, channels = KINDS["pictures"].frame_shape(config)
     return {
         "image_size": size,
         "channels": channels,

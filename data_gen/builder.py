@@ -32,6 +32,7 @@ import contextlib
 import dataclasses
 import itertools
 import os
+import re
 from pathlib import Path
 
 import numpy as np
@@ -46,10 +47,10 @@ from data_gen.data_set_folder import (
     locked,
     with_checksum,
 )
-from data_gen.pool import RenderPool
+from data_gen.kinds import KINDS, check_channels
+from data_gen.pool import renderer
 
 IMAGE_SIZES = (64, 128)
-CHANNELS = (3, 1)
 
 _DESCRIPTION = """\
 Clips for learning to draw the frames between two frames: short films of rendered solids in even
@@ -108,10 +109,10 @@ def config_name(scene, image_size=64, channels=3):
     scene = scenes.variant(scene)
     if image_size not in IMAGE_SIZES:
         raise ValueError(f"unknown image size {image_size!r}; valid: {IMAGE_SIZES}")
-    if channels not in CHANNELS:
-        raise ValueError(f"unknown number of channels {channels!r}; valid: {CHANNELS}")
-    size = "" if image_size == IMAGE_SIZES[0] else f"_{image_size}px"
-    return scene + size + ("_grey" if channels == 1 else "")
+    kind = scenes.get(scene).kind
+    check_channels(kind, channels)
+    size = "" if image_size == IMAGE_SIZES[0] else f"_{image_size}{KINDS[kind].size_unit}"
+    return scene + size + ("" if channels == KINDS[kind].channels[0] else "_grey")
 
 
 def _config(scene, image_size=64, channels=3):
@@ -129,8 +130,13 @@ def _config(scene, image_size=64, channels=3):
 def _named(name):
     """The config that a name tells, the inverse of `config_name`."""
     sized = name.removesuffix("_grey")
-    scene = sized.removesuffix(f"_{IMAGE_SIZES[1]}px")
-    config = _config(scene, IMAGE_SIZES[scene != sized], CHANNELS[sized != name])
+    scene = re.sub(
+        f"_{IMAGE_SIZES[1]}({'|'.join(kind.size_unit for kind in KINDS.values())})$", "", sized
+    )
+    channels = KINDS[scenes.get(scene).kind].channels
+    if sized != name and len(channels) == 1:
+        raise ValueError(f"unknown config {name!r}; did you mean {sized!r}?")
+    config = _config(scene, IMAGE_SIZES[scene != sized], channels[sized != name])
     if config.name != name:
         raise ValueError(f"unknown config {name!r}; did you mean {config.name!r}?")
     return config
@@ -145,7 +151,9 @@ class InbetweenClips(tfds_hooks.CanonicalBuilder):
     BUILDER_CONFIGS = [  # noqa: RUF012
         _config(scene, image_size, channels)
         for scene in scenes.SCENES
-        for image_size, channels in itertools.product(IMAGE_SIZES, CHANNELS)
+        for image_size, channels in itertools.product(
+            IMAGE_SIZES, KINDS[scenes.get(scene).kind].channels
+        )
     ]
 
     def __init__(self, *, workers=None, **kwargs):
@@ -194,9 +202,7 @@ class InbetweenClips(tfds_hooks.CanonicalBuilder):
                 return
             config, scene = self.builder_config, scenes.get(self.builder_config.scene)
             self._pool = stack.enter_context(
-                RenderPool(
-                    scene.view, config.image_size, config.channels, config.samples, self._workers
-                )
+                renderer(scene, config.image_size, config.channels, config.samples, self._workers)
             )
             self._progress = stack.enter_context(
                 tqdm(
@@ -227,7 +233,7 @@ class InbetweenClips(tfds_hooks.CanonicalBuilder):
 
     def _info(self):
         config, scene = self.builder_config, scenes.get(self.builder_config.scene)
-        size, pose_size = config.image_size, len(scene.pose_names)
+        pose_size = len(scene.pose_names)
         how_drawn = {
             "colours": tfds.features.Tensor(shape=(None, 3), dtype=np.float32),
             "light": tfds.features.Tensor(shape=(3,), dtype=np.float32),
@@ -238,7 +244,7 @@ class InbetweenClips(tfds_hooks.CanonicalBuilder):
             builder=self,
             description=f"{_DESCRIPTION}\n{scene.description}",
             features=features_of(
-                (size, size, config.channels),
+                KINDS[scene.kind].shape(config.image_size, config.channels),
                 pose_size,
                 **(how_drawn if _stores_how_drawn(scene) else {}),
             ),
@@ -249,11 +255,12 @@ class InbetweenClips(tfds_hooks.CanonicalBuilder):
                 pose_names=list(scene.pose_names),
                 gap_unit=scene.gap_unit,
                 gaps=list(scene.gaps),
-                image_size=size,
+                image_size=config.image_size,
                 channels=config.channels,
                 samples=config.samples,
                 seed=config.seed,
                 frame_stride=config.frame_stride,
+                kind=scene.kind,
                 generator_version=str(self.VERSION),
             ),
         )
@@ -359,9 +366,8 @@ def _beam_clips(config, split, numbers):
 def _beam_clip(number, config, split, files):
     for path in set(files) - set(meshes.FILES.values()):
         meshes.add_file(path)
-    view = scenes.get(config.scene).view
-    size, channels, samples = config.image_size, config.channels, config.samples
-    with RenderPool(view, size, channels, samples, workers=0) as pool:
+    scene, size = scenes.get(config.scene), (config.image_size, config.channels)
+    with renderer(scene, *size, config.samples, workers=0) as pool:
         yield from _clips(config, split, [number], pool.render)
 
 

@@ -17,8 +17,9 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from data_gen import scenes, tfds_hooks
-from data_gen.builder import CHANNELS, IMAGE_SIZES, InbetweenClips
+from data_gen.builder import IMAGE_SIZES, InbetweenClips
 from data_gen.data_set_folder import features_of, locked, with_checksum
+from data_gen.kinds import KINDS, check_channels
 
 VERSION = "1.0.0"
 READER = "data_gen.imported"  # What dataset_info.json names as the module of an import.
@@ -37,6 +38,7 @@ class StoreSettings:
       image_size: height and width in pixels, 64 or 128.
       channels: 3 for RGB, 1 for luminance.
       held_out: share of the clips for validation, and as many for the test; above 0, below 0.5.
+      kind: of the frames, a row of `data_gen.kinds.KINDS`.
 
     Raises:
       ValueError: if one is out of range.
@@ -46,6 +48,7 @@ class StoreSettings:
     image_size: int = 64
     channels: int = 3
     held_out: float = 0.1
+    kind: str = "pictures"
 
     def __post_init__(self):
         if not re.fullmatch(r"\w[\w.-]*", self.name):
@@ -56,8 +59,7 @@ class StoreSettings:
             )
         if self.image_size not in IMAGE_SIZES:
             raise ValueError(f"unknown image size {self.image_size!r}; valid: {IMAGE_SIZES}")
-        if self.channels not in CHANNELS:
-            raise ValueError(f"unknown number of channels {self.channels!r}; valid: {CHANNELS}")
+        check_channels(self.kind, self.channels)
         if not 0 < self.held_out < 0.5:
             raise ValueError(f"--held_out={self.held_out:g}: must be above 0 and below 0.5")
 
@@ -211,7 +213,9 @@ def _info(settings, motion, metadata, folder, description, citation):
         ),
         description=description,
         citation=citation,
-        features=features_of((size, size, settings.channels), len(motion.pose_names)),
+        features=features_of(
+            KINDS[settings.kind].shape(size, settings.channels), len(motion.pose_names)
+        ),
         metadata=with_checksum(
             scene=settings.name,
             pose_names=list(motion.pose_names),
@@ -221,6 +225,7 @@ def _info(settings, motion, metadata, folder, description, citation):
             channels=settings.channels,
             **metadata,
             held_out=settings.held_out,
+            kind=settings.kind,
             generator_version=VERSION,
         ),
     )

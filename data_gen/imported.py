@@ -34,13 +34,7 @@ def open_clips(name, image_size=64, channels=3, data_dir=None):
       ValueError: if there is no such data set (the message lists all scenes), it is damaged, its
         description is not one that an import writes, or its frames are of another size.
     """
-    imported = names(data_dir)
-    folder = folder_of(name, data_dir)
-    if name not in imported and folder.is_dir():
-        raise damaged(folder, ValueError("dataset_info.json cannot be read"))
-    if name not in imported:
-        valid = ", ".join([*sorted(scenes.SCENES), *imported])
-        raise ValueError(f"unknown scene {name!r}; valid: {valid}")
+    folder = _folder_of_import(name, data_dir)
     check_metadata(folder)
     _check_features(folder / "features.json")
     try:
@@ -55,6 +49,29 @@ def open_clips(name, image_size=64, channels=3, data_dir=None):
             f"--channels={channels}: ask for those, or import it again"
         )
     return builder
+
+
+def kind_of(name, data_dir=None):
+    """Returns the kind of an imported data set's frames, a row of `data_gen.kinds.KINDS`.
+
+    Raises:
+      ValueError: as `open_clips`, as far as the metadata tell.
+    """
+    folder = _folder_of_import(name, data_dir)
+    check_metadata(folder)
+    return json.loads((folder / "metadata.json").read_text()).get("kind", "pictures")
+
+
+def _folder_of_import(name, data_dir):
+    """The folder of an imported data set. Raises ValueError if there is none."""
+    imported = names(data_dir)
+    folder = folder_of(name, data_dir)
+    if name not in imported and folder.is_dir():
+        raise damaged(folder, ValueError("dataset_info.json cannot be read"))
+    if name not in imported:
+        valid = ", ".join([*sorted(scenes.SCENES), *imported])
+        raise ValueError(f"unknown scene {name!r}; valid: {valid}")
+    return folder
 
 
 def _check_features(path):

@@ -21,6 +21,7 @@ from pathlib import Path
 import numpy as np
 
 from data_gen import meshes
+from data_gen.kinds import KINDS
 
 # Pictures per request: enough to hide the round trip, few enough for an even load.
 _CHUNK = 8
@@ -31,6 +32,31 @@ def default_workers():
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def renderer(scene, image_size, channels, samples=4, workers=None):
+    """Returns what draws the pictures of a scene, a context manager with `render`.
+
+    A `RenderPool`; of a `FrameScene` a `FramesOfPoses`. Arguments as of `RenderPool`.
+    """
+    if scene.frame is None:
+        return RenderPool(scene.view, image_size, channels, samples, workers)
+    return FramesOfPoses(scene.frame, KINDS[scene.kind].shape(image_size, channels))
+
+
+class FramesOfPoses(contextlib.AbstractContextManager):
+    """Makes the frames of a `FrameScene`, in this process."""
+
+    def __init__(self, frame, shape):
+        """Arguments as of a `FrameScene`, and the shape (H, W, C) of its frames."""
+        self._frame, self._shape = frame, shape
+
+    def __exit__(self, *exception):
+        """Has nothing to end."""
+
+    def render(self, poses):
+        """Yields the frame of each pose, uint8 [H, W, C]."""
+        return (self._frame(pose, self._shape) for pose in poses)
 
 
 class RenderPool:

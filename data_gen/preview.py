@@ -73,13 +73,13 @@ def draw(scene, split, rows, image_size, channels, workers):
       ValueError: if there is no such scene or split; the message lists those there are.
     """
     from data_gen import scenes
-    from data_gen.pool import RenderPool
+    from data_gen.pool import renderer
 
     seed = scenes.parse(scene)[1].get("seed", 0)
     scene = scenes.get(scene)
     scene.check_split(split)
     clips = []
-    with RenderPool(scene.view, image_size, channels, workers=workers) as renderers:
+    with renderer(scene, image_size, channels, workers=workers) as renderers:
         for number in range(min(rows, scene.clips[split])):
             poses = scene.clip(split, number, seed).poses
             look = scene.look(split, number, seed, scene.parts(poses[0]))

@@ -6,7 +6,9 @@ _SCENE = flags.DEFINE_string(
     "scene", "teapot_1dof", "The scene to render, or a variant of one by its name."
 )
 _IMAGE_SIZE = flags.DEFINE_integer("image_size", 64, "Height and width in pixels: 64 or 128.")
-_CHANNELS = flags.DEFINE_integer("channels", 3, "3 for RGB, 1 for luminance.")
+_CHANNELS = flags.DEFINE_integer(
+    "channels", None, "3 for RGB, 1 for luminance. Default: 3; of text 1."
+)
 _WORKERS = flags.DEFINE_integer(
     "workers",
     None,
@@ -39,10 +41,14 @@ def variant():
       OSError: if the mesh cannot be read.
     """
     from data_gen import meshes, scenes
+    from data_gen.kinds import KINDS
 
     settings = {name: flag.value for name, flag in _SETTINGS.items()}
     if _MESH.value is not None:
         scenes.variant(_SCENE.value, mesh="teapot")
         settings["mesh"] = meshes.add_file(_MESH.value)
     name = scenes.variant(_SCENE.value, **settings)
-    return name, _IMAGE_SIZE.value, _CHANNELS.value, _WORKERS.value
+    channels = _CHANNELS.value
+    if channels is None:
+        channels = KINDS[scenes.get(name).kind].channels[0]
+    return name, _IMAGE_SIZE.value, channels, _WORKERS.value

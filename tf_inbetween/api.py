@@ -24,6 +24,7 @@ from frame_io.files import without_pattern
 from tf_inbetween import data, images, run_directory, training
 from tf_inbetween.clips import ClipsInMemory
 from tf_inbetween.config import Config, InputError
+from tf_inbetween.kinds import KINDS
 
 # As flags/teapot_2dof.flags; a few frames of several clips make a batch.
 _RECIPE = {
@@ -72,7 +73,10 @@ class ExportedModel:
     Attributes:
         signatures: its functions by name, see `export.signatures`.
         frame_shape: [H, W, C].
+        kind: of its frames, a row of `kinds.KINDS`.
     """
+
+    kind = "pictures"
 
     def __init__(self, folder):
         """Raises `InputError` unless `folder` holds one that loads."""
@@ -99,7 +103,7 @@ class ExportedModel:
 
     def path(self, first, second, t):
         """As `tf_inbetween.TripletVAE.path`."""
-        return images.path(self, first, second, t)
+        return KINDS[self.kind].path(self, first, second, t)
 
 
 def train(clips, run_dir=None, validation=None, cyclic=False, **settings):
@@ -158,9 +162,12 @@ def config_for(clips, **settings):
     return Config(**{**shape, **_RECIPE, **fitting, **settings})
 
 
-def build(config):
-    """The untrained model of a `Config`, compiled: for `model.fit(triplets(clips, config))`."""
-    return training.build_model(config)
+def build(config, kind="pictures"):
+    """The untrained model of a `Config`, compiled: for `model.fit(triplets(clips, config))`.
+
+    `kind`: of its frames, a row of `kinds.KINDS`.
+    """
+    return training.build_model(config, kind=kind)
 
 
 def triplets(clips, config, split="train"):

@@ -10,7 +10,6 @@ from pathlib import Path
 import keras
 import numpy as np
 import tensorflow as tf
-from matplotlib import colormaps
 from tensorboard.plugins import projector
 from tensorboard.plugins.hparams import api as hparams
 from tqdm import tqdm
@@ -18,7 +17,7 @@ from tqdm import tqdm
 from frame_io.files import atomic_write
 from tf_inbetween import images
 from tf_inbetween.config import InputError
-from tf_inbetween.evaluation import metrics
+from tf_inbetween.kinds import KINDS
 from tf_inbetween.models import FusionVAE, LatentModel, to_float
 
 _STRIP = 8  # frames in a row of a TensorBoard picture
@@ -126,22 +125,14 @@ class CheckRunDirectory(keras.callbacks.Callback):
         self.on_epoch_end(None)
 
 
-def validation_error(inbetween_weight):
-    """The name of the metric whose least value on the validation split marks the best weights.
-
-    That of in-betweens; where the loss has no in-between likelihood, that of reconstructions.
-    """
-    return "inbetween_mse" if inbetween_weight > 0 else "reconstruction_mse"
-
-
 class SaveBestAndCheckpoint(keras.callbacks.Callback):
     """After each epoch: the model with the least validation error so far, and a checkpoint.
 
-    The error is `validation_error` of the validation: the weights kept are those with the largest
-    in-between likelihood. For a calibrated normal -log p(x1 | ...) is log(MSE) times half of the
-    frame's values, plus a constant, so it is least where the MSE of in-betweens is. A sum with the
-    MSE of reconstructions can prefer weights that reconstruct better and draw worse in-betweens.
-    The loss itself does not serve: as the scale of a calibrated likelihood shrinks, the losses of
+    The error is the kind's `validation_error` of the validation: the weights kept are those with
+    the largest in-between likelihood. For a calibrated normal -log p(x1 | ...) is log(MSE) times
+    half of the frame's values, plus a constant, so it is least where the MSE of in-betweens is. A
+    sum with the MSE of reconstructions can prefer weights that reconstruct better and draw worse
+    in-betweens. The loss itself does not serve: as the scale of a calibrated likelihood shrinks, the losses of
     two epochs cannot be compared.
     """
 
@@ -156,7 +147,8 @@ class SaveBestAndCheckpoint(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         """Saves."""
-        error = logs[f"val_{validation_error(self.model.inbetween_weight)}"]
+        kind = KINDS[self.model.kind]
+        error = logs[f"val_{kind.validation_error(self.model.inbetween_weight)}"]
         if error < float(self._checkpoints.least_error.numpy()):
             with atomic_write(self._path) as beside:
                 self.model.save(beside, include_optimizer=False)
@@ -221,11 +213,14 @@ class TensorBoardLogger(keras.callbacks.Callback):
             with self._writers[name].as_default(step):
                 for tag, value in scalars.items():
                     tf.summary.scalar(tag, value)
+        kind = KINDS[self.model.kind]
         with self._writers["validation"].as_default(step):
             rows = "Top: the truth. Bottom: drawn by the model."
             truth, drawn = self._inbetweens()
-            tf.summary.scalar("detail", np.mean(metrics.detail(drawn[1:-1], truth[1:-1])))
-            strips = {"inbetween": images.tile([truth, drawn])}
+            measured = kind.measures(drawn[1:-1], truth[1:-1])
+            for name in kind.summarized:
+                tf.summary.scalar(name, np.mean(measured[name]))
+            strips = {"inbetween": [truth, drawn]}
             if isinstance(self.model, FusionVAE):
                 tf.summary.image("mask", self._masks()[tf.newaxis], description=_MASK_ROWS)
             if isinstance(self.model, LatentModel):
@@ -235,7 +230,7 @@ class TensorBoardLogger(keras.callbacks.Callback):
                 tf.summary.histogram("latent_stddev", q.stddev())
                 strips["reconstruction"] = self._reconstructions()
             for tag, strip in strips.items():
-                tf.summary.image(tag, strip[tf.newaxis], description=rows)
+                kind.summarize(tag, strip, rows)
         for writer in self._writers.values():
             writer.flush()
         if isinstance(self.model, LatentModel):
@@ -251,7 +246,7 @@ class TensorBoardLogger(keras.callbacks.Callback):
         """Truth above reconstruction."""
         places = np.linspace(0, len(self._frames) - 1, _STRIP).astype(int)
         truth = to_float(self._frames[places])
-        return images.tile([truth.numpy(), self.model.reconstruct(truth).numpy()])
+        return [truth.numpy(), self.model.reconstruct(truth).numpy()]
 
     def _inbetweens(self):
         """Truth and in-betweens, both ends included, over the largest gap of the training."""
@@ -278,20 +273,24 @@ class TensorBoardLogger(keras.callbacks.Callback):
         count = min(len(self._frames), _PROJECTED)
         places = np.linspace(0, len(self._frames) - 1, count).astype(int)
         self._projected = self._frames[places]
-        thumbnails = _framed(self._projected / 255.0, self._pose[places, 0], self._closed)
-        side = math.ceil(math.sqrt(count))
-        rows = [thumbnails[i : i + side] for i in range(0, count, side)]
-        images.write_frames(folder / "thumbnails.png", images.tile(rows, gap=0)[np.newaxis])
-        lines = ["\t".join([*self._pose_names, "frame"])]
-        for place in places:
-            lines.append("\t".join([*(f"{value:g}" for value in self._pose[place]), str(place)]))
+        kind = KINDS[self.model.kind]
+        thumbnails = kind.thumbnails(self._projected / 255.0, self._pose[places, 0], self._closed)
+        captions = kind.captions(self._projected)
+        lines = ["\t".join([*self._pose_names, "frame", *captions])]
+        for place, *caption in zip(places, *captions.values(), strict=True):
+            pose = (f"{value:g}" for value in self._pose[place])
+            lines.append("\t".join([*pose, str(place), *caption]))
         (folder / "poses.tsv").write_text("\n".join(lines) + "\n")
         settings = projector.ProjectorConfig()
         embedding = settings.embeddings.add()
         embedding.tensor_name = "latent_means/.ATTRIBUTES/VARIABLE_VALUE"
         embedding.metadata_path = "poses.tsv"
-        embedding.sprite.image_path = "thumbnails.png"
-        embedding.sprite.single_image_dim.extend(self._projected.shape[2:0:-1])
+        if thumbnails is not None:
+            side = math.ceil(math.sqrt(count))
+            rows = [thumbnails[i : i + side] for i in range(0, count, side)]
+            images.write_frames(folder / "thumbnails.png", images.tile(rows, gap=0)[np.newaxis])
+            embedding.sprite.image_path = "thumbnails.png"
+            embedding.sprite.single_image_dim.extend(thumbnails.shape[2:0:-1])
         projector.visualize_embeddings(str(folder), settings)
         latent_dim = self.model.encode(to_float(self._projected[:1])).event_shape[0]
         self._latent_means = tf.Variable(tf.zeros([count, latent_dim]))
@@ -301,14 +300,3 @@ class TensorBoardLogger(keras.callbacks.Callback):
             max_to_keep=1,
             checkpoint_name="latent_means",
         )
-
-
-def _framed(frames, pose, cyclic):
-    """RGB frames [K, H, W, 3] with a border coloured by their pose [K]."""
-    border = max(frames.shape[1] // 12, 1)
-    place = (pose - pose.min()) / max(np.ptp(pose), 1e-9)
-    colours = colormaps["twilight" if cyclic else "viridis"](place)[:, np.newaxis, np.newaxis, :3]
-    framed = np.broadcast_to(colours, (*frames.shape[:3], 3)).copy()
-    inside = (slice(None), slice(border, -border), slice(border, -border))
-    framed[inside] = frames[inside]
-    return framed

@@ -17,10 +17,10 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
+from data_gen import imported, scenes
 from data_gen.builder import build
-from data_gen.imported import open_clips
-from data_gen.scenes import is_variant
 from tf_inbetween.config import InputError, checked_floats
+from tf_inbetween.kinds import KINDS
 
 _ENCODED = {"frames": tfds.decode.SkipDecoding()}
 _WITHOUT_FRAMES = tfds.decode.PartialDecoding(
@@ -67,7 +67,7 @@ def prepare(config, data_dir=""):
     `data_dir`, if not empty, takes the place of the config's. Raises `InputError` for an unknown
     scene.
     """
-    find = build if is_variant(config.scene) else open_clips
+    find = build if scenes.is_variant(config.scene) else imported.open_clips
     try:
         builder = find(
             config.scene, config.image_size, config.channels, data_dir or config.data_dir or None
@@ -75,6 +75,19 @@ def prepare(config, data_dir=""):
     except (ValueError, RuntimeError) as error:
         raise InputError(str(error)) from error
     return StoredClips(builder)
+
+
+def kind_of(config, data_dir=""):
+    """The kind of the frames of the clips that `config` names, a row of `kinds.KINDS`.
+
+    Nothing is built. Arguments and errors as of `prepare`.
+    """
+    try:
+        if scenes.is_variant(config.scene):
+            return scenes.get(config.scene).kind
+        return imported.kind_of(config.scene, data_dir or config.data_dir or None)
+    except ValueError as error:
+        raise InputError(str(error)) from error
 
 
 class StoredClips:
@@ -86,6 +99,7 @@ class StoredClips:
         gaps: the gaps to judge, in the scene's unit.
         gap_unit: of gaps: "°", or "" for frames.
         pose_names: of the degrees of freedom.
+        kind: of the frames, a row of `kinds.KINDS`.
     """
 
     def __init__(self, builder):
@@ -94,6 +108,7 @@ class StoredClips:
         metadata = builder.info.metadata or {}
         self.gaps, self.gap_unit = metadata.get("gaps"), metadata.get("gap_unit")
         self.pose_names = metadata.get("pose_names")
+        self.kind = metadata.get("kind", "pictures")
 
     def load(self, split):
         """All clips of a split, decoded: a list of `Clip`.
@@ -150,7 +165,9 @@ class StoredClips:
             return config.cache == "memory"
         first = next(iter(self.builder.as_dataset(split=f"{split}[:1]", decoders=_ENCODED)))
         frames = self.splits[split] * first["frames"].shape[0]
-        return frames * np.prod(frame_shape(config)) <= config.memory_limit_mb * 2**20
+        return (
+            frames * np.prod(KINDS[self.kind].frame_shape(config)) <= config.memory_limit_mb * 2**20
+        )
 
     def encoded(self, split):
         """A dataset of a split's examples, their frames still PNG files."""
@@ -224,6 +241,7 @@ class ClipsInMemory:
 
     gap_unit = ""
     pose_names = ("time",)
+    kind = "pictures"
 
     def __init__(self, clips, validation=None, cyclic=False):
         clips = _checked("clips", clips)
@@ -271,11 +289,6 @@ class ClipsInMemory:
         """There is none to name."""
         del splits
         return contextlib.nullcontext()
-
-
-def frame_shape(config):
-    """[H, W, C] of the frames that `config` asks for."""
-    return (config.image_size, config.image_size, config.channels)
 
 
 def _clip(example):

@@ -95,7 +95,7 @@ class Config:
     network: str = _setting(
         "conv",
         "Encoder and decoder. conv: convolutions; sprites: objects on a background, each with "
-        "where it is and what it is.",
+        "where it is and what it is; text: bytes and convolutions along the line.",
         names="networks.NETWORKS",
     )
     sprites: int = _setting(

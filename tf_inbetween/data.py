@@ -15,8 +15,8 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
-from tf_inbetween.clips import frame_shape
 from tf_inbetween.config import InputError
+from tf_inbetween.kinds import KINDS
 
 _MIN_FRAMES = 3
 _SHUFFLE_BUFFER = 256  # clips, still PNG-encoded
@@ -78,12 +78,14 @@ def batches(clips, split, config, start_step=0, widen_gaps=True, replicas=1, own
         )
         return {"frames": clip["frames_at"](index), "triplets": triplets, "t": t}
 
+    frame_shape = KINDS[clips.kind].frame_shape(config)
+
     def flatten(batch):
         # Triplets go round the clips in turn, so that the first D of them are of all clips.
         first_frame = tf.range(per_replica)[:, tf.newaxis, tf.newaxis] * config.frames_per_clip
         by_turns = tf.transpose(batch["triplets"] + first_frame, [1, 0, 2])
         return {
-            "frames": tf.reshape(batch["frames"], [-1, *frame_shape(config)]),
+            "frames": tf.reshape(batch["frames"], [-1, *frame_shape]),
             "triplets": tf.reshape(by_turns, [-1, 3]),
             "t": tf.reshape(tf.transpose(batch["t"]), [-1]),
         }

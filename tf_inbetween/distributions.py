@@ -42,7 +42,36 @@ def normal(outputs, scale):
     return tfd.Independent(tfd.Normal(outputs, scale), reinterpreted_batch_ndims=3)
 
 
+def categorical(outputs, scale):
+    """p(x|z) of bytes: the decoder's outputs [..., L, 1, 256] are logits; `scale` is not used.
+
+    Its event is [L, 1, 1], the values 0/255, 1/255, …, 1 of a frame of text: `log_prob` takes
+    x = byte / 255, and `mean` returns, as a mean is no letter, the most likely byte / 255.
+    """
+    del scale
+    values = _Bytes(logits=outputs[..., tf.newaxis, :], dtype=tf.float32)
+    return tfd.Independent(values, reinterpreted_batch_ndims=3)
+
+
+class _Bytes(tfd.Categorical):
+    """Bytes, as floats in [0, 1]."""
+
+    def _log_prob(self, x):
+        return super()._log_prob(tf.round(255.0 * x))
+
+    def _mean(self):
+        return self._mode() / 255.0
+
+    def _sample_n(self, n, seed=None):
+        return super()._sample_n(n, seed) / 255.0
+
+
 # `calibrated_normal` is `normal` whose scale the model sets to its optimum, the root of the mean
 # squared error (Rybkin, Daniilidis, Levine, "Simple and Effective VAE Training with Calibrated
 # Decoders", ICML 2021, section 3.2): the reconstruction and the KL balance without a weight.
-LIKELIHOODS = {"bernoulli": bernoulli, "normal": normal, "calibrated_normal": normal}
+LIKELIHOODS = {
+    "bernoulli": bernoulli,
+    "normal": normal,
+    "calibrated_normal": normal,
+    "categorical": categorical,
+}

@@ -6,9 +6,9 @@ Writes metrics.json and figures/ into the run directory, see `tf_inbetween.evalu
 from absl import flags
 
 from frame_io import command_line
-from tf_inbetween.evaluation.baselines import METHODS
-from tf_inbetween.evaluation.methods import DEFAULT_METHODS, MODEL_METHODS
+from tf_inbetween.evaluation.methods import MODEL_METHODS
 from tf_inbetween.evaluation.run import PAIRS, evaluate
+from tf_inbetween.kinds import KINDS
 
 FLAGS = flags.FLAGS
 
@@ -22,8 +22,11 @@ def define_flags():
     flags.DEFINE_list(
         "methods",
         [],
-        f"What draws in-betweens, of {', '.join([*MODEL_METHODS, *METHODS])}; "
-        f"empty: {', '.join(DEFAULT_METHODS)}.",
+        f"What draws in-betweens, of {', '.join(MODEL_METHODS)}"
+        + "".join(f"; of {name} {', '.join(kind.methods)}" for name, kind in KINDS.items())
+        + ". Empty: "
+        + "; ".join(f"of {name} {', '.join(kind.default_methods)}" for name, kind in KINDS.items())
+        + ".",
     )
 
 

@@ -89,31 +89,6 @@ def as_frame(name, value, shape=None, notify=print):
     return checked_floats(name, pixels).astype(np.float32)
 
 
-def path(model, first, second, t, notify=print):
-    """The frames that a model draws between two frames.
-
-    Args:
-        model: with `frame_shape` and `inbetween`.
-        first, second: as for `as_frame`.
-        t: [K] numbers from 0 to 1, or one.
-        notify: as for `read_frame`.
-
-    Returns:
-        float32 [K, H, W, C] in [0, 1].
-
-    Raises:
-        InputError: for frames or times that do not fit; one line says what would be right.
-    """
-    ends = (
-        as_frame(name, frame, model.frame_shape, notify)[np.newaxis]
-        for name, frame in (("first", first), ("second", second))
-    )
-    times = np.atleast_1d(np.asarray(t, np.float32))
-    if times.ndim != 1 or not (np.all(times >= 0) and np.all(times <= 1)):
-        raise InputError(f"t: must be numbers from 0 to 1, got {t}")
-    return model.inbetween(*ends, times[np.newaxis])[0].numpy()
-
-
 class Footage:
     """The frames of a video, an animated image or a folder of pictures, in the model's size.
 

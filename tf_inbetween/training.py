@@ -19,10 +19,11 @@ from tf_inbetween.callbacks import (
     raise_for_non_finite,
 )
 from tf_inbetween.checkpoints import Checkpoints, progress
-from tf_inbetween.clips import prepare
+from tf_inbetween.clips import kind_of, prepare
 from tf_inbetween.config import InputError, lookup
 from tf_inbetween.data import batches
 from tf_inbetween.evaluation.pairs import fitting_gaps
+from tf_inbetween.kinds import KINDS
 from tf_inbetween.models import ACAI, Autoencoder, FusionVAE, PixelUNet, TripletVAE
 from tf_inbetween.networks import NETWORKS
 
@@ -63,7 +64,7 @@ def train(config, clips=None, judged=False, strategy=None):
     if config.deterministic:
         tf.config.experimental.enable_op_determinism()
     with strategy.scope():
-        model = build_model(config, strategy)
+        model = build_model(config, strategy, clips.kind if clips else kind_of(config))
     if distributed and not model.distributable:
         raise InputError(f"--model={config.model}: trains on a single device; --strategy=single")
     init_sha256 = None
@@ -149,16 +150,22 @@ def _folder(config, model, init_sha256, chief):
             yield Path(folder)
 
 
-def build_model(config, strategy=None):
+def build_model(config, strategy=None, kind="pictures"):
     """The compiled model of `config`: its optimizer, a linear warm-up and a cosine decay.
 
-    `strategy`: the one in whose scope this is called; None for a single device. Raises `InputError`
-    for unknown names and those that do not go together.
+    Args:
+        config: a `Config`.
+        strategy: the one in whose scope this is called; None for a single device.
+        kind: of the frames, a row of `kinds.KINDS`.
+
+    Raises:
+        InputError: for unknown names and those that do not go together.
     """
-    kind = model_class(config)
+    model_type = model_class(config)
+    KINDS[kind].check(config)
     keras.config.set_dtype_policy(choose_precision(config.precision))
     try:
-        model = kind.build_from(config)
+        model = model_type.build_from(config, kind)
     finally:
         keras.config.set_dtype_policy("float32")
     warmup = min(config.learning_rate_warmup_steps, config.steps - 1)

@@ -17,6 +17,7 @@ scene's settings. A variant's name is the scene's with what differs from the def
     _seed7                     another draw of the clips
 """
 
+import dataclasses
 import inspect
 import re
 from collections.abc import Callable
@@ -31,6 +32,7 @@ from data_gen.scenes.scene import (
     SPLITS,
     Camera,
     ClipPlan,
+    FrameScene,
     Light,
     Look,
     Part,
@@ -40,6 +42,7 @@ from data_gen.scenes.scene import (
     View,
 )
 from data_gen.scenes.teapots import teapot_1dof, teapot_2dof, teapot_6dof
+from data_gen.scenes.texts import clock, counting, weather
 
 __all__ = [
     "HELDOUT",
@@ -48,6 +51,7 @@ __all__ = [
     "SPLITS",
     "Camera",
     "ClipPlan",
+    "FrameScene",
     "Light",
     "Look",
     "Part",
@@ -70,6 +74,9 @@ SCENES: dict[str, Callable[..., Scene]] = {
     "objects": objects,
     "linked_arm": linked_arm,
     "fast_motion": fast_motion,
+    "clock": clock,
+    "weather": weather,
+    "counting": counting,
 }
 
 # The settings in the order of a variant's name, and how each is written there.
@@ -99,7 +106,7 @@ def get(name):
     made = SCENES[scene](**settings)
     if seed and not (made.is_drawn or vary):
         raise ValueError(f"scene {scene!r} has nothing random: a seed makes no difference")
-    return Scene(**{**vars(made), "vary": vary})
+    return dataclasses.replace(made, vary=vary)
 
 
 def is_variant(name):
@@ -176,7 +183,8 @@ def _settings(scene):
     """A scene's settings with their defaults."""
     own = inspect.signature(SCENES[scene]).parameters.values()
     defaults = {parameter.name: parameter.default for parameter in own}
-    return {**defaults, **dict.fromkeys(LOOKS, False), "seed": 0}
+    looks = dict.fromkeys(LOOKS if SCENES[scene]().frame is None else (), False)
+    return {**defaults, **looks, "seed": 0}
 
 
 def _read(word):

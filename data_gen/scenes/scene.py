@@ -173,6 +173,8 @@ class Scene:
       view: camera, light and background.
       is_drawn: whether clips are drawn at random, so that the seed matters.
       vary: which of `LOOKS` vary from clip to clip.
+      kind: of the frames, a row of `data_gen.kinds.KINDS`.
+      frame: None; of a `FrameScene` what makes a frame of a pose.
     """
 
     description: str
@@ -185,6 +187,8 @@ class Scene:
     view: View
     is_drawn: bool = True
     vary: frozenset[str] = frozenset()
+    kind: str = "pictures"
+    frame: Callable[[Sequence[float], tuple[int, int, int]], np.ndarray] | None = None
 
     def plan(self, split, seed):
         """Returns the plans of a split's clips one by one, the same ones every time.
@@ -241,6 +245,27 @@ class Scene:
             look.light if "light" in self.vary else None,
             look.background if "background" in self.vary else None,
         )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class FrameScene(Scene):
+    """A scene whose frames are made of poses without a renderer: of text, of sound.
+
+    Attributes:
+      frame: (pose [P], shape of a frame) -> the frame, uint8 [H, W, C].
+      others: as of `Scene`; no parts and no view.
+    """
+
+    frame: Callable[[Sequence[float], tuple[int, int, int]], np.ndarray] = dataclasses.field()
+    parts: Callable[[Sequence[float]], list[Part]] = lambda pose: []
+    view: View | None = None
+
+    def look(self, split, number, seed, parts):
+        """There is none."""
+
+    def picture(self, pose, look):
+        """A pose is all that the frame is made of."""
+        return pose
 
 
 def split_sizes(clips):

@@ -20,7 +20,7 @@ _FARNEBACK = {  # The best of eight settings on validation frames, see BUILD_NOT
     "poly_sigma": 1.5,
     "flags": 256,  # cv2.OPTFLOW_FARNEBACK_GAUSSIAN
 }
-MISSING = "optical flow needs OpenCV: pip install 'tf_inbetween[baselines]'"
+INSTALL = "pip install 'tf_inbetween[baselines]'"
 
 
 def crossfade(first, second, t):
@@ -80,7 +80,7 @@ def _opencv():
     try:
         import cv2
     except ImportError as error:
-        raise ImportError(MISSING) from error
+        raise ImportError(f"optical flow needs OpenCV: {INSTALL}") from error
     return cv2
 
 

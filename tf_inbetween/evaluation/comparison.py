@@ -151,7 +151,7 @@ def markdown_table(results, gaps):
         for result in results.values()
         if all(name in row["methods"] for row in result["inbetween"])
     }
-    heads = [*results, *(figures.LABELS[name] for name in measured)]
+    heads = [*results, *(figures.label_of(name) for name in measured)]
     has_detail = any(
         "detail" in measures
         for result in results.values()
@@ -246,7 +246,7 @@ def _check_same_rows(run_dirs, metrics):
     _check_equal(run_dirs, "pairs of frames in each row of metrics.json", pairs)
     for name in baselines.METHODS:
         for index, row in enumerate(metrics[0]["inbetween"]):
-            label = f"MSE of {figures.LABELS[name]} at {row['gap_label']}, t = {row['t']:g}"
+            label = f"MSE of {figures.label_of(name)} at {row['gap_label']}, t = {row['t']:g}"
             there = [
                 (run_dir, result["inbetween"][index]["methods"][name]["mse"])
                 for run_dir, result in zip(run_dirs, metrics, strict=True)

@@ -7,17 +7,13 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from frame_io.files import atomic_write
-from tf_inbetween import images
+from tf_inbetween.kinds import KINDS
 from tf_inbetween.models import FusionVAE, LatentModel, to_float
 
-LABELS = {
+_MODEL_LABELS = {
     "latent": "this model",
     "latent_only": "this model, latent alone",
     "latent_slerp": "this model, slerp",
-    "crossfade": "cross-fade",
-    "optical_flow": "optical flow",
-    "optical_flow_farneback": "optical flow (Farnebäck)",
-    "nearest_frame": "nearest frame",
 }
 _COLUMNS = 9
 _SAMPLES = 12
@@ -25,10 +21,18 @@ _PCA_CLIPS, _PCA_FRAMES = 30, 2000
 _DPI = 150
 
 
-def labelled_grid(path, rows, row_labels, column_labels=()):
-    """Draws rows of frames, each [K, H, W, C] in [0, 1], with their labels."""
+def label_of(method, kind=KINDS["pictures"]):
+    """The words for a method in figures and tables; its name where there are none."""
+    return {**_MODEL_LABELS, **kind.labels}.get(method, method)
+
+
+def labelled_grid(path, rows, row_labels, column_labels=(), kind=KINDS["pictures"]):
+    """Draws rows of frames, each [K, H, W, C] in [0, 1] and of a kind, with their labels."""
     columns = max(len(row) for row in rows)
-    figure = Figure(figsize=(0.9 + 1.0 * columns, 0.35 + 1.02 * len(rows)), layout="constrained")
+    width, height = kind.cell
+    figure = Figure(
+        figsize=(0.9 + width * columns, 0.35 + height * len(rows)), layout="constrained"
+    )
     axes = figure.subplots(len(rows), columns, squeeze=False)
     for i, row in enumerate(rows):
         for j in range(columns):
@@ -38,7 +42,7 @@ def labelled_grid(path, rows, row_labels, column_labels=()):
             for spine in axis.spines.values():
                 spine.set_visible(False)
             if j < len(row) and row[j] is not None:
-                _show(axis, row[j])
+                kind.show(axis, row[j])
             if i == 0 and j < len(column_labels):
                 axis.set_title(column_labels[j], fontsize=8)
         axes[i][0].set_ylabel(row_labels[i], fontsize=8, rotation=0, ha="right", va="center")
@@ -90,26 +94,22 @@ def latent_pca(path, clips, colours, colour_label, cyclic):
     save(figure, path)
 
 
-def error_by_gap(path, rows):
-    """Draws MSE, timing error, hit rate and detail against the gap, from rows at t = 1/2.
+def error_by_gap(path, rows, kind=KINDS["pictures"]):
+    """Draws a kind's measures, timing error and hit rate against the gap, from rows at t = 1/2.
 
     `rows`: what metrics.json has as "inbetween".
     """
     rows = [row for row in rows if row["t"] == 0.5]
     degrees = "timing_error_degrees" in next(iter(rows[0]["methods"].values()))
     timing, unit = ("timing_error_degrees", "°") if degrees else ("timing_error", "frames")
-    panels = {
-        "mse": "MSE",
-        timing: f"timing error, {unit}",
-        "hit_rate": "hit rate",
-        "detail": "detail",
-    }
+    first, *others = ((key, label) for key, (label, *_) in kind.shown.items())
+    panels = dict([first, (timing, f"timing error, {unit}"), ("hit_rate", "hit rate"), *others])
     figure = Figure(figsize=(13, 3.2), layout="constrained")
     axes = figure.subplots(1, len(panels))
     for axis, (key, label) in zip(axes, panels.items(), strict=True):
         for name in rows[0]["methods"]:
             values = [row["methods"][name][key] for row in rows]
-            axis.plot(range(len(rows)), values, marker="o", label=LABELS.get(name, name))
+            axis.plot(range(len(rows)), values, marker="o", label=label_of(name, kind))
         axis.set_xticks(range(len(rows)), [row["gap_label"] for row in rows])
         axis.set_xlabel("gap between the two frames")
         axis.set_ylabel(label)
@@ -130,18 +130,19 @@ def draw_all(folder, model, methods, clips, clip, result):
     `clip` is to be long enough for every gap in `result`, what metrics.json holds.
     """
     frames = to_float(clip.frames).numpy()
+    kind = KINDS[model.kind]
 
-    inbetween_grid(folder / "inbetween.png", methods, clip, result["inbetween"])
+    inbetween_grid(folder / "inbetween.png", methods, clip, result["inbetween"], kind)
     gap = result["inbetween"][-1]["gap"]
-    path_picture(folder / "path.png", methods, clip, gap)
+    path_picture(folder / "path.png", methods, clip, gap, kind=kind)
     begin = _begin(clip, gap)
     for name, place in (("first", begin), ("second", begin + gap)):
-        images.write_frames(folder / f"{name}.png", frames[[place % len(frames)]])
+        kind.write_frame(folder, name, frames[place % len(frames)])
     for i in range(_SAMPLES):
         place = i * len(frames) // _SAMPLES
-        images.write_frames(folder / "samples" / f"{i:02}.png", frames[[place]])
+        kind.write_frame(folder / "samples", f"{i:02}", frames[place])
 
-    error_by_gap(folder / "error_by_gap.png", result["inbetween"])
+    error_by_gap(folder / "error_by_gap.png", result["inbetween"], kind)
     if isinstance(model, FusionVAE):
         mask_grid(folder / "mask.png", model, clip, result["inbetween"])
     if not isinstance(model, LatentModel):
@@ -154,7 +155,7 @@ def draw_all(folder, model, methods, clips, clip, result):
         truth = to_float(first.frames[places]).numpy()
         reconstruction_rows += [truth, model.reconstruct(truth).numpy()]
         labels += [f"{split}\ntruth", f"{split}\nreconstructed"]
-    labelled_grid(folder / "reconstruction.png", reconstruction_rows, labels)
+    labelled_grid(folder / "reconstruction.png", reconstruction_rows, labels, kind=kind)
     _draw_latents(folder / "latent_pca.png", model, clips, result["split"])
 
 
@@ -193,7 +194,7 @@ def in_lines(label, width=16):
     return textwrap.fill(label, width, break_long_words=False, break_on_hyphens=False)
 
 
-def inbetween_grid(path, methods, clip, rows):
+def inbetween_grid(path, methods, clip, rows, kind=KINDS["pictures"]):
     """Draws, for each gap at t = 1/2: first, second, the true middle and every method's.
 
     `clip` is to be long enough for the gap of each of `rows`.
@@ -205,8 +206,9 @@ def inbetween_grid(path, methods, clip, rows):
         drawn = [method(first[None], second[None], 0.5)[0] for method in methods.values()]
         grid.append([first, second, truth, *drawn])
         labels.append(label)
-    names = [in_lines(LABELS[name]) if name in LABELS else name for name in methods]
-    labelled_grid(path, grid, labels, ["first", "second", "truth", *names])
+    known = {**_MODEL_LABELS, **kind.labels}
+    names = [in_lines(known[name]) if name in known else name for name in methods]
+    labelled_grid(path, grid, labels, ["first", "second", "truth", *names], kind)
 
 
 def mask_grid(path, model, clip, rows):
@@ -240,7 +242,9 @@ def _middles(clip, rows):
     return middles
 
 
-def path_picture(path, methods, clip, gap, columns=_COLUMNS, truth_below=False):
+def path_picture(
+    path, methods, clip, gap, columns=_COLUMNS, truth_below=False, kind=KINDS["pictures"]
+):
     """Draws a path from a start to an end frame, one row for each method, below its truth.
 
     With `truth_below` the truth is the last row.
@@ -254,26 +258,18 @@ def path_picture(path, methods, clip, gap, columns=_COLUMNS, truth_below=False):
             continue
         middle = [method(first, second, t)[0] for t in np.linspace(0, 1, columns)[1:-1]]
         rows.append([first[0], *middle, second[0]])
-        labels.append(LABELS.get(name, name))
+        labels.append(label_of(name, kind))
     truth_at = len(rows) if truth_below else 0
     rows.insert(truth_at, frames[places])
     labels.insert(truth_at, "truth")
     heads = ["first", *[f"t = {t:.3g}" for t in np.linspace(0, 1, columns)[1:-1]], "second"]
-    labelled_grid(path, rows, labels, heads)
+    labelled_grid(path, rows, labels, heads, kind)
 
 
 def _begin(clip, gap):
     """Where the pictures start: an eighth into the clip, or earlier if the gap leaves no room."""
     begin = len(clip.frames) // 8
     return begin if clip.cyclic else min(begin, len(clip.frames) - 1 - gap)
-
-
-def _show(axis, frame):
-    frame = np.clip(frame, 0.0, 1.0)
-    if frame.shape[-1] == 1:
-        axis.imshow(frame[..., 0], cmap="gray", vmin=0, vmax=1, interpolation="nearest")
-    else:
-        axis.imshow(frame, interpolation="nearest")
 
 
 def save(figure, path):

@@ -13,6 +13,7 @@ from tf_inbetween import interpolation
 from tf_inbetween.distributions import gaussian
 from tf_inbetween.evaluation import metrics
 from tf_inbetween.evaluation.pairs import by_clip, clip_starts, fitting_gaps, spread
+from tf_inbetween.kinds import KINDS
 from tf_inbetween.matching import MATCHINGS
 from tf_inbetween.models import LatentModel, TripletVAE, to_float
 
@@ -25,16 +26,19 @@ _HELD = 1000  # frames of true clips, as floats
 
 
 def reconstruction(model, clips, read):
-    """MSE, PSNR, SSIM, detail and ELBO (nats per frame) of every n-th frame's reconstruction.
+    """The measures of every n-th frame's reconstruction and of its ELBO (nats per frame).
 
-    None for what the model lacks: all of it without latents, the ELBO without posteriors.
+    They are those of the model's kind. None for what the model lacks: all of it without latents,
+    the ELBO without posteriors.
 
     Args:
         model: of a run.
         clips, read: as for `inbetween`. About 2000 to 4000 frames of all are taken, or all.
     """
+    kind = KINDS[model.kind]
+    rows = {name: [] for name in (*kind.measure_names, *kind.likelihood_names)}
     if not isinstance(model, LatentModel):
-        return dict.fromkeys(("mse", "psnr", "ssim", "detail", "elbo"))
+        return dict.fromkeys(rows)
     lengths = np.array([clip.length for clip in clips])
     step = max(lengths.sum() // _RECONSTRUCTED, 1)
     if step % lengths[0] == 0:
@@ -45,26 +49,23 @@ def reconstruction(model, clips, read):
         for inside, clip in zip(places.values(), read(list(places)), strict=True)
         for frame in clip.frames[inside]
     )
-    rows = {"mse": [], "psnr": [], "ssim": [], "detail": [], "elbo": []}
     for i in itertools.count(0, _BATCH):
         batch = list(itertools.islice(frames, _BATCH))
         if not batch:
             break
         truth = to_float(np.stack(batch)).numpy()
-        drawn = model.reconstruct(truth).numpy()
-        rows["mse"].append(metrics.mse(drawn, truth))
-        rows["psnr"].append(metrics.psnr(drawn, truth))
-        rows["ssim"].append(metrics.ssim(drawn, truth))
-        rows["detail"].append(metrics.detail(drawn, truth))
+        measured = kind.measures(model.reconstruct(truth).numpy(), truth)
         if isinstance(model, TripletVAE):
-            rows["elbo"].append(model.elbo(truth, seed=[0, i]).numpy())
+            measured |= kind.of_likelihood(model.elbo(truth, seed=[0, i]).numpy(), truth)
+        for name, values in measured.items():
+            rows[name].append(values)
     return {
         name: float(np.mean(np.concatenate(values))) if values else None
         for name, values in rows.items()
     }
 
 
-def inbetween(methods, clips, read, gaps, pairs, unit, encode=None):
+def inbetween(methods, clips, read, gaps, pairs, unit, encode=None, kind=KINDS["pictures"]):
     """The rows of metrics.json: one for each gap and each t of `PLACES`.
 
     Args:
@@ -77,6 +78,7 @@ def inbetween(methods, clips, read, gaps, pairs, unit, encode=None):
         unit: the name of the gaps' unit; "" where they are frames.
         encode: frames [N, H, W, C] -> posteriors; each row then has their `latent_geometry`, means
             over the pairs.
+        kind: of the frames, one of `kinds.KINDS`.
 
     Raises:
         InputError: if no clip is long enough for a gap, or the clips differ in pace.
@@ -93,7 +95,7 @@ def inbetween(methods, clips, read, gaps, pairs, unit, encode=None):
             for gap, t in measured:
                 judged = [(held[n], starts[gap][n]) for n in group if n in starts[gap]]
                 if judged:
-                    measured[gap, t].append(_measured(methods, judged, gap, t))
+                    measured[gap, t].append(_measured(methods, judged, gap, t, kind))
                     if encode:
                         shapes[gap, t].append(_geometry(judged, gap, t))
             bar.update(len(group))
@@ -146,11 +148,11 @@ class _Held:
         return np.stack([self.mean[places], self.stddev[places]])
 
 
-def _measured(methods, judged, gap, t):
+def _measured(methods, judged, gap, t, kind):
     """What the methods draw, measured: {method: {measure: [N]}}.
 
     Args:
-        methods, gap, t: as in `inbetween`.
+        methods, gap, t, kind: as in `inbetween`.
         judged: clips, and for each the indices of the frames that in-betweens start from.
     """
     step = round(gap * t)
@@ -164,15 +166,12 @@ def _measured(methods, judged, gap, t):
         drawn = np.clip(method(first, second, t), 0.0, 1.0)
         by_clip = zip(np.split(drawn, ends[:-1]), judged, strict=True)
         errors = [
-            metrics.timing_error(part, clip.frames, (starts + step) % len(clip.frames), clip.cyclic)
+            kind.timing_error(part, clip.frames, (starts + step) % len(clip.frames), clip.cyclic)
             for part, (clip, starts) in by_clip
         ]
         error = np.concatenate(errors)
         results[name] = {
-            "mse": metrics.mse(drawn, truth),
-            "psnr": metrics.psnr(drawn, truth),
-            "ssim": metrics.ssim(drawn, truth),
-            "detail": metrics.detail(drawn, truth),
+            **kind.measures(drawn, truth),
             "timing_error": error,
             "hit_rate": metrics.hits(error, gap),
         }
@@ -219,18 +218,19 @@ def _means(parts, units_per_frame, unit):
     return row
 
 
-def path(method, clip, gap):
+def path(method, clip, gap, kind=KINDS["pictures"]):
     """ACAI's figures for paths of 16 points over `gap` frames, averaged over 16 starts.
 
-    `method`: what draws them, one of `MODEL_METHODS` of a model.
+    `method`: what draws them, one of `MODEL_METHODS` of a model. `kind`: as in `inbetween`.
     """
     frames = to_float(clip.frames).numpy()
     starts = next(iter(spread([clip], gap, PATH_POINTS).values()))
     ends = np.stack([starts, (starts + gap) % len(frames)]).repeat(PATH_POINTS, axis=1)
     t = np.tile(np.linspace(0, 1, PATH_POINTS), len(starts))
     paths = np.split(method(frames[ends[0]], frames[ends[1]], t), len(starts))
-    unevenness = [metrics.smoothness(drawn, frames, clip.cyclic) for drawn in paths]
+    times = [kind.nearest_times(drawn, frames) for drawn in paths]
+    unevenness = [metrics.smoothness(each, len(frames), clip.cyclic) for each in times]
     return {
-        "mean_distance": metrics.mean_distance(np.concatenate(paths), frames),
+        "mean_distance": kind.mean_distance(np.concatenate(paths), frames),
         "smoothness": float(np.mean(unevenness)),
     }

@@ -5,7 +5,7 @@ import tensorflow as tf
 
 from tf_inbetween import interpolation
 from tf_inbetween.config import InputError, lookup
-from tf_inbetween.evaluation import baselines
+from tf_inbetween.kinds import KINDS
 from tf_inbetween.models import FusionVAE
 
 _BATCH = 100
@@ -45,31 +45,39 @@ def slerp_method(model):
     return _in_batches(draw)
 
 
-# What a model draws with; the first is its own way. `baselines.METHODS` need no model.
+# What a model draws with; the first is its own way. The `methods` of a kind need no model.
 MODEL_METHODS = {
     "latent": latent_method,
     "latent_only": latent_only_method,
     "latent_slerp": slerp_method,
 }
 NEED_LATENTS = {"latent_only", "latent_slerp"}
-DEFAULT_METHODS = ("latent", "crossfade", "optical_flow", "nearest_frame")
 
 
-def check_methods(methods):
-    """The names of the methods of an evaluation, each once; all of `DEFAULT_METHODS` if none given.
+def check_methods(methods, kind=KINDS["pictures"]):
+    """The names of the methods of an evaluation, each once; the default ones if none are given.
 
-    Without OpenCV optical flow is left out of the default. Raises `InputError` for a name that is
-    unknown, or a method that is asked for and cannot run here.
+    Args:
+        methods: names.
+        kind: of the frames, one of `kinds.KINDS`, which has `methods` and `default_methods`.
+
+    Returns:
+        The names. A default one that needs what is not installed, such as OpenCV, is left out.
+
+    Raises:
+        InputError: for a name that is unknown, or a method that is asked for and cannot run here.
     """
+    can_run = {**MODEL_METHODS, **kind.available_methods()}
     if not methods:
-        names = [n for n in DEFAULT_METHODS if n in (*MODEL_METHODS, *baselines.available())]
-        if len(names) < len(DEFAULT_METHODS):
-            print("optical flow left out: pip install 'tf_inbetween[baselines]' adds it")
-        return names
+        for name in kind.default_methods:
+            if name not in can_run:
+                print(f"{kind.labels[name]} left out: {kind.missing(name)[1]} adds it")
+        return [name for name in kind.default_methods if name in can_run]
     for name in methods:
-        lookup({**MODEL_METHODS, **baselines.METHODS}, name, "method")
-        if name not in MODEL_METHODS and name not in baselines.available():
-            raise InputError(f"--methods={','.join(methods)}: {baselines.MISSING}")
+        lookup({**MODEL_METHODS, **kind.methods}, name, "method")
+        if name not in can_run:
+            needed = ": ".join(kind.missing(name))
+            raise InputError(f"--methods={','.join(methods)}: {kind.labels[name]} needs {needed}")
     return list(dict.fromkeys(methods))
 
 

@@ -92,18 +92,6 @@ def signed_steps(start, end, length, cyclic):
     return (steps + length / 2) % length - length / 2 if cyclic else steps
 
 
-def timing_error(frames, clip, wanted, cyclic):
-    """How far, in frames, the moment that each frame shows lies from the one wanted: [N].
-
-    Args:
-        frames: [N, H, W, C], drawn.
-        clip: [K, H, W, C], true.
-        wanted: [N], indices into the clip, possibly fractional.
-        cyclic: whether the clip is.
-    """
-    return np.abs(signed_steps(wanted, nearest_times(frames, clip), len(clip), cyclic))
-
-
 def hits(errors, gap):
     """Whether each timing error is at most 5 % of the gap, and always if at most one frame: [N]."""
     return np.asarray(errors) <= max(_HIT_SHARE * gap, 1.0)
@@ -119,16 +107,20 @@ def mean_distance(path, clip):
     return float(np.mean(1.0 - cosines.max(axis=1)))
 
 
-def smoothness(path, clip, cyclic):
-    """ACAI's Smoothness of a path [n, H, W, C]: how uneven the steps of its true times are.
+def smoothness(times, length, cyclic):
+    """ACAI's Smoothness of a path by its true times [n]: how uneven their steps are.
 
     max |step| / |whole way| - 1/(n-1), the whole way being that from the first time to the last,
     step by step (so it may go more than once round a closed clip). 0 is best. The worst value is
     1 - 1/(n-1): a single jump, and also any path that ends where it began or that goes back and
     forth by more than it gets ahead.
+
+    Args:
+        times: the index of the true frame that is nearest to each of the path's.
+        length: frames of the true clip.
+        cyclic: whether the clip is.
     """
-    times = nearest_times(path, clip)
-    steps = signed_steps(times[:-1], times[1:], len(clip), cyclic)
+    steps = signed_steps(times[:-1], times[1:], length, cyclic)
     worst = 1.0 - 1.0 / len(steps)
     whole = abs(steps.sum())
     if whole == 0:

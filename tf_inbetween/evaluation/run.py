@@ -14,7 +14,7 @@ from tf_inbetween import run_directory
 from tf_inbetween.checkpoints import progress
 from tf_inbetween.clips import prepare
 from tf_inbetween.config import InputError
-from tf_inbetween.evaluation import baselines, figures
+from tf_inbetween.evaluation import figures
 from tf_inbetween.evaluation.judge import inbetween, path, reconstruction
 from tf_inbetween.evaluation.methods import (
     MODEL_METHODS,
@@ -23,6 +23,7 @@ from tf_inbetween.evaluation.methods import (
     latent_method,
 )
 from tf_inbetween.evaluation.pairs import first_clip
+from tf_inbetween.kinds import KINDS
 from tf_inbetween.models import LatentModel, TripletVAE
 
 PAIRS = 200
@@ -38,8 +39,8 @@ def evaluate(run_dir, split="test", pairs=PAIRS, data_dir="", methods=(), data=N
         split: to judge in-betweens on.
         pairs: of frames, for each gap and each t.
         data_dir: where data sets live, if not where the training had them.
-        methods: names of what is to draw in-betweens, of `MODEL_METHODS` and `baselines.METHODS`;
-            empty for `DEFAULT_METHODS`, as far as they can run here.
+        methods: names of what is to draw in-betweens, of `MODEL_METHODS` and the kind's `methods`;
+            empty for its `default_methods`, as far as they can run here.
         data: the clips, a `clips.StoredClips` or `clips.ClipsInMemory`; None: those that the run
             was trained on, prepared anew.
 
@@ -49,22 +50,25 @@ def evaluate(run_dir, split="test", pairs=PAIRS, data_dir="", methods=(), data=N
     """
     run_dir = Path(run_dir)
     config = run_directory.load_config(run_dir)
-    names = check_methods(methods)
     model = run_directory.load_model(run_dir)
+    kind = KINDS[model.kind]
+    names = check_methods(methods, kind)
     for name in set(names) & NEED_LATENTS if not isinstance(model, LatentModel) else ():
         raise InputError(f"--methods={name}: the model of {run_dir} has no latents")
     methods = {
-        name: MODEL_METHODS[name](model) if name in MODEL_METHODS else baselines.METHODS[name]
+        name: MODEL_METHODS[name](model) if name in MODEL_METHODS else kind.methods[name]
         for name in names
     }
     data = data or prepare(config, data_dir)
     clips = {name: data.clip_infos(name) for name in ("train", split)}
     read = {name: functools.partial(data.read, name) for name in clips}
     encode = model.encode if isinstance(model, TripletVAE) else None
-    rows = inbetween(methods, clips[split], read[split], data.gaps, pairs, data.gap_unit, encode)
+    rows = inbetween(
+        methods, clips[split], read[split], data.gaps, pairs, data.gap_unit, encode, kind
+    )
     (clip,) = read[split]([first_clip(clips[split], max(row["gap"] for row in rows))])
     paths = {
-        name: path(method, clip, rows[-1]["gap"])
+        name: path(method, clip, rows[-1]["gap"], kind)
         for name, method in {"latent": latent_method(model), **methods}.items()
         if name in MODEL_METHODS
     }
@@ -93,7 +97,7 @@ def evaluate(run_dir, split="test", pairs=PAIRS, data_dir="", methods=(), data=N
     run_directory.load_config(run_dir)  # It may be gone by now, and metrics alone are no run.
     # Last: where it is, all of the evaluation is.
     write_checked_json(metrics_path, result)
-    _report(result)
+    _report(result, kind.shown)
     print(f"wrote {metrics_path} and {figures_path}/")
     return result
 
@@ -126,26 +130,43 @@ def _total_seconds(metrics_path):
         return None
 
 
-def _report(result):
+def _report(result, shown):
+    """Prints the rows at t = 1/2 and the reconstruction; `shown`: as of a `Kind`."""
+    (error, *others) = [_heading(*column) for column in shown.values()]
+    heads = "  ".join(others)
     print(
-        f"{'gap':>10} {'t':>5}  method                  MSE x 1e4  timing error  hit rate  detail"
+        f"{'gap':>10} {'t':>5}  method                {error:>11}  timing error  hit rate  {heads}"
     )
     for row in result["inbetween"]:
         if row["t"] != 0.5:
             continue
         for name, measures in row["methods"].items():
-            error = measures.get("timing_error_degrees")
-            error = (
-                f"{measures['timing_error']:7.2f} frames" if error is None else f"{error:13.2f}°"
+            timing = measures.get("timing_error_degrees")
+            timing = (
+                f"{measures['timing_error']:7.2f} frames" if timing is None else f"{timing:13.2f}°"
+            )
+            (value, *values) = (
+                f"{factor * measures[key]:.{digits}f}" for key, (_, factor, digits) in shown.items()
+            )
+            width = max(len(error), 11)
+            rest = " ".join(
+                f"{each:>{len(head) + 1}}" for head, each in zip(others, values, strict=True)
             )
             print(
-                f"{row['gap_label']:>10} {row['t']:>5g}  {name:<23} {1e4 * measures['mse']:9.2f}  "
-                f"{error} {measures['hit_rate']:8.3f} {measures['detail']:7.3f}"
+                f"{row['gap_label']:>10} {row['t']:>5g}  {name:<21} {value:>{width}}  "
+                f"{timing} {measures['hit_rate']:8.3f} {rest}"
             )
     for split, measures in result["reconstruction"].items():
-        if measures["mse"] is None:
+        if any(measures[key] is None for key in shown):
             continue
-        print(
-            f"reconstruction, {split}: MSE x 1e4 {1e4 * measures['mse']:.2f}, "
-            f"detail {measures['detail']:.3f}"
+        values = (
+            f"{_heading(label, factor, digits)} {factor * measures[key]:.{digits}f}"
+            for key, (label, factor, digits) in shown.items()
         )
+        print(f"reconstruction, {split}: {', '.join(values)}")
+
+
+def _heading(label, factor, digits):
+    """A measure's name with its factor, such as "MSE x 1e4"."""
+    del digits
+    return label if factor == 1 else f"{label} x {factor:.0e}".replace("e+0", "e")

@@ -3,6 +3,7 @@
 import keras
 import tensorflow as tf
 
+from tf_inbetween.kinds import KINDS
 from tf_inbetween.models.autoencoder import Autoencoder
 from tf_inbetween.models.ops import to_float
 from tf_inbetween.networks.conv import ConvCritic
@@ -43,10 +44,10 @@ class ACAI(Autoencoder):
         self.critic_weight = critic_weight
 
     @classmethod
-    def _arguments(cls, config):
+    def _arguments(cls, config, kind):
         critic = ConvCritic(config.filters, config.dense_units, name="critic")
-        arguments = super()._arguments(config)
-        critic.build((None, config.image_size, config.image_size, config.channels))
+        arguments = super()._arguments(config, kind)
+        critic.build((None, *KINDS[kind].frame_shape(config)))
         return {**arguments, "critic": critic, "critic_weight": config.critic_weight}
 
     def call(self, batch, training=False):

@@ -48,8 +48,8 @@ class FusionVAE(TripletVAE):
         self.latent_dropout, self.clips_per_batch = latent_dropout, clips_per_batch
 
     @classmethod
-    def _arguments(cls, config):
-        arguments = super()._arguments(config)
+    def _arguments(cls, config, kind):
+        arguments = super()._arguments(config, kind)
         return {
             **arguments,
             "fusion": fusion(config),

@@ -4,6 +4,7 @@ import tensorflow as tf
 
 from tf_inbetween import distributions, interpolation
 from tf_inbetween.config import lookup
+from tf_inbetween.kinds import KINDS
 from tf_inbetween.models.ops import (
     call_allowing_empty,
     check_finite,
@@ -51,12 +52,12 @@ class LatentModel(TripletModel):
     @property
     def frame_shape(self):
         """(H, W, C) of the frames."""
-        return (self.decoder.image_size, self.decoder.image_size, self.decoder.channels)
+        return self.decoder.frame_shape
 
     @classmethod
-    def build_from(cls, config):
-        """The model, built, of a `Config`. Raises `InputError` for an unknown name."""
-        model = cls(**cls._arguments(config))
+    def build_from(cls, config, kind="pictures"):
+        """The model, built, of a `Config` and a kind. Raises `InputError` for an unknown name."""
+        model = cls(**cls._arguments(config, kind))
         model.built = True
         return model
 
@@ -65,10 +66,10 @@ class LatentModel(TripletModel):
         return lookup(NETWORKS, config.network, "network")(config)
 
     @classmethod
-    def _arguments(cls, config):
+    def _arguments(cls, config, kind):
         """The constructor's arguments for a `Config`, the networks built."""
         encoder, decoder = cls._networks_of(config)
-        encoder.build((None, config.image_size, config.image_size, config.channels))
+        encoder.build((None, *KINDS[kind].frame_shape(config)))
         decoder.build((None, config.latent_dim))
         return {
             "encoder": encoder,
@@ -78,6 +79,7 @@ class LatentModel(TripletModel):
             "normal_scale": config.normal_scale,
             "inbetween_weight": config.inbetween_weight,
             "inbetweens": config.clips_per_batch * config.inbetweens_per_clip,
+            "kind": kind,
             "seed": config.seed,
         }
 

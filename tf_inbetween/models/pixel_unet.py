@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from tf_inbetween import losses
 from tf_inbetween.config import InputError
+from tf_inbetween.kinds import KINDS
 from tf_inbetween.models.ops import call_allowing_empty, to_float
 from tf_inbetween.models.triplet_model import TripletModel
 from tf_inbetween.networks.unet import UNet
@@ -52,8 +53,8 @@ class PixelUNet(TripletModel):
         self.unet = unet
 
     @classmethod
-    def build_from(cls, config):
-        """The model, built, of a `Config`.
+    def build_from(cls, config, kind="pictures"):
+        """The model, built, of a `Config` and a kind.
 
         Raises:
             InputError: for an unknown likelihood, and for settings that ask for latents or leave
@@ -71,13 +72,15 @@ class PixelUNet(TripletModel):
                 "alone; it must be above 0"
             )
         unet = UNet(config.channels, config.filters, name="unet")
-        unet.build((None, config.image_size, config.image_size, 2 * config.channels + 1))
+        *sides, channels = KINDS[kind].frame_shape(config)
+        unet.build((None, *sides, 2 * channels + 1))
         model = cls(
             unet,
             likelihood=config.likelihood,
             normal_scale=config.normal_scale,
             inbetween_weight=config.inbetween_weight,
             inbetweens=config.clips_per_batch * config.inbetweens_per_clip,
+            kind=kind,
         )
         model.built = True
         return model

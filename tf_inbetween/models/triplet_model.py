@@ -7,9 +7,10 @@ are float32.
 import keras
 import tensorflow as tf
 
-from tf_inbetween import distributions, images
+from tf_inbetween import distributions
 from tf_inbetween.config import InputError, lookup
 from tf_inbetween.keras_hooks import ReplicatedModel
+from tf_inbetween.kinds import KINDS
 from tf_inbetween.models.ops import assert_finite, mean_over_replicas, replica_count
 
 
@@ -29,22 +30,26 @@ class TripletModel(ReplicatedModel):
         likelihood, normal_scale, inbetween_weight: as the fields of the same name in
             `tf_inbetween.config.Config`.
         inbetweens: how many triplets of a batch, the first ones, are decoded and compared.
+        kind: what its frames are, a row of `kinds.KINDS`.
 
     Raises:
-        InputError: for an unknown likelihood.
+        InputError: for an unknown likelihood or kind.
     """
 
     networks = ()
-    settings = ("likelihood", "normal_scale", "inbetween_weight", "inbetweens")
+    settings = ("likelihood", "normal_scale", "inbetween_weight", "inbetweens", "kind")
     terms = ()
     diagnostics = ()
     distributable = True
 
-    def __init__(self, likelihood, normal_scale, inbetween_weight, inbetweens, **kwargs):
+    def __init__(
+        self, likelihood, normal_scale, inbetween_weight, inbetweens, kind="pictures", **kwargs
+    ):
         super().__init__(**kwargs)
         self.autocast = False  # Or Keras would round the batch's t to bfloat16; networks cast.
         self.likelihood, self.normal_scale = likelihood, normal_scale
         self.inbetween_weight, self.inbetweens = inbetween_weight, inbetweens
+        self.kind, self._kind = kind, lookup(KINDS, kind, "kind of frames")
         self._likelihood = lookup(distributions.LIKELIHOODS, likelihood, "likelihood")
         self._calibrated = likelihood == "calibrated_normal"
         self.scale = self.add_weight(
@@ -67,7 +72,8 @@ class TripletModel(ReplicatedModel):
 
         Args:
             first, second: each a path, a PIL picture, or an array [H, W, C] of uint8 in 0..255 or
-                floats in [0, 1]. Pictures are cut to a square and resized, arrays are not.
+                floats in [0, 1]. Pictures are cut to a square and resized, arrays are not. Of a
+                model of text a line (str), a `Path`, or an array.
             t: [K] numbers from 0 (the first) to 1 (the second), or one.
 
         Returns:
@@ -76,7 +82,7 @@ class TripletModel(ReplicatedModel):
         Raises:
             InputError: for frames or times that do not fit; one line says what would be right.
         """
-        return images.path(self, first, second, t)
+        return self._kind.path(self, first, second, t)
 
     def __call__(self, batch, *args, **kwargs):
         """As `call`. Raises `InputError` for frames: it names the methods that draw."""

@@ -61,9 +61,9 @@ class TripletVAE(LatentModel):
         self._matching = lookup(MATCHINGS, matching, "matching")
 
     @classmethod
-    def _arguments(cls, config):
+    def _arguments(cls, config, kind):
         return {
-            **super()._arguments(config),
+            **super()._arguments(config, kind),
             "matching": config.matching,
             "matching_samples": config.matching_samples,
             "alpha": config.alpha,

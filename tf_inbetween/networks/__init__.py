@@ -8,6 +8,7 @@ latent to another.
 from tf_inbetween.networks.conv import conv
 from tf_inbetween.networks.curve import curved, straight
 from tf_inbetween.networks.sprites import sprites
+from tf_inbetween.networks.text import text
 
-NETWORKS = {"conv": conv, "sprites": sprites}
+NETWORKS = {"conv": conv, "sprites": sprites, "text": text}
 LATENT_PATHS = {"straight": straight, "curved": curved}

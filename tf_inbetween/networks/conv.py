@@ -82,6 +82,11 @@ class ConvDecoder(keras.Model):
             Conv2DTranspose(channels, 4, strides=2, dtype="float32"),
         ]
 
+    @property
+    def frame_shape(self):
+        """(H, W, C) of the outputs."""
+        return (self.image_size, self.image_size, self.channels)
+
     def build(self, input_shape):
         """Builds every layer for latents of `input_shape` [N, Z]."""
         build_in_order(self.trunk, input_shape)

@@ -184,6 +184,11 @@ class SpritesDecoder(keras.Model):
             Conv2DTranspose(channels + 2, 4, strides=2, dtype="float32"),
         ]
 
+    @property
+    def frame_shape(self):
+        """(H, W, C) of the outputs."""
+        return (self.image_size, self.image_size, self.channels)
+
     def build(self, input_shape=None):
         """Builds every layer; the shapes follow from the constructor's arguments."""
         build_in_order(self.trunk, (None, self.latent_dim // self.count - 2 + self.count))

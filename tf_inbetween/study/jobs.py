@@ -21,12 +21,13 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from frame_io.files import read_checked_json, read_json
 from tf_inbetween import run_directory
-from tf_inbetween.callbacks import validation_error
 from tf_inbetween.checkpoints import latest, progress
+from tf_inbetween.clips import kind_of
 from tf_inbetween.config import InputError, in_section
 from tf_inbetween.config_flags import config_of
-from tf_inbetween.evaluation import baselines
+from tf_inbetween.evaluation.methods import MODEL_METHODS
 from tf_inbetween.evaluation.run import path_of_metrics
+from tf_inbetween.kinds import KINDS
 from tf_inbetween.study.definitions import Run
 from tf_inbetween.study.settings import Settings, path_of_record
 
@@ -90,9 +91,9 @@ class Job:
 
     @property
     def methods(self):
-        """What its evaluation measures: pixel methods, which no seed changes, with the first."""
+        """What its evaluation measures: rivals, which no seed changes, with the first."""
         first = self.seed == self.settings.seeds[0]
-        return [name for name in self.run.methods if first or name not in baselines.METHODS]
+        return [name for name in self.run.methods if first or name in MODEL_METHODS]
 
     @functools.cached_property
     def config(self):
@@ -259,13 +260,14 @@ class Job:
     def judged_by(self):
         """The validation error that its best weights were kept by.
 
-        The metric that `callbacks.validation_error` names; `BOTH_ERRORS` for a run that study.json
+        The metric that the kind's `validation_error` names; `BOTH_ERRORS` for a run that study.json
         has from a version that used their sum.
         """
         entry, measured = self._entry(), self.measured_here()
         if "metrics" in entry and measured in (None, entry["metrics"]):
             return entry.get("judged_by", BOTH_ERRORS)
-        return validation_error(self.config.inbetween_weight)
+        kind = KINDS[kind_of(self.config)]
+        return kind.validation_error(self.config.inbetween_weight)
 
     def judged_step(self):
         """The step whose weights were kept as the best and judged; None without the logs."""

@@ -100,7 +100,7 @@ def markdown_table(question, rows, pixels, places=(0.5,), columns=None):
     labels = gaps_of(question, rows)
     values = {row.label: _values(question, row.metrics, row.method, places) for row in rows}
     below = {
-        figures.LABELS[name]: _values(question, [metrics], name, places)
+        figures.label_of(name): _values(question, [metrics], name, places)
         for name, metrics in pixels.items()
     }
     heads = _heads_of_gaps(rows, labels)

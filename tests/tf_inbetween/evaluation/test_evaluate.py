@@ -15,9 +15,9 @@ from tf_inbetween import run_directory, training
 from tf_inbetween.config import InputError
 from tf_inbetween.evaluation import baselines
 from tf_inbetween.evaluation import comparison as compare
-from tf_inbetween.evaluation import methods as method_table
 from tf_inbetween.evaluation import run as evaluation_run
 from tf_inbetween.evaluation.run import evaluate
+from tf_inbetween.kinds import KINDS
 from tf_inbetween.matching import MATCHINGS
 
 
@@ -36,7 +36,7 @@ def test_evaluation_writes_the_contract(tiny_config, tiny_data, tmp_path, capsys
     assert {row["gap_label"] for row in result["inbetween"]} == {"20°", "40°", "60°", "80°", "120°"}
     for row in result["inbetween"]:
         assert row["pairs"] == 3
-        assert set(row["methods"]) == set(method_table.DEFAULT_METHODS)
+        assert set(row["methods"]) == set(KINDS["pictures"].default_methods)
         assert set(row["latent_geometry"]) == {
             "chord_deviation",
             *(f"kl_{name}" for name in MATCHINGS),

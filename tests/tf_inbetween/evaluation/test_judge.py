@@ -170,7 +170,7 @@ class Reconstructing(TripletVAE):
 
     def __init__(self):
         keras.Model.__init__(self)
-        self.seen = []
+        self.kind, self.seen = "pictures", []
 
     def reconstruct(self, frames):
         self.seen.append(frames)

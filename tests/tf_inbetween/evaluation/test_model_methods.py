@@ -8,6 +8,7 @@ from tf_inbetween import training
 from tf_inbetween.config import InputError
 from tf_inbetween.evaluation import baselines
 from tf_inbetween.evaluation import methods as method_table
+from tf_inbetween.kinds import KINDS
 
 
 def test_methods_that_are_unknown_or_cannot_run(monkeypatch, capsys):
@@ -17,7 +18,7 @@ def test_methods_that_are_unknown_or_cannot_run(monkeypatch, capsys):
     )
     with pytest.raises(InputError, match=rf"^unknown method 'flow': must be one of {valid}$"):
         method_table.check_methods(["latent", "flow"])
-    assert tuple(method_table.check_methods([])) == method_table.DEFAULT_METHODS
+    assert tuple(method_table.check_methods([])) == KINDS["pictures"].default_methods
     without = {name: baselines.METHODS[name] for name in ("crossfade", "nearest_frame")}
     monkeypatch.setattr(baselines, "available", lambda: without)
     assert method_table.check_methods([]) == ["latent", "crossfade", "nearest_frame"]

@@ -1,0 +1,40 @@
+"""What a frame is, by kind of data: its shape, and the names of its sizes.
+
+`tf_inbetween.kinds` has what a model and an evaluation do with a kind.
+"""
+
+import dataclasses
+from collections.abc import Callable
+
+
+@dataclasses.dataclass(frozen=True)
+class FrameKind:
+    """A kind of frames, uint8 [H, W, C].
+
+    Attributes:
+      channels: the numbers of channels there are; the first is the default.
+      shape: (image_size, channels) -> (H, W, C).
+      size_unit: of image_size in the name of a data set.
+    """
+
+    channels: tuple[int, ...]
+    shape: Callable[[int, int], tuple[int, int, int]]
+    size_unit: str
+
+
+KINDS = {
+    "pictures": FrameKind((3, 1), lambda size, channels: (size, size, channels), "px"),
+    # A line of UTF-8, padded with zeros to image_size bytes.
+    "text": FrameKind((1,), lambda size, channels: (size, 1, channels), "bytes"),
+}
+
+
+def check_channels(kind, channels):
+    """Raises ValueError unless frames of a kind can have so many channels."""
+    valid = KINDS[kind].channels
+    if channels not in valid:
+        raise ValueError(
+            f"unknown number of channels {channels!r}; valid: {valid}"
+            if len(valid) > 1
+            else f"{channels} channels: {kind} has {valid[0]}; --channels={valid[0]}"
+        )

@@ -1,0 +1,136 @@
+"""Lines of text to latents and back: embedded bytes, convolutions along the line.
+
+They compute in the Keras dtype policy they were built under; what they return is float32.
+"""
+
+import functools
+
+import keras
+import tensorflow as tf
+
+from tf_inbetween.networks.conv_layers import build_in_order
+
+_PACKAGE = "tf_inbetween"
+_BYTES = 256
+_BLOCKS = 2
+_Conv1D = functools.partial(keras.layers.Conv1D, padding="same", data_format="channels_last")
+
+
+@keras.saving.register_keras_serializable(_PACKAGE)
+class TextEncoder(keras.Model):
+    """Lines [N, L, 1, 1] in [0, 1] -> the mean and the stddev of q(z|x), each [N, latent_dim].
+
+    The bytes 255 x are embedded in `filters[0]` numbers; every convolution then halves the length.
+    A `deterministic` one has no head for the stddev, which is 0.
+    """
+
+    def __init__(self, latent_dim, filters, dense_units, deterministic=False, **kwargs):
+        super().__init__(**kwargs)
+        self.latent_dim, self.filters, self.dense_units = latent_dim, tuple(filters), dense_units
+        self.deterministic = deterministic
+        self.embedding = keras.layers.Embedding(_BYTES, self.filters[0])
+        self.trunk = [
+            *(_Conv1D(width, 5, strides=2, activation="silu") for width in self.filters),
+            keras.layers.Flatten(data_format="channels_last"),
+            keras.layers.Dense(dense_units, activation="silu"),
+        ]
+        self.mean = keras.layers.Dense(latent_dim, dtype="float32")
+        self.raw_stddev = None
+        if not deterministic:
+            self.raw_stddev = keras.layers.Dense(latent_dim, dtype="float32")
+
+    def build(self, input_shape):
+        """Builds every layer for frames of `input_shape` [N, L, 1, 1]."""
+        length = input_shape[1]
+        self.embedding.build((None, length))
+        shape = build_in_order(self.trunk, (None, length, self.filters[0]))
+        self.mean.build(shape)
+        if not self.deterministic:
+            self.raw_stddev.build(shape)
+        self.built = True
+
+    def call(self, frames):
+        """Returns (mean, stddev)."""
+        hidden = self.embedding(tf.cast(tf.round(255.0 * frames[:, :, 0, 0]), tf.int32))
+        for layer in self.trunk:
+            hidden = layer(hidden)
+        if self.deterministic:
+            mean = self.mean(hidden)
+            return mean, keras.ops.zeros_like(mean)
+        # The floor keeps the KLs finite; it is far below any posterior met in training.
+        return self.mean(hidden), keras.ops.softplus(self.raw_stddev(hidden)) + 1e-5
+
+    def get_config(self):
+        """The constructor's arguments."""
+        own = {
+            "latent_dim": self.latent_dim,
+            "filters": self.filters,
+            "dense_units": self.dense_units,
+            "deterministic": self.deterministic,
+        }
+        return {**super().get_config(), **own}
+
+
+@keras.saving.register_keras_serializable(_PACKAGE)
+class TextDecoder(keras.Model):
+    """Latents [N, Z] -> the logits [N, L, 1, 256] float32 of the bytes, all places at once.
+
+    What a latent says is added to a learned embedding of each place; residual convolutions along
+    the line follow, so that the letters of a word agree.
+    """
+
+    def __init__(self, length, filters, dense_units, **kwargs):
+        super().__init__(**kwargs)
+        self.length, self.filters, self.dense_units = length, tuple(filters), dense_units
+        width = self.filters[-1]
+        self.trunk = [
+            keras.layers.Dense(dense_units, activation="silu"),
+            keras.layers.Dense(dense_units, activation="silu"),
+            keras.layers.Dense(length * self.filters[0]),
+            keras.layers.Reshape((length, self.filters[0])),
+        ]
+        self.blocks = [_Conv1D(width, 5, activation="silu") for _ in range(1 + _BLOCKS)]
+        self.logits = keras.layers.Dense(_BYTES, dtype="float32")
+
+    @property
+    def frame_shape(self):
+        """(H, W, C) of the frames."""
+        return (self.length, 1, 1)
+
+    def build(self, input_shape):
+        """Builds every layer for latents of `input_shape` [N, Z]."""
+        shape = build_in_order(self.trunk, input_shape)
+        for block in self.blocks:
+            block.build(shape)
+            shape = block.compute_output_shape(shape)
+        self.logits.build(shape)
+        self.built = True
+
+    def call(self, latents):
+        """Returns the logits of p(x|z)."""
+        hidden = latents
+        for layer in self.trunk:
+            hidden = layer(hidden)
+        first, *others = self.blocks
+        hidden = first(hidden)
+        for block in others:
+            hidden = hidden + block(hidden)
+        return self.logits(hidden)[:, :, tf.newaxis]
+
+    def get_config(self):
+        """The constructor's arguments."""
+        own = {"length": self.length, "filters": self.filters, "dense_units": self.dense_units}
+        return {**super().get_config(), **own}
+
+
+def text(config, deterministic=False):
+    """Convolutions along a line of `image_size` bytes.
+
+    `deterministic`: whether the encoder's stddev is 0, as autoencoders have it.
+    """
+    return (
+        TextEncoder(
+            config.latent_dim, config.filters, config.dense_units, deterministic, name="encoder"
+        ),
+        TextDecoder(config.image_size, config.filters, config.dense_units, name="decoder"),
+    )
