@@ -38,6 +38,22 @@ def to_uint8(frames):
     return np.rint(255 * np.asarray(frames)).astype(np.uint8)
 
 
+def joined(frames, times=None):
+    """Lays frames one after another, so that `to_samples` makes one sound without seams of them.
+
+    Args:
+      frames: [K, mels, T, 1].
+      times: how many of each frame's T, those in its middle; None for all.
+
+    Returns:
+      [1, mels, K * times, 1].
+    """
+    frames = np.asarray(frames)
+    times = times or frames.shape[2]
+    begin = (frames.shape[2] - times) // 2
+    return np.concatenate(list(frames[:, :, begin : begin + times]), axis=1)[np.newaxis]
+
+
 def samples_of(times):
     """Returns the number of samples that so many times of a spectrogram cover."""
     return HOP * (times - 1) + WINDOW

@@ -5,6 +5,8 @@ Each frame is about a second of the steady sound of its own pose, not a stretch 
 frame in the middle of two is exactly the sound of the middle pose.
 """
 
+import functools
+
 import numpy as np
 
 from data_gen import motion
@@ -148,7 +150,7 @@ def _scene(sound, clip, description, **settings):
 
         mels, times, _ = shape
         samples = sound(pose, spectrograms.samples_of(times)).astype(np.float32)
-        return spectrograms.to_uint8(spectrograms.from_samples(samples[np.newaxis], mels)[0])
+        return spectrograms.to_uint8(_graph(mels)(samples[np.newaxis])[0])
 
     return FrameScene(
         description=f"{description} Each frame is a log-mel spectrogram of a steady sound.",
@@ -157,6 +159,16 @@ def _scene(sound, clip, description, **settings):
         frame=frame,
         **settings,
     )
+
+
+@functools.cache
+def _graph(mels):
+    """`spectrograms.from_samples` as a graph: several times as fast as step by step."""
+    import tensorflow as tf
+
+    from data_gen import spectrograms
+
+    return tf.function(lambda samples: spectrograms.from_samples(samples, mels))
 
 
 def _line_clip(ranges, frames, heldout, pitch):

@@ -13,7 +13,6 @@ _TABLE = 2**14  # points of a period; linear interpolation is off by -84 dB at p
 _GOLDEN = (5**0.5 - 1) / 2
 _FORMANTS = ((2700.0, 150.0), (3500.0, 200.0), (4500.0, 250.0))  # Hz; the third and above
 _BANDWIDTHS = (80.0, 100.0)  # Hz, of the first two
-# The fixed formants keep the spectrum from falling below what a frame can hold.
 
 
 def tone(frequency, slope, level, samples, step=2):
@@ -65,5 +64,6 @@ def periodic(frequency, orders, amplitudes, level, samples):
     spectrum[orders] = amplitudes * np.exp(2j * np.pi * _GOLDEN * orders**2 / 2)
     period = np.fft.irfft(spectrum, _TABLE)
     period *= 10 ** (level / 20) / np.sqrt(np.mean(period**2))
-    places = np.arange(samples) * (frequency / SAMPLE_RATE) * _TABLE
-    return np.interp(places, np.arange(_TABLE), period, period=_TABLE)
+    places = np.arange(samples) * (frequency / SAMPLE_RATE) % 1 * _TABLE
+    before = places.astype(int)
+    return period[before] + (places - before) * (np.roll(period, -1) - period)[before]
