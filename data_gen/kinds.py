@@ -26,6 +26,8 @@ class FrameKind:
 
 KINDS = {
     "pictures": FrameKind((3, 1), lambda size, channels: (*size, channels), "px"),
+    # A log-mel spectrogram: image_size bands by image_size times, see `data_gen.spectrograms`.
+    "sound": FrameKind((1,), lambda size, channels: (*size, channels), "mels"),
     # A line of UTF-8, padded with zeros to image_size bytes.
     "text": FrameKind((1,), lambda size, channels: (size.width, 1, channels), "bytes"),
 }

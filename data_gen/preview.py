@@ -1,6 +1,7 @@
 """Draws some clips of a scene without building it: python -m data_gen.preview --scene=objects.
 
-Writes a contact sheet, a row of frames for each clip, and the clips side by side as a GIF.
+Writes a contact sheet, a row of frames for each clip, and the clips side by side as a GIF. Of
+sounds the sheet is of spectrograms, and a WAV plays the clips one after another as glides.
 """
 
 import os
@@ -19,16 +20,17 @@ _SPLIT = flags.DEFINE_string("split", "train", "The split whose first clips to d
 _ROWS = flags.DEFINE_integer("rows", 4, "Clips, as far as the split has them.", lower_bound=1)
 _COLUMNS = flags.DEFINE_integer("columns", 9, "Frames of each, evenly spaced.", lower_bound=2)
 _OUTPUT = flags.DEFINE_string(
-    "output", None, "The PNG; the GIF lies beside it. Default: SCENE.png in this folder."
+    "output", None, "The PNG; the GIF or WAV lies beside it. Default: SCENE.png in this folder."
 )
 _GAP = 2  # pixels between pictures
 _MILLISECONDS = 60  # of a frame of the GIF
 _MOST_FRAMES = 60  # of the GIF
+_TIMES = 6  # of a frame of the WAV: 96 ms
 
 
 def main():
     """Draws what the flags say and prints where it is."""
-    from data_gen import builder
+    from data_gen import builder, scenes
 
     scene, image_size, channels, workers = scene_flags.variant()
     name = builder.config_name(scene, image_size, channels)
@@ -36,23 +38,17 @@ def main():
     if output.suffix.lower() != ".png":
         raise ValueError(f"--output={output}: must end in .png")
     output.parent.mkdir(parents=True, exist_ok=True)
-    animation = output.with_suffix(".gif")
+    suffix, write = _PLAYED.get(scenes.get(scene).kind, (".gif", _write_gif))
+    played = output.with_suffix(suffix)
     with tempfile.TemporaryDirectory(prefix=".preview.", dir=output.parent) as beside:
         clips = draw(scene, _SPLIT.value, _ROWS.value, image_size, channels, workers)
         picture = _picture(sheet(clips, _COLUMNS.value))
         picture.quantize(256, dither=Image.Dither.NONE).save(f"{beside}/sheet.png", optimize=True)
-        first, *others = _side_by_side(clips)
-        first.save(
-            f"{beside}/clips.gif",
-            save_all=True,
-            append_images=others,
-            duration=_MILLISECONDS,
-            loop=0,
-        )
+        write(f"{beside}/clips{suffix}", clips)
         os.replace(f"{beside}/sheet.png", output)
-        os.replace(f"{beside}/clips.gif", animation)
+        os.replace(f"{beside}/clips{suffix}", played)
     print(f"{name}: the first {len(clips)} of the split {_SPLIT.value}, one in each row")
-    print(f"wrote {output} and {animation}")
+    print(f"wrote {output} and {played}")
 
 
 def draw(scene, split, rows, image_size, channels, workers):
@@ -103,6 +99,22 @@ def sheet(clips, columns):
         places = np.linspace(0, len(clip) - 1, min(columns, len(clip))).round().astype(int)
         rows.append(_joined(list(clip[places]), axis=1))
     return _joined(rows, axis=0)
+
+
+def _write_gif(path, clips):
+    first, *others = _side_by_side(clips)
+    first.save(path, save_all=True, append_images=others, duration=_MILLISECONDS, loop=0)
+
+
+def _write_wav(path, clips):
+    from data_gen import spectrograms
+    from frame_io import sounds
+
+    frames = [spectrograms.joined(clip / np.float32(255), _TIMES) for clip in clips]
+    sounds.write(path, np.concatenate([spectrograms.to_samples(each)[0] for each in frames]))
+
+
+_PLAYED = {"sound": (".wav", _write_wav)}
 
 
 def _side_by_side(clips):

@@ -41,6 +41,7 @@ from data_gen.scenes.scene import (
     Vector,
     View,
 )
+from data_gen.scenes.sounds import chord, tone, vowel
 from data_gen.scenes.teapots import teapot_1dof, teapot_2dof, teapot_6dof
 from data_gen.scenes.texts import clock, counting, weather
 
@@ -77,6 +78,9 @@ SCENES: dict[str, Callable[..., Scene]] = {
     "clock": clock,
     "weather": weather,
     "counting": counting,
+    "tone": tone,
+    "vowel": vowel,
+    "chord": chord,
 }
 
 # The settings in the order of a variant's name, and how each is written there.

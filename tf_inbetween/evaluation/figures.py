@@ -101,9 +101,10 @@ def error_by_gap(path, rows, kind=KINDS["pictures"]):
     `rows`: what metrics.json has as "inbetween".
     """
     rows = [row for row in rows if row["t"] == 0.5]
-    degrees = "timing_error_degrees" in next(iter(rows[0]["methods"].values()))
+    measured = next(iter(rows[0]["methods"].values()))
+    degrees = "timing_error_degrees" in measured
     timing, unit = ("timing_error_degrees", "°") if degrees else ("timing_error", "frames")
-    first, *others = ((key, label) for key, (label, *_) in kind.shown.items())
+    first, *others = ((key, label) for key, (label, *_) in kind.shown.items() if key in measured)
     panels = dict([first, (timing, f"timing error, {unit}"), ("hit_rate", "hit rate"), *others])
     figure = Figure(figsize=(13, 3.2), layout="constrained")
     axes = figure.subplots(1, len(panels))

@@ -65,7 +65,9 @@ def reconstruction(model, clips, read):
     }
 
 
-def inbetween(methods, clips, read, gaps, pairs, unit, encode=None, kind=KINDS["pictures"]):
+def inbetween(
+    methods, clips, read, gaps, pairs, unit, encode=None, kind=KINDS["pictures"], pose_names=()
+):
     """The rows of metrics.json: one for each gap and each t of `PLACES`.
 
     Args:
@@ -79,6 +81,7 @@ def inbetween(methods, clips, read, gaps, pairs, unit, encode=None, kind=KINDS["
         encode: frames [N, H, W, C] -> posteriors; each row then has their `latent_geometry`, means
             over the pairs.
         kind: of the frames, one of `kinds.KINDS`.
+        pose_names: of the clips' poses.
 
     Raises:
         InputError: if no clip is long enough for a gap, or the clips differ in pace.
@@ -95,7 +98,7 @@ def inbetween(methods, clips, read, gaps, pairs, unit, encode=None, kind=KINDS["
             for gap, t in measured:
                 judged = [(held[n], starts[gap][n]) for n in group if n in starts[gap]]
                 if judged:
-                    measured[gap, t].append(_measured(methods, judged, gap, t, kind))
+                    measured[gap, t].append(_measured(methods, judged, gap, t, kind, pose_names))
                     if encode:
                         shapes[gap, t].append(_geometry(judged, gap, t))
             bar.update(len(group))
@@ -107,7 +110,8 @@ def inbetween(methods, clips, read, gaps, pairs, unit, encode=None, kind=KINDS["
             "t": t,
             "pairs": min(pairs, sum(clip_starts(clip, gap) for clip in clips)),
             "methods": {
-                name: _means([p[name] for p in parts], units_per_frame, unit) for name in methods
+                name: _averages([p[name] for p in parts], units_per_frame, unit, kind.medians)
+                for name in methods
             },
             **({"latent_geometry": _mean_geometry(shapes[gap, t])} if encode else {}),
         }
@@ -132,6 +136,7 @@ class _Held:
 
     def __init__(self, clip, encode=None):
         self.frames, self.cyclic = to_float(clip.frames).numpy(), clip.cyclic
+        self.pose = clip.pose
         if encode:
             starts = range(0, len(self.frames), _BATCH)
             posteriors = [encode(self.frames[i : i + _BATCH]) for i in starts]
@@ -142,17 +147,21 @@ class _Held:
         """The frames at `places` [N], which may go round the end."""
         return self.frames[places % len(self.frames)]
 
+    def pose_at(self, places):
+        """The poses of the frames at `places`: [N, P]."""
+        return self.pose[places % len(self.frames)]
+
     def posterior_at(self, places):
         """The means and the stddevs of the posteriors of the frames at `places`: [2, N, Z]."""
         places = places % len(self.frames)
         return np.stack([self.mean[places], self.stddev[places]])
 
 
-def _measured(methods, judged, gap, t, kind):
+def _measured(methods, judged, gap, t, kind, pose_names=()):
     """What the methods draw, measured: {method: {measure: [N]}}.
 
     Args:
-        methods, gap, t, kind: as in `inbetween`.
+        methods, gap, t, kind, pose_names: as in `inbetween`.
         judged: clips, and for each the indices of the frames that in-betweens start from.
     """
     step = round(gap * t)
@@ -160,6 +169,7 @@ def _measured(methods, judged, gap, t, kind):
         np.concatenate([clip.at(starts + offset) for clip, starts in judged])
         for offset in (0, step, gap)
     )
+    pose = np.concatenate([clip.pose_at(starts + step) for clip, starts in judged])
     ends = np.cumsum([len(starts) for _, starts in judged])
     results = {}
     for name, method in methods.items():
@@ -172,6 +182,7 @@ def _measured(methods, judged, gap, t, kind):
         error = np.concatenate(errors)
         results[name] = {
             **kind.measures(drawn, truth),
+            **kind.of_pose(drawn, pose, pose_names),
             "timing_error": error,
             "hit_rate": metrics.hits(error, gap),
         }
@@ -211,8 +222,15 @@ def _mean_geometry(parts):
     return {key: float(np.mean(np.concatenate([part[key] for part in parts]))) for key in parts[0]}
 
 
-def _means(parts, units_per_frame, unit):
-    row = {key: float(np.mean(np.concatenate([part[key] for part in parts]))) for key in parts[0]}
+def _joined(parts, key):
+    return np.concatenate([part[key] for part in parts])
+
+
+def _averages(parts, units_per_frame, unit, medians):
+    row = {
+        key: float((np.median if key in medians else np.mean)(_joined(parts, key)))
+        for key in parts[0]
+    }
     if unit == "°":
         row["timing_error_degrees"] = row["timing_error"] * units_per_frame
     return row

@@ -64,7 +64,15 @@ def evaluate(run_dir, split="test", pairs=PAIRS, data_dir="", methods=(), data=N
     read = {name: functools.partial(data.read, name) for name in clips}
     encode = model.encode if isinstance(model, TripletVAE) else None
     rows = inbetween(
-        methods, clips[split], read[split], data.gaps, pairs, data.gap_unit, encode, kind
+        methods,
+        clips[split],
+        read[split],
+        data.gaps,
+        pairs,
+        data.gap_unit,
+        encode,
+        kind,
+        data.pose_names,
     )
     (clip,) = read[split]([first_clip(clips[split], max(row["gap"] for row in rows))])
     paths = {
@@ -132,6 +140,9 @@ def _total_seconds(metrics_path):
 
 def _report(result, shown):
     """Prints the rows at t = 1/2 and the reconstruction; `shown`: as of a `Kind`."""
+    measured = next(iter(result["inbetween"][0]["methods"].values()))
+    of_frames = next(iter(result["reconstruction"].values()))
+    shown = {key: column for key, column in shown.items() if key in measured}
     (error, *others) = [_heading(*column) for column in shown.values()]
     heads = "  ".join(others)
     print(
@@ -157,11 +168,12 @@ def _report(result, shown):
                 f"{timing} {measures['hit_rate']:8.3f} {rest}"
             )
     for split, measures in result["reconstruction"].items():
-        if any(measures[key] is None for key in shown):
+        if all(measures[key] is None for key in shown if key in of_frames):
             continue
         values = (
             f"{_heading(label, factor, digits)} {factor * measures[key]:.{digits}f}"
             for key, (label, factor, digits) in shown.items()
+            if key in of_frames
         )
         print(f"reconstruction, {split}: {', '.join(values)}")
 

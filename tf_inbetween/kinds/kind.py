@@ -28,6 +28,8 @@ class Kind(abc.ABC):
         shown: the measures in figures and reports, {key: (label, factor, digits)}; the first one is
             the error that all else is judged by.
         summarized: the measures of in-betweens that TensorBoard shows.
+        medians: the measures of which a row of metrics.json has the median over its pairs, and not
+            the mean.
         measure_names, likelihood_names: of what `measures` and `of_likelihood` return.
         signature: the one of an export that only models of this kind have.
         cell: width and height of a frame in a figure, in inches.
@@ -43,6 +45,7 @@ class Kind(abc.ABC):
     labels = {}  # noqa: RUF012
     shown = {}  # noqa: RUF012
     summarized = ()
+    medians = ()
     measure_names = ()
     likelihood_names = ("elbo",)
     signature = ""
@@ -82,6 +85,17 @@ class Kind(abc.ABC):
 
         Both are floats [N, H, W, C] in [0, 1].
         """
+
+    def of_pose(self, frames, pose, names):
+        """How well drawn frames show the pose of the true ones: {measure: [N]}, or {}.
+
+        Args:
+            frames: floats [N, H, W, C] in [0, 1].
+            pose: [N, P].
+            names: of the pose's P numbers.
+        """
+        del frames, pose, names
+        return {}
 
     def of_likelihood(self, elbo, truth):
         """What follows from ELBOs in nats [N] of frames [N, H, W, C]: {measure: [N]}."""

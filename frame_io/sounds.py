@@ -1,0 +1,204 @@
+"""Sounds as files: read with PyAV as mono at 16 kHz, written as WAV, FLAC or Ogg.
+
+A sound in memory is float32 [samples], full scale being -1 to 1.
+
+How sounds are read:
+
+- Every container with one sound stream or more that FFmpeg reads, the sound of videos too; of
+  several streams the first. Playlists, and all else that would open other files, are refused.
+- Channels are averaged, whole numbers of any width become floats, and any rate becomes 16 kHz.
+- Nothing is taken off: a constant (DC) stays, but lies below the bands of a spectrogram.
+- Of FLAC every frame's checksum is looked at, and FLAC and MP4 that end before their header says
+  are refused. Other formats say nothing that can be trusted: a WAV file that was cut off is just
+  shorter.
+- Samples that are NaN or infinite are refused.
+"""
+
+import contextlib
+import wave
+from pathlib import Path
+
+import numpy as np
+
+from frame_io.errors import InputError
+from frame_io.files import atomic_write
+
+SAMPLE_RATE = 16_000  # Hz
+MAX_SECONDS = 3600.0  # that `read` holds in memory: 230 MB
+WRITABLE = (".wav", ".flac", ".ogg", ".opus")
+
+# FFmpeg's names.
+_CONTAINERS = (
+    "aac,ac3,aiff,amr,ape,asf,au,avi,caf,eac3,flac,flv,loas,m4v,matroska,mov,mp3,mpeg,mpegts,mxf,"
+    "nut,ogg,oma,rm,tta,w64,wav,wtv,wv"
+)
+_EXACT = ("flac", "mov,mp4,m4a,3gp,3g2,mj2")
+_LIMITS = {"format_whitelist": _CONTAINERS, "protocol_whitelist": "file"}
+_MISSING = "needs the package av: pip install 'tf_inbetween[video]'"
+_SLACK = 0.1  # seconds that a header may say too much
+_MAX_CHANNELS = 64
+
+
+def read(path):
+    """Reads a sound whole.
+
+    Args:
+      path: of a sound file or a video.
+
+    Returns:
+      float32 [S] at 16 kHz.
+
+    Raises:
+      ValueError: if it cannot be read, is damaged, has no samples, or is longer than an hour. The
+        message is one line and names the file.
+    """
+    path = Path(path)
+    seconds = duration(path)
+    too_long = ValueError(f"{path}: longer than {MAX_SECONDS:g} s; cut a part out of it")
+    if seconds > MAX_SECONDS:
+        raise too_long
+    parts, count = [], 0
+    for part in stream(path):
+        parts.append(part)
+        count += len(part)
+        if count > MAX_SECONDS * SAMPLE_RATE:
+            raise too_long
+    return np.concatenate(parts)
+
+
+def duration(path):
+    """How long its header says that a sound is, in seconds; 0 where it does not say.
+
+    Raises as `read`.
+    """
+    with _opened(Path(path)) as (container, sound):
+        return _declared(container, sound)
+
+
+def stream(path):
+    """Reads a sound piece by piece, in constant memory.
+
+    Args:
+      path: as for `read`.
+
+    Yields:
+      float32 [S] at 16 kHz, one piece after another.
+
+    Raises:
+      ValueError: as `read`, but for the length.
+    """
+    path, count = Path(path), 0
+    with _opened(path) as (container, sound):
+        from av import AudioResampler
+
+        declared = _declared(container, sound)
+        exact = container.format.name in _EXACT
+        resampler = AudioResampler(format="fltp", rate=SAMPLE_RATE)
+        for frame in _then_none(container.decode(sound)):
+            if frame is not None:
+                _check(path, frame)
+            for piece in resampler.resample(frame):
+                samples = piece.to_ndarray().mean(axis=0, dtype=np.float32)
+                count += len(samples)
+                yield samples
+    seconds = count / SAMPLE_RATE
+    if exact and declared - seconds > _SLACK:
+        raise ValueError(
+            f"{path}: truncated or damaged: what can be read ends at {seconds:.3g} of "
+            f"{declared:.3g} s"
+        )
+    if not count:
+        raise ValueError(f"{path}: has no samples")
+
+
+def check_writable(path):
+    """Raises `InputError` unless the name of a file ends as one that `write` can write."""
+    suffix = Path(path).suffix.lower()
+    if suffix not in WRITABLE:
+        raise InputError(f"{path}: the name must end in one of {', '.join(WRITABLE)}")
+    if suffix != ".wav":
+        try:
+            import av  # noqa: F401 - Better missed before the sound is made than after.
+        except ModuleNotFoundError:
+            raise InputError(f"{path}: {suffix} {_MISSING}") from None
+
+
+def write(path, samples):
+    """Writes a sound, whole or not at all: .wav and .flac with 16 bits, .ogg and .opus as Opus.
+
+    Args:
+      path: where to.
+      samples: float [S] at 16 kHz. A sound that is louder than full scale becomes quieter.
+
+    Raises:
+      InputError: for a name that `check_writable` refuses.
+      OSError: if it cannot be written.
+    """
+    check_writable(path)
+    samples = np.asarray(samples, np.float64)
+    peak = np.abs(samples).max(initial=1.0)
+    numbers = np.rint(samples * (32767 / peak)).astype("<i2")
+    with atomic_write(path) as beside:
+        if Path(path).suffix.lower() == ".wav":
+            with wave.open(str(beside), "wb") as file:
+                file.setnchannels(1)
+                file.setsampwidth(2)
+                file.setframerate(SAMPLE_RATE)
+                file.writeframes(numbers.tobytes())
+        else:
+            _encode(beside, numbers)
+
+
+def _encode(path, numbers):
+    import av
+
+    codec = "flac" if path.suffix.lower() == ".flac" else "libopus"
+    with av.open(f"file:{path}", "w") as container:
+        sound = container.add_stream(codec, rate=SAMPLE_RATE, layout="mono")
+        frame = av.AudioFrame.from_ndarray(numbers[np.newaxis], format="s16", layout="mono")
+        frame.sample_rate = SAMPLE_RATE
+        container.mux(sound.encode(frame))
+        container.mux(sound.encode())
+
+
+@contextlib.contextmanager
+def _opened(path):
+    """Yields the container and its sound stream; what FFmpeg says becomes one line."""
+    if not path.is_file():
+        what = "is no file" if path.exists() else "no such file"
+        raise ValueError(f"{path}: {what}")
+    try:
+        import av
+    except ModuleNotFoundError:
+        raise ValueError(f"{path}: reading sound {_MISSING}") from None
+    try:
+        # "file:", or a colon in the name would make it an address.
+        with av.open(f"file:{path}", metadata_errors="ignore", options=_LIMITS) as container:
+            if not container.streams.audio:
+                raise ValueError(f"{path}: has no sound")
+            sound = container.streams.audio[0]
+            if not (sound.rate and 0 < sound.channels <= _MAX_CHANNELS):
+                raise ValueError(f"{path}: {sound.channels} channels at {sound.rate} Hz")
+            if sound.codec_context.name == "flac":
+                sound.codec_context.options = {"err_detect": "crccheck+explode"}
+            yield container, sound
+    except av.error.FFmpegError as error:
+        raise ValueError(f"{path}: not a readable sound, or damaged ({error.strerror})") from error
+
+
+def _declared(container, sound):
+    """How long the header says that the sound is, in seconds; 0 where it does not say."""
+    if sound.duration is not None:
+        return float(sound.duration * sound.time_base)
+    return container.duration / 1e6 if container.duration else 0.0
+
+
+def _then_none(frames):
+    yield from frames
+    yield None  # Has the resampler give what it holds.
+
+
+def _check(path, frame):
+    samples = frame.to_ndarray()
+    if samples.dtype.kind == "f" and not np.all(np.isfinite(samples)):
+        raise ValueError(f"{path}: has samples that are NaN or infinite")
