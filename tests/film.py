@@ -43,7 +43,7 @@ def _shot(photograph, mesh, colour, count, rng):
     picture = PIL.Image.fromarray(photograph[..., :3])
     scale = 1.35 * max(WIDTH / picture.width, HEIGHT / picture.height)
     picture = picture.resize((round(picture.width * scale), round(picture.height * scale)))
-    renderer = Renderer(scenes.get("teapot_2dof").view, _SOLID)
+    renderer = Renderer(scenes.get("teapot_2dof").view, _SOLID, samples=2)
     camera, place, turn = (_wander(rng, count, n) for n in (2, 2, 3))
     for i in range(count):
         free = np.array([picture.width - WIDTH, picture.height - HEIGHT])

@@ -100,6 +100,22 @@ def test_grey_and_large(inputs, tmp_path):
         imported.open_clips("my_clips", 64, 1, data_dir=tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("asked", "own", "crop"),
+    [("20x30", "20x30", None), (None, "64x48", None), (None, "30x20", (2, 3, 30, 20))],
+)
+def test_frames_have_the_size_that_is_asked_for_or_their_own(inputs, tmp_path, asked, own, crop):
+    made = footage_clips.import_clips(inputs, settings(image_size=asked, crop=crop), tmp_path)
+    size = made.image_size
+    assert str(size) == own
+    clips = imported.open_clips("my_clips", own, data_dir=tmp_path)
+    example = next(iter(tfds.as_numpy(clips.as_dataset(split="test"))))
+    assert example["frames"].shape == (8, *size, 3)
+    assert clips.info.metadata["image_size"] == own
+    with pytest.raises(ValueError, match=f"was imported with --image_size={own} "):
+        imported.open_clips("my_clips", (size.width, size.height), data_dir=tmp_path)
+
+
 def test_other_names_are_listed(made):
     data_dir, *_ = made
     assert imported.names(data_dir) == ["my_clips"]
@@ -114,7 +130,8 @@ def test_other_names_are_listed(made):
         ({"name": "../x"}, "--name=../x: only letters"),
         ({"name": "teapot_1dof"}, "--name=teapot_1dof: is a rendered scene"),
         ({"name": "teapot_1dof_grey"}, "is a rendered scene"),
-        ({"image_size": 65}, r"unknown image size 65; valid: \(64, 128\)"),
+        ({"image_size": 15}, "--image_size=15: sides must be 16 to 4096 pixels"),
+        ({"image_size": "big"}, "--image_size=big: must be a size such as 64, or 320x180"),
         ({"channels": 2}, "unknown number of channels 2"),
         ({"frames_per_clip": 4}, "--frames_per_clip=4: at least 5"),
         ({"fps": 0.0}, "--fps=0: must be above 0"),

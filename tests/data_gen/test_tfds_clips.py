@@ -313,7 +313,7 @@ def test_a_download_that_fails_leaves_no_file(tmp_path, late):
     ("source", "more", "message"),
     [
         ("mnist", {}, "unknown --tfds=mnist; valid: bair_robot_pushing_small, coil100, moving_mn"),
-        ("coil100", {"image_size": 65}, "unknown image size 65"),
+        ("coil100", {"image_size": 15}, "--image_size=15: sides must be 16 to 4096 pixels"),
         ("coil100", {"channels": 4}, "unknown number of channels 4"),
         ("coil100", {"name": "teapot_1dof"}, "is a rendered scene"),
         ("coil100", {"held_out": 0.0}, "--held_out=0: must be above 0"),

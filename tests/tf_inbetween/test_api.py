@@ -89,9 +89,9 @@ def test_a_path_takes_frames_as_people_have_them(run, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("frame", "t", "message"),
     [
-        (np.zeros([64, 48, 3]), 0.5, "first: has shape 64x48x3; must be 64x64x3, or a path"),
-        (np.zeros([2, 64, 64, 3]), 0.5, "first: has shape 2x64x64x3; must be 64x64x3"),
-        (np.zeros([64, 64]), 0.5, "first: has shape 64x64x1; must be 64x64x3"),
+        (np.zeros([64, 48, 3]), 0.5, "first and second: are 48x64 and 64x64; must have one size"),
+        (np.zeros([2, 64, 64, 3]), 0.5, "first: has shape 2x64x64x3; must be H x W x 3, or a path"),
+        (np.zeros([64, 64]), 0.5, "first: has shape 64x64x1; must be H x W x 3"),
         (np.full([64, 64, 3], 255.0), 0.5, "first: has values from 0 to 255; floats must be in"),
         (np.full([64, 64, 3], np.nan), 0.5, "first: has values that are NaN or infinite"),
         (np.zeros([64, 64, 3], np.int64), 0.5, "first: is int64; must be uint8 in 0..255 or"),
@@ -180,13 +180,15 @@ def test_write_takes_both_kinds_of_pixels(tmp_path):
         ib.write(tmp_path / "c.png", frames.astype(float))
 
 
-def test_a_model_that_draws_any_size_wants_arrays():
-    config = ib.Config(model="pixel_unet", filters=(4, 4))
+@pytest.mark.parametrize("settings", [{"model": "pixel_unet"}, {"dense_units": 8}])
+def test_arrays_are_drawn_in_their_own_size_and_pictures_in_the_trainings(settings, tmp_path):
+    config = ib.Config(**settings, filters=(4, 4), image_size="48x32")
     keras.utils.set_random_seed(0)
     model = ib.build(config)
-    with pytest.raises(ib.InputError, match="first: this model draws any size; give an array"):
-        model.path("a.png", "b.png", 0.5)
-    assert model.path(np.zeros([32, 32, 3]), np.ones([32, 32, 3]), 0.5).shape == (1, 32, 32, 3)
+    assert model.path(np.zeros([33, 40, 3]), np.ones([33, 40, 3]), 0.5).shape == (1, 33, 40, 3)
+    picture = PIL.Image.new("RGB", (100, 100))
+    picture.save(tmp_path / "a.png")
+    assert model.path(picture, tmp_path / "a.png", 0.5).shape == (1, 32, 48, 3)
 
 
 def test_what_is_no_model_names_what_is(tmp_path):

@@ -12,7 +12,7 @@ from tqdm import tqdm
 from tf_inbetween import interpolation
 from tf_inbetween.distributions import gaussian
 from tf_inbetween.evaluation import metrics
-from tf_inbetween.evaluation.pairs import by_clip, clip_starts, fitting_gaps, spread
+from tf_inbetween.evaluation.pairs import at_once, by_clip, clip_starts, fitting_gaps, spread
 from tf_inbetween.kinds import KINDS
 from tf_inbetween.matching import MATCHINGS
 from tf_inbetween.models import LatentModel, TripletVAE, to_float
@@ -33,14 +33,16 @@ def reconstruction(model, clips, read):
 
     Args:
         model: of a run.
-        clips, read: as for `inbetween`. About 2000 to 4000 frames of all are taken, or all.
+        clips, read: as for `inbetween`. About 2000 to 4000 frames of all are taken, or all; of
+            large frames fewer.
     """
     kind = KINDS[model.kind]
     rows = {name: [] for name in (*kind.measure_names, *kind.likelihood_names)}
     if not isinstance(model, LatentModel):
         return dict.fromkeys(rows)
     lengths = np.array([clip.length for clip in clips])
-    step = max(lengths.sum() // _RECONSTRUCTED, 1)
+    size = at_once(model.frame_shape, _BATCH)
+    step = max(lengths.sum() * _BATCH // (_RECONSTRUCTED * size), 1)
     if step % lengths[0] == 0:
         step += 1  # Or 100,000 clips of one length would all show their first frame.
     places = by_clip(np.arange(0, lengths.sum(), step), lengths)
@@ -49,8 +51,8 @@ def reconstruction(model, clips, read):
         for inside, clip in zip(places.values(), read(list(places)), strict=True)
         for frame in clip.frames[inside]
     )
-    for i in itertools.count(0, _BATCH):
-        batch = list(itertools.islice(frames, _BATCH))
+    for i in itertools.count(0, size):
+        batch = list(itertools.islice(frames, size))
         if not batch:
             break
         truth = to_float(np.stack(batch)).numpy()
@@ -74,7 +76,8 @@ def inbetween(
         methods: name -> function of (first, second, t), as in `tf_inbetween.evaluation.baselines`.
         clips: the `ClipInfo`s of true clips, dense, of one pace.
         read: a function that takes the numbers of some of them, ascending, and yields these
-            `Clip`s. A thousand frames are held here at a time, or one clip.
+            `Clip`s. A thousand frames of 64x64 are held here at a time, of larger ones fewer, or
+            one clip.
         gaps: in the scene's unit; those too long for all clips are left out.
         pairs: of frames for each row, evenly spread over the clips.
         unit: the name of the gaps' unit; "" where they are frames.
@@ -92,16 +95,15 @@ def inbetween(
     numbers = sorted(set().union(*starts.values()))
     source = read(numbers)
     with tqdm(total=len(numbers), desc="Evaluating", unit=" clips", leave=False) as bar:
-        for group in _groups(numbers, clips):
-            frames = (_Held(clip, encode) for clip in itertools.islice(source, len(group)))
-            held = dict(zip(group, frames, strict=True))
+        clips_read = ((n, _Held(clip, encode)) for n, clip in zip(numbers, source, strict=True))
+        for held in _groups(clips_read):
             for gap, t in measured:
-                judged = [(held[n], starts[gap][n]) for n in group if n in starts[gap]]
+                judged = [(held[n], starts[gap][n]) for n in held if n in starts[gap]]
                 if judged:
                     measured[gap, t].append(_measured(methods, judged, gap, t, kind, pose_names))
                     if encode:
                         shapes[gap, t].append(_geometry(judged, gap, t))
-            bar.update(len(group))
+            bar.update(len(held))
     units_per_frame = clips[0].units_per_frame
     return [
         {
@@ -119,16 +121,17 @@ def inbetween(
     ]
 
 
-def _groups(numbers, clips):
-    """Divides clips, in order, into groups of at most `_HELD` frames, or of one clip."""
-    groups, frames = [], np.inf
-    for number in numbers:
-        frames += clips[number].length
-        if frames > _HELD:
-            groups.append([])
-            frames = clips[number].length
-        groups[-1].append(number)
-    return groups
+def _groups(clips):
+    """Gathers (number, `_Held`) into dicts of at most `_HELD` frames, or of one clip."""
+    group, frames = {}, 0
+    for number, held in clips:
+        if group and frames + len(held.frames) > at_once(held.frames.shape[1:], _HELD):
+            yield group
+            group, frames = {}, 0
+        group[number] = held
+        frames += len(held.frames)
+    if group:
+        yield group
 
 
 class _Held:
@@ -138,8 +141,9 @@ class _Held:
         self.frames, self.cyclic = to_float(clip.frames).numpy(), clip.cyclic
         self.pose = clip.pose
         if encode:
-            starts = range(0, len(self.frames), _BATCH)
-            posteriors = [encode(self.frames[i : i + _BATCH]) for i in starts]
+            size = at_once(self.frames.shape[1:], _BATCH)
+            starts = range(0, len(self.frames), size)
+            posteriors = [encode(self.frames[i : i + size]) for i in starts]
             self.mean = np.concatenate([q.mean() for q in posteriors])
             self.stddev = np.concatenate([q.stddev() for q in posteriors])
 

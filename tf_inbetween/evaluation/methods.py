@@ -5,6 +5,7 @@ import tensorflow as tf
 
 from tf_inbetween import interpolation
 from tf_inbetween.config import InputError, lookup
+from tf_inbetween.evaluation.pairs import at_once
 from tf_inbetween.kinds import KINDS
 from tf_inbetween.models import FusionVAE
 
@@ -91,7 +92,8 @@ def _in_batches(draw):
 
     def method(first, second, t):
         t = np.broadcast_to(np.float32(t), len(first))
-        parts = (slice(i, i + _BATCH) for i in range(0, len(first), _BATCH))
+        size = at_once(first.shape[1:], _BATCH)
+        parts = (slice(i, i + size) for i in range(0, len(first), size))
         return np.concatenate([draw(first[part], second[part], t[part]) for part in parts])
 
     return method

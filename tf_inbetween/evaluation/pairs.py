@@ -5,6 +5,11 @@ import numpy as np
 from tf_inbetween.config import InputError
 
 
+def at_once(frame_shape, count):
+    """How many frames [H, W, C] to hold at once: as many values as `count` of 64x64x3, or one."""
+    return max(1, min(count, count * 64 * 64 * 3 // int(np.prod(frame_shape))))
+
+
 def fitting_gaps(clips, gaps):
     """Those of `gaps`, in the scene's unit, for which a clip is long enough: in frames, each once.
 

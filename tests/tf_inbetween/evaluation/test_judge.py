@@ -168,6 +168,8 @@ def test_frames_of_a_great_many_clips_are_not_all_the_first(make_clips, monkeypa
 class Reconstructing(TripletVAE):
     """Stands in for a model; keeps what it is shown."""
 
+    frame_shape = (64, 64, 3)
+
     def __init__(self):
         keras.Model.__init__(self)
         self.kind, self.seen = "pictures", []
