@@ -1,6 +1,7 @@
 """Draws some clips of a scene without building it: python -m data_gen.preview --scene=objects.
 
-Writes a contact sheet, a row of frames for each clip, and the clips side by side as a GIF.
+Writes a contact sheet, a row of frames for each clip, and the clips side by side as a GIF. Lines of
+text are printed.
 """
 
 import os
@@ -13,7 +14,7 @@ from absl.logging import WARNING
 from PIL import Image
 
 from data_gen import scene_flags
-from frame_io import command_line
+from frame_io import command_line, texts
 
 _SPLIT = flags.DEFINE_string("split", "train", "The split whose first clips to draw.")
 _ROWS = flags.DEFINE_integer("rows", 4, "Clips, as far as the split has them.", lower_bound=1)
@@ -28,17 +29,31 @@ _MOST_FRAMES = 60  # of the GIF
 
 def main():
     """Draws what the flags say and prints where it is."""
-    from data_gen import builder
+    from data_gen import builder, scenes
 
     scene, image_size, channels, workers = scene_flags.variant()
     name = builder.config_name(scene, image_size, channels)
+    SHOWN[scenes.get(scene).kind](name, scene, (image_size, channels, workers))
+
+
+def _print_lines(name, scene, how):
+    """Prints the first clips of a scene of text."""
+    clips = draw(scene, _SPLIT.value, _ROWS.value, *how)
+    for clip in clips:
+        places = np.linspace(0, len(clip) - 1, min(_COLUMNS.value, len(clip))).round().astype(int)
+        print("\n".join(texts.to_line(clip[place]) for place in places), end="\n\n")
+    print(f"{name}: the first {len(clips)} of the split {_SPLIT.value}")
+
+
+def _write_pictures(name, scene, how):
+    """Writes the first clips of a scene of pictures."""
     output = Path(_OUTPUT.value or f"{name}.png")
     if output.suffix.lower() != ".png":
         raise ValueError(f"--output={output}: must end in .png")
     output.parent.mkdir(parents=True, exist_ok=True)
     animation = output.with_suffix(".gif")
     with tempfile.TemporaryDirectory(prefix=".preview.", dir=output.parent) as beside:
-        clips = draw(scene, _SPLIT.value, _ROWS.value, image_size, channels, workers)
+        clips = draw(scene, _SPLIT.value, _ROWS.value, *how)
         picture = _picture(sheet(clips, _COLUMNS.value))
         picture.quantize(256, dither=Image.Dither.NONE).save(f"{beside}/sheet.png", optimize=True)
         first, *others = _side_by_side(clips)
@@ -53,6 +68,9 @@ def main():
         os.replace(f"{beside}/clips.gif", animation)
     print(f"{name}: the first {len(clips)} of the split {_SPLIT.value}, one in each row")
     print(f"wrote {output} and {animation}")
+
+
+SHOWN = {"pictures": _write_pictures, "text": _print_lines}
 
 
 def draw(scene, split, rows, image_size, channels, workers):
