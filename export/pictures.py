@@ -1,7 +1,8 @@
 """PNG and JPEG bytes to frames and back, in TensorFlow operations, so that a server can do it.
 
 What comes out is what `tf_inbetween.images.read_frame` makes of the same file, to a grey level or
-two, but that a JPEG's EXIF orientation is not looked at.
+two, but that EXIF orientation and embedded ICC profiles are not looked at: the client of
+`export.client` writes such pictures anew before it sends them.
 """
 
 import tensorflow as tf

@@ -86,8 +86,13 @@ class Painter:
         if self._graph_is_for != settled:
             self._graph, self._graph_is_for = None, settled
             with contextlib.suppress(FFmpegError, ValueError):
-                scale = ("scale", _conversion(frame))
-                self._graph = graph(frame, scale, ("format", {"pix_fmts": _rgb(frame)}))
+                deep = "rgba64le" if _rgb(frame) == "rgba" else "rgb48le"
+                self._graph = graph(
+                    frame,
+                    # Primaries come out wrong if the same step converts from YUV (FFmpeg 8.0).
+                    *(("scale", {}), ("format", {"pix_fmts": deep})),
+                    *(("scale", _conversion(frame)), ("format", {"pix_fmts": _rgb(frame)})),
+                )
         return self._graph is not None
 
 

@@ -62,7 +62,7 @@ def look(path):
         is not installed.
     """
     seen = _seen(path)
-    first, notes = _first_frame(path, seen.keys)
+    first, painter, notes = _first_frame(path, seen.keys)
     times = seen.times
     if seen.is_timed and first.time is not None:
         # Where a broadcast is joined, some frames refer to what was before, and are not decoded.
@@ -70,15 +70,17 @@ def look(path):
     begins = float(times[0])
 
     def decode(begin=0.0):
-        for stamp in [*_stamps(seen.keys, begins + begin - 1 / seen.pace), None]:
-            frames = _timed_frames(path, seen, begins, stamp)
+        # The frame before takes part in deinterlacing.
+        before = times[max(np.searchsorted(times, begins + begin - 1e-4) - 1, 0)]
+        for stamp in [*_stamps(seen.keys, before), None]:
+            frames = _timed_frames(path, seen, painter, begins, stamp)
             try:
                 head = next(frames, None)
             except ValueError:
                 if stamp is None:
                     raise
                 continue
-            if stamp is None or (head and head[0] <= begin + 1e-4):
+            if stamp is None or (head and head[0] <= before - begins + 1e-4):
                 break
         if head:
             yield head
@@ -200,7 +202,7 @@ def _stamps(keys, seconds):
 
 
 def _first_frame(path, keys):
-    """The first frame that can be decoded, and what there is to say of such frames."""
+    """The first frame that can be decoded, what paints such frames, and what there is to say."""
     with _opened(path) as (container, stream):
         decoder, notes = _decoder(stream)
         painter = Painter(stream.sample_aspect_ratio)
@@ -208,16 +210,15 @@ def _first_frame(path, keys):
             width, height = painter.size(frame.width, frame.height)
             if width * height > MAX_FRAME_PIXELS:
                 raise ValueError(f"{path}: more than {MAX_FRAME_PIXELS:,} pixels")
-            return frame, (*notes, *painter.notes(frame))
+            return frame, painter, (*notes, *painter.notes(frame))
     raise ValueError(f"{path}: not a readable video, or damaged (no frame can be decoded)")
 
 
-def _timed_frames(path, seen, begins, stamp):
+def _timed_frames(path, seen, painter, begins, stamp):
     """The frames of `Video.decode`, from the key frame at a stamp on; None for the beginning."""
     with _opened(path) as (container, stream):
         decoder, _ = _decoder(stream)
         decoder.thread_type = "AUTO"
-        painter = Painter(stream.sample_aspect_ratio)
         frames = deinterlaced(_decoded(container, stream, decoder, seen.keys, stamp))
         for place, frame in enumerate(frames):
             is_timed = seen.is_timed and frame.time is not None

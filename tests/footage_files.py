@@ -24,13 +24,19 @@ FRAMES = moving_square(24)
 
 
 def write_video(path, frames, rate=30, codec="libx264", pixels="yuv420p", times_ms=None, **more):
-    """Writes frames [K, H, W, 3 or 4] as a video; `more`: rotation, container options."""
+    """Writes frames [K, H, W, 3 or 4] as a video.
+
+    `more`: rotation; container options; `encoding`, options of the codec; `prepare`, a function of
+    the stream; `convert`, a function of each frame before it is encoded.
+    """
     av = pytest.importorskip("av")
     with av.open(str(path), "w", options=more.get("options", {})) as container:
         options = {"crf": "12", "preset": "ultrafast"} if codec == "libx264" else {}
-        stream = container.add_stream(codec, rate=rate, options=options)
+        stream = container.add_stream(codec, rate=rate, options=options | more.get("encoding", {}))
         stream.height, stream.width = frames.shape[1:3]
         stream.pix_fmt = pixels
+        if "prepare" in more:
+            more["prepare"](stream)
         if "rotation" in more:
             stream.set_display_rotation(more["rotation"])
         if times_ms is not None:
@@ -41,7 +47,7 @@ def write_video(path, frames, rate=30, codec="libx264", pixels="yuv420p", times_
             )
             if times_ms is not None:
                 picture.pts, picture.time_base = int(times_ms[i]), fractions.Fraction(1, 1000)
-            container.mux(stream.encode(picture))
+            container.mux(stream.encode(more.get("convert", lambda same: same)(picture)))
         container.mux(stream.encode())
     return path
 

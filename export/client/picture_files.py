@@ -8,9 +8,8 @@ import numpy as np
 import PIL.Image
 import PIL.ImageOps
 
-from frame_io import writing
+from frame_io import pictures, writing
 from frame_io.errors import InputError
-from frame_io.pictures import MAX_PIXELS
 
 # Of a picture that is sent. A frame is far smaller, and two such PNGs are within what servers take.
 _MAX_SIDE = 1024
@@ -21,11 +20,12 @@ def read(path):
     """Reads a picture as the file to send: PNG or JPEG.
 
     That is the file itself where it is one that a server reads as it was meant. Other kinds,
-    pictures that EXIF turns, CMYK, single-channel ones of more than 8 bits, and what is more than
-    1024 pixels wide or high (made smaller) are written anew as PNG.
+    pictures that EXIF turns, with an ICC profile, CMYK, single-channel ones of more than 8 bits,
+    and what is more than 1024 pixels wide or high (made smaller) are written anew as PNG.
 
     Args:
-        path: of any picture that Pillow opens; of a moving one the first frame is taken.
+        path: of any picture that `frame_io.pictures` opens; of a moving one the first frame is
+            taken.
 
     Returns:
         bytes.
@@ -37,25 +37,23 @@ def read(path):
     path = Path(path)
     if not path.is_file():
         raise InputError(f"{path}: {'is a folder' if path.is_dir() else 'no such file'}")
-    content = path.read_bytes()
-    too_many = InputError(f"{path}: more than the {MAX_PIXELS:,} pixels that a picture may have")
+    most = f"{pictures.MAX_PIXELS:,}"
+    too_many = InputError(f"{path}: more than the {most} pixels that a picture may have")
     try:
-        with (
-            warnings.catch_warnings(action="ignore"),
-            PIL.Image.open(io.BytesIO(content)) as picture,
-        ):
-            if picture.width * picture.height > MAX_PIXELS:
+        with warnings.catch_warnings(action="ignore"), pictures.opened(path) as picture:
+            if picture.width * picture.height > pictures.MAX_PIXELS:
                 raise too_many
             picture.load()  # So that a damaged file is found here, not by the server.
             as_it_is = (
                 picture.format in ("PNG", "JPEG")
                 and picture.mode in ("L", "LA", "P", "RGB", "RGBA")
                 and picture.getexif().get(_EXIF_ORIENTATION, 1) == 1
+                and "icc_profile" not in picture.info
                 and max(picture.size) <= _MAX_SIDE
             )
             if as_it_is:
-                return content
-            picture = _eight_bits(path, PIL.ImageOps.exif_transpose(picture))
+                return path.read_bytes()
+            picture = pictures.upright(picture)
     except PIL.Image.DecompressionBombError:
         raise too_many from None
     except InputError:
@@ -64,23 +62,14 @@ def read(path):
         raise InputError(f"{path}: not a readable picture (of no kind that is known)") from None
     except Exception as error:  # Decoders raise of everything for a damaged file.
         raise InputError(f"{path}: not a readable picture ({error})") from error
+    try:
+        picture = pictures.eight_bits(picture)
+    except ValueError as error:
+        raise InputError(f"{path}: {error}") from error
     picture.thumbnail((_MAX_SIDE, _MAX_SIDE), PIL.Image.Resampling.LANCZOS)
     file = io.BytesIO()
     picture.save(file, format="PNG")
     return file.getvalue()
-
-
-def _eight_bits(path, picture):
-    """The picture in mode L, RGB or RGBA; whole numbers count to 65535, floats to 1."""
-    if picture.mode.startswith(("I", "F")):
-        values = np.asarray(picture, np.float64)
-        top = 1.0 if picture.mode == "F" else 65535.0
-        if not (values.min() >= 0 and values.max() <= top):  # NaN is neither.
-            raise InputError(f"{path}: its values must be numbers from 0 to {top:g}")
-        return PIL.Image.fromarray(np.rint(values * (255.0 / top)).astype(np.uint8))
-    if picture.has_transparency_data:
-        return picture.convert("RGBA")
-    return picture.convert("L" if picture.mode in ("1", "L") else "RGB")
 
 
 def fit(content, frame):
