@@ -149,6 +149,12 @@ class Config:
     fusion_filters: tuple[int, ...] = _setting(
         (24, 48, 96, 128), "Filters of the fusion decoder at 1/2, 1/4, ... of the frame's sides."
     )
+    initial_flow: str = _setting(
+        "zero",
+        "Where the flows of the fusion decoder start: at zero, or at those of lucas_kanade, an "
+        "optical flow without weights: better for footage with much texture.",
+        choices=("zero", "lucas_kanade"),
+    )
     training_crop: int = _setting(
         0,
         "Height and width of the part of a frame that one step trains the fusion decoder on; 0: "

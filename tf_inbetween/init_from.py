@@ -19,7 +19,7 @@ _SHAPED_BY = {
     "decoder": _OF_CODERS,
     "curve": ("latent_dim", "dense_units", "sprites"),
     "critic": (*_OF_SIZE, "filters", "dense_units"),
-    "fusion": ("channels", "fusion_filters"),
+    "fusion": ("channels", "fusion_filters", "initial_flow"),
     "unet": ("channels", "filters"),
 }
 

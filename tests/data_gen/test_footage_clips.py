@@ -102,7 +102,7 @@ def test_grey_and_large(inputs, tmp_path):
 
 @pytest.mark.parametrize(
     ("asked", "own", "crop"),
-    [("20x30", "20x30", None), (None, "64x48", None), (None, "30x20", (2, 3, 30, 20))],
+    [("20x30", "20x30", None), (None, "64x48", None), (None, "20x16", (2, 3, 20, 16))],
 )
 def test_frames_have_the_size_that_is_asked_for_or_their_own(inputs, tmp_path, asked, own, crop):
     made = footage_clips.import_clips(inputs, settings(image_size=asked, crop=crop), tmp_path)

@@ -45,7 +45,7 @@ def call_allowing_empty(network, *inputs):
     """`network(*inputs)`, of no rows too: a convolution on a CPU fails on an empty batch."""
     rows = tf.shape(inputs[0])[0]
     extra = tf.cast(rows == 0, tf.int32)
-    padded = (tf.concat([x, tf.zeros([extra, *x.shape[1:]], x.dtype)], axis=0) for x in inputs)
+    padded = (tf.pad(x, [[0, extra]] + [[0, 0]] * (x.shape.rank - 1)) for x in inputs)
     outputs = network(*padded)
     return tf.nest.map_structure(lambda output: output[:rows], outputs)
 

@@ -5,8 +5,9 @@
 
 The flows f0 and f2 (from the frame between to either end, in pixels), the logits a, b, c and the
 residual r come from a network that goes from coarse to fine: at each size it looks at features of
-both ends, warped by the flows so far, and of decode(z_t), and corrects the flows. At t = 0 and 1
-the formula gives the ends themselves, whatever the weights.
+both ends, warped by the flows so far, and of decode(z_t), and corrects the flows. They start at 0,
+or at `lucas_kanade`'s, combined for t as in Jiang et al., "Super SloMo", CVPR 2018, equation 4. At
+t = 0 and 1 the formula gives the ends themselves, whatever the weights.
 
 Flows from coarse to fine, warped features and masks are those of Kong et al., "IFRNet:
 Intermediate Feature Refine Network for Efficient Frame Interpolation", CVPR 2022. What is new here
@@ -18,42 +19,11 @@ import keras
 import tensorflow as tf
 
 from tf_inbetween.networks.conv_layers import Conv2D, Conv2DTranspose, padded
+from tf_inbetween.networks.lucas_kanade import lucas_kanade, resize_flow
+from tf_inbetween.networks.warping import warp
 
 _PACKAGE = "tf_inbetween"
 _DRAWN_LOGIT = -2.0  # The drawn part starts low; at a third it stays there and feeds in fog.
-
-
-def warp(maps, flow):
-    """Bilinear backward warp: out(y, x) = maps(y + flow_y, x + flow_x).
-
-    Places outside take the nearest pixel of the border.
-
-    Args:
-        maps: [N, H, W, C].
-        flow: [N, H, W, 2] float32, (x, y) in pixels.
-
-    Returns:
-        [N, H, W, C] of the type of `maps`; exactly `maps` where the flow is 0.
-    """
-    shape = tf.shape(maps)
-    count, height, width, channels = shape[0], shape[1], shape[2], maps.shape[-1]
-    right, bottom = tf.cast(width - 1, tf.float32), tf.cast(height - 1, tf.float32)
-    flow_x, flow_y = tf.unstack(flow, axis=-1)
-    x = tf.range(tf.cast(width, tf.float32))[tf.newaxis, tf.newaxis, :] + flow_x
-    y = tf.range(tf.cast(height, tf.float32))[tf.newaxis, :, tf.newaxis] + flow_y
-    x, y = tf.clip_by_value(x, 0.0, right), tf.clip_by_value(y, 0.0, bottom)
-    left, top = tf.floor(x), tf.floor(y)
-    # One gather of four neighbours side by side takes a quarter of the time of four. Rolled: what
-    # comes in at the other side counts 0, and slices have a slow gradient.
-    shifts = ([0, 0], [0, -1], [-1, 0], [-1, -1])
-    four = tf.concat([tf.roll(maps, shift, [1, 2]) for shift in shifts], axis=-1)
-    row = tf.range(count)[:, tf.newaxis, tf.newaxis] * height + tf.cast(top, tf.int32)
-    four = tf.gather(tf.reshape(four, [-1, 4 * channels]), row * width + tf.cast(left, tf.int32))
-    a, b, c, d = tf.split(four, 4, axis=-1)
-    u = tf.cast(x - left, maps.dtype)[..., tf.newaxis]
-    v = tf.cast(y - top, maps.dtype)[..., tf.newaxis]
-    above, below = a + u * (b - a), c + u * (d - c)
-    return above + v * (below - above)
 
 
 @keras.saving.register_keras_serializable(_PACKAGE)
@@ -66,10 +36,12 @@ class FusionDecoder(keras.Model):
     Args:
         channels: of a frame.
         filters: channels of the features, finest first; each size has half the sides of the last.
+        initial_flow: "zero" or "lucas_kanade", see above.
     """
 
-    def __init__(self, channels, filters=(24, 48, 96, 128), **kwargs):
+    def __init__(self, channels, filters=(24, 48, 96, 128), initial_flow="zero", **kwargs):
         super().__init__(**kwargs)
+        self.initial_flow = initial_flow
         self.autocast = False  # The ends, which are copied from, and t are to stay float32.
         self.channels, self.filters = channels, tuple(filters)
         coarse_first = self.filters[::-1]
@@ -100,7 +72,9 @@ class FusionDecoder(keras.Model):
             inputs = 3 * filters + 1
             if i:
                 self.ups[i - 1].build((None, None, None, before))
-                inputs += filters + 4
+                inputs += filters
+            if i or self.initial_flow != "zero":
+                inputs += 4
             self.mixers[i].build((None, None, None, inputs))
             if not i:
                 self.second_mixer.build((None, None, None, filters))
@@ -149,16 +123,21 @@ class FusionDecoder(keras.Model):
             hidden = layer(hidden)
             features.append(hidden)
 
+        start = self._start(first, second, t)
         hidden = flow = None
         for i, maps in enumerate(reversed(features)):
             ends, between = maps[: 2 * tf.shape(t)[0]], maps[2 * tf.shape(t)[0] :]
+            seen = []
             if i:
                 hidden = self.ups[i - 1](hidden)
-                flow = _double(flow)
-                ends = warp(ends, _stack(flow * time_left))
-                seen = [hidden, tf.cast(flow * time_left / 8, maps.dtype)]
-            else:
-                seen = []
+                seen, flow = [hidden], _double(flow)
+            so_far = flow
+            if start is not None:
+                start_here = resize_flow(start, tf.shape(maps)[1:3])
+                so_far = start_here if flow is None else flow + start_here
+            if so_far is not None:
+                ends = warp(ends, _stack(so_far * time_left))
+                seen.append(tf.cast(so_far * time_left / 8, maps.dtype))
             seen += [*tf.split(ends, 2), between]
             seen.append(tf.cast(t + tf.zeros_like(between[..., :1], tf.float32), maps.dtype))
             hidden = self.mixers[i](tf.concat(seen, axis=-1))
@@ -170,7 +149,8 @@ class FusionDecoder(keras.Model):
 
         last = self.last(hidden)
         flow_change, logits, residual = tf.split(last, [4, 3, self.channels], axis=-1)
-        flow = (_double(flow) + flow_change) * time_left
+        flow = _double(flow) + flow_change
+        flow = (flow if start is None else flow + start) * time_left
         first_warped, second_warped = tf.split(
             warp(tf.concat([first, second], axis=0), _stack(flow)), 2
         )
@@ -188,14 +168,30 @@ class FusionDecoder(keras.Model):
             "flow": flow,
         }
 
+    def _start(self, first, second, t):
+        """The flows to begin from, of full length, [N, H, W, 4]; None for 0."""
+        if self.initial_flow == "zero":
+            return None
+        flow = lucas_kanade(tf.concat([first, second], 0), tf.concat([second, first], 0))
+        forward, backward = tf.split(flow, 2)
+        way = (1 - t) * forward - t * backward
+        return tf.concat([-way, way], axis=-1)
+
     def get_config(self):
         """The constructor's arguments."""
-        return {**super().get_config(), "channels": self.channels, "filters": self.filters}
+        own = {
+            "channels": self.channels,
+            "filters": self.filters,
+            "initial_flow": self.initial_flow,
+        }
+        return {**super().get_config(), **own}
 
 
 def fusion(config):
     """A `FusionDecoder` for the frames of a `Config`."""
-    decoder = FusionDecoder(config.channels, config.fusion_filters, name="fusion")
+    decoder = FusionDecoder(
+        config.channels, config.fusion_filters, config.initial_flow, name="fusion"
+    )
     decoder.build()
     return decoder
 

@@ -6,7 +6,8 @@ import pytest
 import tensorflow as tf
 from model_inputs import pictures
 
-from tf_inbetween.networks.fusion import FusionDecoder, warp
+from tf_inbetween.networks.fusion import FusionDecoder
+from tf_inbetween.networks.warping import warp
 
 
 @pytest.fixture(params=["float32", "mixed_bfloat16"])

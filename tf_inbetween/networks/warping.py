@@ -1,0 +1,36 @@
+"""Moving the pixels of frames along a flow."""
+
+import tensorflow as tf
+
+
+def warp(maps, flow):
+    """Bilinear backward warp: out(y, x) = maps(y + flow_y, x + flow_x).
+
+    Places outside take the nearest pixel of the border.
+
+    Args:
+        maps: [N, H, W, C].
+        flow: [N, H, W, 2] float32, (x, y) in pixels.
+
+    Returns:
+        [N, H, W, C] of the type of `maps`; exactly `maps` where the flow is 0.
+    """
+    shape = tf.shape(maps)
+    count, height, width, channels = shape[0], shape[1], shape[2], maps.shape[-1]
+    right, bottom = tf.cast(width - 1, tf.float32), tf.cast(height - 1, tf.float32)
+    flow_x, flow_y = tf.unstack(flow, axis=-1)
+    x = tf.range(tf.cast(width, tf.float32))[tf.newaxis, tf.newaxis, :] + flow_x
+    y = tf.range(tf.cast(height, tf.float32))[tf.newaxis, :, tf.newaxis] + flow_y
+    x, y = tf.clip_by_value(x, 0.0, right), tf.clip_by_value(y, 0.0, bottom)
+    left, top = tf.floor(x), tf.floor(y)
+    # One gather of four neighbours side by side takes a quarter of the time of four. Rolled: what
+    # comes in at the other side counts 0, and slices have a slow gradient.
+    shifts = ([0, 0], [0, -1], [-1, 0], [-1, -1])
+    four = tf.concat([tf.roll(maps, shift, [1, 2]) for shift in shifts], axis=-1)
+    row = tf.range(count)[:, tf.newaxis, tf.newaxis] * height + tf.cast(top, tf.int32)
+    four = tf.gather(tf.reshape(four, [-1, 4 * channels]), row * width + tf.cast(left, tf.int32))
+    a, b, c, d = tf.split(four, 4, axis=-1)
+    u = tf.cast(x - left, maps.dtype)[..., tf.newaxis]
+    v = tf.cast(y - top, maps.dtype)[..., tf.newaxis]
+    above, below = a + u * (b - a), c + u * (d - c)
+    return above + v * (below - above)
