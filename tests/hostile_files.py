@@ -52,6 +52,11 @@ def png_of(rows, width, bits, colour_type, more=b""):
     return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
 
 
+def transparent_colour(*samples):
+    """The chunk of a PNG that names one: a grey, or red, green and blue."""
+    return chunk(b"tRNS", struct.pack(f">{len(samples)}H", *samples))
+
+
 def gif(width, height, hundredths):
     """A GIF of frames that change one pixel and stand for some hundredths of a second each."""
     head = b"GIF89a" + struct.pack("<HHBBB", width, height, 0x80, 0, 0) + bytes(6)

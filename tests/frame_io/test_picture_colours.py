@@ -7,7 +7,7 @@ import numpy as np
 import PIL.Image
 import pytest
 from footage_files import write_animation
-from hostile_files import chunk, png_of
+from hostile_files import png_of, transparent_colour
 
 from frame_io import footage, pictures
 
@@ -70,20 +70,22 @@ def test_the_profile_of_an_animated_image(tmp_path, suffix):
     np.testing.assert_array_equal(pictures.convert(second, 4, 3)[0, 0], (0, 0, 0))
 
 
-def clear(*samples):
-    """The chunk of a transparent colour."""
-    return chunk(b"tRNS", struct.pack(f">{len(samples)}H", *samples))
-
-
 SQUARES = {
-    "grey16": (png_of([struct.pack(">4H", 0, 1000, 1001, 65535)] * 4, 4, 16, 0, clear(1000)), 1),
-    "grey8": (png_of([bytes([0, 100, 101, 200])] * 4, 4, 8, 0, clear(100)), 1),
-    "grey4": (png_of([bytes([0x01, 0x2F])] * 4, 4, 4, 0, clear(1)), 1),
-    "grey2": (png_of([bytes([0b00011011])] * 4, 4, 2, 0, clear(1)), 1),
-    "grey1": (png_of([bytes([0b00010000])] * 4, 4, 1, 0, clear(1)), 3),
+    "grey16": (
+        png_of([struct.pack(">4H", 0, 1000, 1001, 65535)] * 4, 4, 16, 0, transparent_colour(1000)),
+        1,
+    ),
+    "grey8": (png_of([bytes([0, 100, 101, 200])] * 4, 4, 8, 0, transparent_colour(100)), 1),
+    "grey4": (png_of([bytes([0x01, 0x2F])] * 4, 4, 4, 0, transparent_colour(1)), 1),
+    "grey2": (png_of([bytes([0b00011011])] * 4, 4, 2, 0, transparent_colour(1)), 1),
+    "grey1": (png_of([bytes([0b00010000])] * 4, 4, 1, 0, transparent_colour(1)), 3),
     "rgb16": (
         png_of(
-            [struct.pack(">12H", *range(0, 60000, 5000))] * 4, 4, 16, 2, clear(15000, 20000, 25000)
+            [struct.pack(">12H", *range(0, 60000, 5000))] * 4,
+            4,
+            16,
+            2,
+            transparent_colour(15000, 20000, 25000),
         ),
         1,
     ),
