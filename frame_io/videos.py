@@ -118,6 +118,8 @@ def _opened(path):
             ]
             if not streams:
                 raise ValueError(f"{path}: has no video stream")
+            if streams[0].codec_context is None:
+                raise ValueError(f"{path}: its video is of a codec that cannot be decoded here")
             if streams[0].width * streams[0].height > MAX_FRAME_PIXELS:
                 raise ValueError(f"{path}: more than {MAX_FRAME_PIXELS:,} pixels")
             yield container, streams[0]

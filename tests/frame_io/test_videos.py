@@ -81,6 +81,13 @@ def test_sound_alone_has_no_video_stream(tmp_path):
         footage.look(path)
 
 
+def test_an_unknown_codec_is_one_line(tmp_path):
+    path = write_video(tmp_path / "a.mp4", FRAMES[:3])
+    path.write_bytes(path.read_bytes().replace(b"avc1", b"none").replace(b"avcC", b"none"))
+    with pytest.raises(ValueError, match=r"a\.mp4: its video is of a codec that cannot be decoded"):
+        footage.look(path)
+
+
 def test_without_pyav_a_video_is_one_line(tmp_path, monkeypatch):
     (tmp_path / "a.mp4").touch()
     ordinary = builtins.__import__
