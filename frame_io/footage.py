@@ -257,7 +257,7 @@ def _others(path, names):
         if not entry.name.startswith(".") and entry.name not in names
     )
     listed = ", ".join(f"{n} {what}{'s' * (n > 1)}" for what, n in sorted(counts.items()))
-    is_heic = any(f"{suffix} file" in counts for suffix in pictures.HEIC_SUFFIXES)
+    is_heic = any(what.lower().startswith(pictures.HEIC_SUFFIXES) for what in counts)
     return f"{listed}; {pictures.HEIC_NEEDS}" if is_heic else listed
 
 

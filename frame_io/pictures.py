@@ -146,8 +146,8 @@ def eight_bits(picture):
     try:
         picture = colour.to_srgb(picture)
         if picture.has_transparency_data:
-            return picture.convert("RGBA")
-        return picture.convert("L" if picture.mode in ("1", "L") else "RGB")
+            return _as_mode(picture, "RGBA")
+        return _as_mode(picture, "L" if picture.mode in ("1", "L") else "RGB")
     except (TypeError, ValueError) as error:  # Such as a text where a colour should be.
         raise ValueError(f"its colours cannot be converted ({error})") from error
 
@@ -173,7 +173,11 @@ def _to_mode(picture, mode, notify):
             notify("its transparent parts are laid over white")
         white = PIL.Image.new("RGBA", picture.size, "white")
         picture = PIL.Image.alpha_composite(white, picture)
-    return picture.convert(mode)
+    return _as_mode(picture, mode)
+
+
+def _as_mode(picture, mode):
+    return picture if picture.mode == mode else picture.convert(mode)
 
 
 def _fit(picture, size, crop, notify, quick):

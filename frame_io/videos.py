@@ -66,7 +66,7 @@ def look(path):
     times = seen.times
     if seen.is_timed and first.time is not None:
         # Where a broadcast is joined, some frames refer to what was before, and are not decoded.
-        times = times[times > first.time - 1e-4]
+        times = times[min(np.searchsorted(times, first.time - 1e-4), len(times) - 1) :]
     begins = float(times[0])
 
     def decode(begin=0.0):
@@ -118,6 +118,8 @@ def _opened(path):
             ]
             if not streams:
                 raise ValueError(f"{path}: has no video stream")
+            if streams[0].codec_context is None:
+                raise ValueError(f"{path}: its video is of a codec that cannot be decoded here")
             if streams[0].width * streams[0].height > MAX_FRAME_PIXELS:
                 raise ValueError(f"{path}: more than {MAX_FRAME_PIXELS:,} pixels")
             yield container, streams[0]
@@ -190,6 +192,8 @@ def _seen(path):
     if packets < frames or declared - (end - first) > max(0.5, 3 / pace):
         raise ended_early(path, end - first, declared)
     times = np.unique(seconds[before_key:]) if is_timed else seconds[: len(seconds) - before_key]
+    if not len(times):
+        raise ValueError(f"{path}: no frame of its video stream can be decoded")
     return _Seen(np.asarray(times), end, pace, is_timed, keys, has_sound)
 
 
@@ -254,7 +258,7 @@ def _decoder(stream):
     import av
 
     decoder, notes = stream.codec_context, []
-    name = {"vp8": "libvpx", "vp9": "libvpx-vp9"}.get(decoder.codec.canonical_name)
+    name = {"vp8": "libvpx", "vp9": "libvpx-vp9"}.get(decoder.name)
     tags = {name.lower(): value for name, value in stream.metadata.items()}
     if name and tags.get("alpha_mode") == "1":
         try:

@@ -77,10 +77,10 @@ def write_folder(path, frames):
     return path
 
 
-def write_animation(path, frames, milliseconds=50):
-    """Writes frames as a GIF, a WebP or an APNG."""
+def write_animation(path, frames, milliseconds=50, **more):
+    """Writes frames as a GIF, a WebP or an APNG; `more`: options of Pillow."""
     first, *rest = [PIL.Image.fromarray(frame) for frame in frames]
-    more = {"lossless": True} if path.suffix == ".webp" else {}
+    more |= {"lossless": True} if path.suffix == ".webp" else {}
     first.save(path, save_all=True, append_images=rest, duration=milliseconds, loop=0, **more)
     return path
 

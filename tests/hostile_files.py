@@ -44,6 +44,19 @@ def png(width, height, bits, colour_type, frames=0):
     )
 
 
+def png_of(rows, width, bits, colour_type, more=b""):
+    """A PNG of rows of bytes, with more chunks before the pixels."""
+    header = struct.pack(">IIBBBBB", width, len(rows), bits, colour_type, 0, 0, 0)
+    packed = zlib.compress(b"".join(b"\0" + row for row in rows))
+    chunks = [chunk(b"IHDR", header), more, chunk(b"IDAT", packed), chunk(b"IEND", b"")]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
+
+
+def transparent_colour(*samples):
+    """The chunk of a PNG that names one: a grey, or red, green and blue."""
+    return chunk(b"tRNS", struct.pack(f">{len(samples)}H", *samples))
+
+
 def gif(width, height, hundredths):
     """A GIF of frames that change one pixel and stand for some hundredths of a second each."""
     head = b"GIF89a" + struct.pack("<HHBBB", width, height, 0x80, 0, 0) + bytes(6)

@@ -1,11 +1,13 @@
 """Pictures decoded by graph operations come out as Pillow's do."""
 
 import io
+import struct
 
 import numpy as np
 import PIL.Image
 import pytest
 import tensorflow as tf
+from hostile_files import png_of, transparent_colour
 
 from export import pictures
 from tf_inbetween.images import read_frame
@@ -48,6 +50,17 @@ FILES = {
     "one_bit": as_file(photo(SIZE, SIZE, "L").convert("1")),
     "sixteen_bits": as_file(
         PIL.Image.fromarray(np.arange(4096, dtype=np.uint16).reshape(64, 64) * 15)
+    ),
+    "transparent_grey_of_16_bits": png_of(
+        [struct.pack(">3H", 0, 30000, 65535)] * 3, 3, 16, 0, transparent_colour(30000)
+    ),
+    "transparent_grey_of_4_bits": png_of([bytes([0x01, 0x2F])] * 4, 4, 4, 0, transparent_colour(2)),
+    "transparent_rgb_of_16_bits": png_of(
+        [struct.pack(">6H", *range(0, 60000, 10000))] * 2,
+        2,
+        16,
+        2,
+        transparent_colour(0, 10000, 20000),
     ),
     "interlaced_jpeg": as_file(photo(64, 64, "RGB"), "JPEG", progressive=True, quality=90),
     "jpeg": as_file(photo(300, 200, "RGB"), "JPEG", quality=95),

@@ -15,7 +15,7 @@ from footage_files import (
     write_video,
 )
 
-from frame_io import footage
+from frame_io import footage, pictures
 
 
 @pytest.mark.parametrize("suffix", [".gif", ".webp", ".png", ".apng"])
@@ -24,6 +24,25 @@ def test_animated_images(tmp_path, suffix):
     clip = footage.look(path)
     assert footage.rate(clip.times) == pytest.approx(20)
     np.testing.assert_array_equal(where(read_frames(path)), np.arange(24))
+
+
+@pytest.mark.parametrize("suffix", [".gif", ".webp", ".png"])
+def test_very_short_frames_stand_as_long_as_browsers_show_them(tmp_path, suffix):
+    path = write_animation(tmp_path / f"a{suffix}", FRAMES[:5], [0, 10, 20, 30, 10])
+    clip = footage.look(path)
+    np.testing.assert_allclose(clip.times, [0, 0.1, 0.2, 0.22, 0.25])
+    assert clip.end == pytest.approx(0.35)
+
+
+@pytest.mark.parametrize("suffix", [".webp", ".png"])
+def test_an_animated_image_stands_as_exif_says(tmp_path, suffix):
+    exif = PIL.Image.Exif()
+    for orientation, upright in ((6, lambda frame: np.rot90(frame, -1)), (2, np.fliplr)):
+        exif[0x0112] = orientation
+        path = write_animation(tmp_path / f"a{suffix}", FRAMES[:3], exif=exif)
+        for shown, stored in zip(read_frames(path), FRAMES[:3], strict=True):
+            np.testing.assert_array_equal(shown, upright(stored))
+        np.testing.assert_array_equal(pictures.read(path).convert("RGB"), upright(FRAMES[0]))
 
 
 def test_a_folder_is_in_natural_order_and_other_files_are_left_out(tmp_path):
@@ -125,3 +144,25 @@ def test_one_picture_at_a_time_is_in_memory(tmp_path, kind):
     for _, picture in clip.pictures(np.arange(24)):
         alive.append(weakref.ref(picture))
         assert sum(one() is not None for one in alive) <= 3
+
+
+def test_heic(tmp_path, monkeypatch):
+    pytest.importorskip("pillow_heif")
+    pictures.formats()  # It has Pillow know the format.
+    folder = write_folder(tmp_path / "frames", FRAMES[:2])
+    for name, frame in (("a.heic", FRAMES[3]), ("b.HEIC", FRAMES[6])):
+        PIL.Image.fromarray(frame).save(folder / name, format="HEIF", quality=95)
+    assert footage.look(folder).notes == ()
+    np.testing.assert_array_equal(where(read_frames(folder)), [3, 6, 0, 1])
+    np.testing.assert_array_equal(where(np.asarray(pictures.read(folder / "a.heic"))[None]), [3])
+    with pytest.raises(ValueError, match=r"a\.heic: has one frame"):
+        footage.look(folder / "a.heic")
+
+    without = [kind for kind in pictures.formats() if kind != "HEIF"]
+    monkeypatch.setattr(pictures, "formats", lambda: without)
+    needs = r"HEIC needs the package pillow-heif: pip install 'tf_inbetween\[heic\]'"
+    for read in (footage.look, pictures.read):
+        with pytest.raises(ValueError, match=rf"a\.heic: not a readable picture \({needs}\)"):
+            read(folder / "a.heic")
+    (note,) = footage.look(folder).notes
+    assert "read: 1 .HEIC file, 1 .heic file; HEIC needs the package pillow-heif" in note

@@ -119,9 +119,3 @@ def test_a_stream_that_begins_in_the_middle_of_a_group(tmp_path, name, codec, en
             pixels(clip, range(60 - missing)), frames[missing:], strict=True
         ):
             np.testing.assert_array_equal(frame, expected)
-
-
-def test_what_the_writing_side_needs_of_an_input(tmp_path):
-    path = write_video(tmp_path / "a.mp4", FRAMES)
-    clip = footage.look(path)
-    assert (clip.sound, clip.begins, clip.end) == (None, 0.0, pytest.approx(2))

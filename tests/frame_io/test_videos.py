@@ -81,6 +81,13 @@ def test_sound_alone_has_no_video_stream(tmp_path):
         footage.look(path)
 
 
+def test_an_unknown_codec_is_one_line(tmp_path):
+    path = write_video(tmp_path / "a.mp4", FRAMES[:3])
+    path.write_bytes(path.read_bytes().replace(b"avc1", b"none").replace(b"avcC", b"none"))
+    with pytest.raises(ValueError, match=r"a\.mp4: its video is of a codec that cannot be decoded"):
+        footage.look(path)
+
+
 def test_without_pyav_a_video_is_one_line(tmp_path, monkeypatch):
     (tmp_path / "a.mp4").touch()
     ordinary = builtins.__import__
@@ -162,7 +169,8 @@ def write_timed(path, frames, codec, last_seconds=None, sound_seconds=0, begin=0
             last = max(packets, key=lambda packet: packet.pts)
             last.duration = round(last_seconds / last.time_base)
         if sound_seconds:
-            sound = container.add_stream("wmav2", rate=44100, layout="mono")
+            codec = "aac" if path.suffix == ".mkv" else "wmav2"
+            sound = container.add_stream(codec, rate=44100, layout="mono")
             sound.bit_rate = 64000
             silence = np.zeros((1, round(44100 * sound_seconds)), np.float32)
             frame = av.AudioFrame.from_ndarray(silence, "fltp", "mono")
@@ -220,3 +228,13 @@ def test_a_video_may_begin_later_than_its_file(tmp_path):
     path.write_bytes(content[: len(content) // 2])
     with pytest.raises(ValueError, match="truncated or damaged"):
         footage.look(path)
+
+
+@pytest.mark.parametrize(("name", "begin"), [("a.mkv", 0), ("b.mkv", 2)])
+def test_where_the_sound_is_and_how_the_frames_lie_in_it(tmp_path, name, begin):
+    path = tmp_path / name
+    silent = footage.look(write_timed(path, moving_square(50), "mpeg4", 0.6, begin=begin))
+    assert (silent.sound, silent.begins) == (None, begin)
+    assert silent.end == pytest.approx(49 / 25 + 0.6)
+    clip = footage.look(write_timed(path, moving_square(50), "mpeg4", sound_seconds=3, begin=begin))
+    assert (clip.sound, clip.begins, clip.end) == (path, begin, pytest.approx(2))

@@ -1,12 +1,15 @@
 """Pictures that are sent, and frames that are written."""
 
 import io
+import struct
 from pathlib import Path
 
 import av
+import icc_profiles
 import numpy as np
 import PIL.Image
 import pytest
+from hostile_files import png_of, transparent_colour
 from picture_bytes import pixels_of, png
 
 from export.client import picture_files
@@ -56,6 +59,21 @@ def test_sixteen_bits_floats_and_cmyk_are_sent_as_eight_bits(tmp_path):
     PIL.Image.new("CMYK", (8, 8), (255, 0, 0, 0)).save(tmp_path / "a.jpg", quality=100)
     pixels = pixels_of(picture_files.read(tmp_path / "a.jpg"))
     np.testing.assert_allclose(pixels, np.broadcast_to([0, 255, 255], pixels.shape), atol=5)
+
+
+def test_colours_of_a_profile_are_sent_as_srgb(tmp_path):
+    green = PIL.Image.new("RGB", (8, 8), (117, 199, 75))
+    green.save(tmp_path / "a.png", icc_profile=icc_profiles.adobe_rgb())
+    pixels = pixels_of(picture_files.read(tmp_path / "a.png"))
+    np.testing.assert_allclose(pixels, np.broadcast_to([40, 200, 60], pixels.shape), atol=2)
+
+
+def test_a_transparent_colour_of_sixteen_bits_is_sent_as_alpha(tmp_path):
+    rows = [struct.pack(">3H", 0, 30000, 65535)] * 3
+    (tmp_path / "a.png").write_bytes(png_of(rows, 3, 16, 0, transparent_colour(30000)))
+    with PIL.Image.open(io.BytesIO(picture_files.read(tmp_path / "a.png"))) as picture:
+        alpha = np.asarray(picture.convert("RGBA"))[..., 3]
+    np.testing.assert_array_equal(alpha, np.tile([255, 0, 255], (3, 1)))
 
 
 def test_large_pictures_are_sent_smaller(tmp_path):
