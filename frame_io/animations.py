@@ -18,11 +18,11 @@ import zlib
 from pathlib import Path
 
 import numpy as np
-import PIL.GifImagePlugin
 import PIL.Image
 
 from frame_io.palettes import Colors
 
+_GIF_DATA = 13 + 3 * 256 + 10  # Behind the head, a palette of 256 greys and the image's own head.
 _MAX_UINT16 = 2**16 - 1
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
@@ -114,10 +114,7 @@ def _write_gif(file, frames, seconds):
             if before is not None:
                 drawn = np.where(drawn == _cut(before, box), np.uint8(as_before), drawn)
             delay = min(round(100 * end) - round(100 * begin), _MAX_UINT16)
-            data = PIL.GifImagePlugin.getdata(
-                picture(drawn), box[:2], duration=10 * delay, transparency=as_before, disposal=1
-            )
-            file.write(b"".join(data))
+            _write_gif_frame(file, drawn, box, delay, as_before)
             count += 1
     file.write(b";")
     return count
@@ -136,6 +133,17 @@ def _write_gif_header(file, shape, palette):
     file.write(struct.pack("<HHBBB", shape[1], shape[0], 0x80 | 0x70 | (bits - 1), 0, 0))
     file.write(palette.tobytes().ljust(3 << bits, b"\0"))
     file.write(b"!\xff\x0bNETSCAPE2.0\x03\x01\0\0\0")
+
+
+def _write_gif_frame(file, indices, box, delay, as_before):
+    """Writes indices, uint8 [h, w, 1], into a box; `as_before` is that of no change."""
+    encoded = io.BytesIO()
+    picture(indices).save(encoded, "GIF", optimize=False, interlace=0)
+    left, top, right, bottom = box
+    # Shown over what is there (1 << 2), with a transparent colour (1).
+    file.write(b"!\xf9\x04" + struct.pack("<BHBB", 1 << 2 | 1, delay, as_before, 0))
+    file.write(b"," + struct.pack("<4HB", left, top, right - left, bottom - top, 0))
+    file.write(encoded.getbuffer()[_GIF_DATA:-1])
 
 
 # ---- WebP ---------------------------------------------------------------------------------------

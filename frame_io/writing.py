@@ -18,7 +18,7 @@ from frame_io.files import atomic_write
 _ANIMATED = (".apng", ".gif", ".webp")
 _WRITABLE = (*_ANIMATED, *video_writing.KINDS, ".png")
 _ALPHA = (".apng", ".webp", *video_writing.ALPHA_KINDS, ".png")
-_BROWSERS_SLOW_DOWN_S = 0.02  # Below it they show a frame of an animation for 0.1 s.
+_BROWSERS_SLOW_DOWN_S = fractions.Fraction(1, 50)  # They show shorter ones for 0.1 s.
 
 
 @dataclasses.dataclass(frozen=True)

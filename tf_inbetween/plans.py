@@ -124,7 +124,7 @@ def _of_footage(footage, seen, positions, spacing, length, loop, seconds_per_fra
 
 
 def _is_closed(keys):
-    return len(keys) > 2 and timeline.same(to_uint8(keys[0]), to_uint8(keys[-1]))
+    return len(keys) > 2 and timeline.repeats(to_uint8(keys[0]), to_uint8(keys[-1]))
 
 
 def _exact(number):

@@ -8,12 +8,17 @@ What happens between two frames is not always motion:
 
 - Between shots nothing is drawn: the frame before a cut is held. Cuts are found as by the import,
   see `frame_io.shots`, among the frames that the next rule leaves. Fades are not found.
-- A frame repeats the one before if no block of 8x8 pixels differs by more than 4 of 255 (mean over
-  pixels and channels) from the first of the repeated ones. Animation on twos, and a rate that a
-  converter doubled, repeat frames for a moment: up to 0.2 s. These frames are drawn anew, between
-  the first of them and the next other one. A frame that stands longer is a still scene; it is held.
+- A frame repeats the one before if they hardly differ. The difference is that of the 8x8 pixels
+  that differ most (mean over pixels and channels, of 255). Up to 1 from the first of the repeated
+  ones is nothing that one sees. Up to 8 from the one before is what video codecs make of a
+  repetition, if it is a fifth at most of the second largest difference from one to the next among
+  the four frames before and the four after.
+- Animation on twos, and a rate that a converter doubled, repeat frames for a moment: up to 0.2 s.
+  These frames are drawn anew, between the first of them and the next other one. A frame that stands
+  longer is a still scene; it is held.
 """
 
+import collections
 import dataclasses
 import fractions
 
@@ -23,7 +28,10 @@ from frame_io import shots as shot_cuts
 from tf_inbetween.images import to_uint8
 
 _BLOCK = 8
-_SAME = 4.0
+_UNSEEN = 1.0
+_CODED = 8.0
+_OF_MOTION = 1 / 5
+_AROUND = 4
 _LONGEST_REPEAT_S = 0.2
 _ROUNDING_S = 1e-3  # Matroska's times are whole milliseconds.
 
@@ -99,16 +107,16 @@ def look_through(frames, times, shot_threshold=shot_cuts.THRESHOLD, redraw=True)
     ):
         if cut:
             shots.append(len(keys))
-        repeats = after - number - 1
+        repeated = after - number - 1
         moment = after < len(times) and times[after] - times[number] < _LONGEST_REPEAT_S + 1e-6
         keys.append(number)
-        is_held.append(cut_after or (repeats > 0 and not moment))
-        if repeats and not is_held[-1]:
-            redrawn += repeats
-        elif repeats and not cut_after:
+        is_held.append(cut_after or (repeated > 0 and not moment))
+        if repeated and not is_held[-1]:
+            redrawn += repeated
+        elif repeated and not cut_after:
             keys.append(after - 1)
             is_held.append(False)
-    is_closed = len(times) > 2 and same(distinct.first, distinct.last)
+    is_closed = len(times) > 2 and repeats(distinct.first, distinct.last)
     arrays = map(np.array, (keys, is_held, shots))
     return Seen(*arrays, redrawn, is_closed, distinct.is_opaque)
 
@@ -118,30 +126,51 @@ class _Distinct:
 
     def __init__(self, frames, redraw):
         self._frames, self._redraw = frames, redraw
+        self._changes = []  # From each frame to the next.
+        self._shown = None, None  # The last distinct one.
         self.first = self.last = None
         self.is_opaque = True
 
     def __iter__(self):
-        shown = None
+        waiting = collections.deque()  # For the changes after them.
         for number, frame in enumerate(self._frames):
-            self.last = to_uint8(frame)
-            self.first = self.last if self.first is None else self.first
-            self.is_opaque &= bool(self.last[..., -1].min() == 255)
-            if shown is None or not (self._redraw and same(shown, self.last)):
-                shown = self.last
-                yield number, shown
+            pixels = to_uint8(frame)
+            self._changes.append(0.0 if self.last is None else difference(self.last, pixels))
+            self.first, self.last = (pixels if self.first is None else self.first), pixels
+            self.is_opaque &= bool(pixels[..., -1].min() == 255)
+            waiting.append((number, pixels))
+            if len(waiting) > _AROUND:
+                yield from self._unless_repeated(*waiting.popleft())
+        while waiting:
+            yield from self._unless_repeated(*waiting.popleft())
+
+    def _unless_repeated(self, number, pixels):
+        if number and self._redraw:
+            before = self._changes[max(1, number - _AROUND) : number]
+            after = self._changes[number + 1 : number + 1 + _AROUND]
+            motion = sorted([0.0, 0.0, *before, *after])[-2]
+            change = self._changes[number]
+            shown, at = self._shown
+            apart = change if at == number - 1 else difference(shown, pixels)
+            if apart <= _UNSEEN or change <= min(_CODED, _OF_MOTION * motion):
+                return
+        self._shown = pixels, number
+        yield number, pixels
 
 
-def same(one, other):
-    """Returns whether one frame repeats another, uint8 [H, W, C], by the module's rule."""
-    difference = np.abs(one.astype(np.int16) - other).mean(axis=-1)
-    sizes = 1
-    for axis in (0, 1):
-        begins = np.arange(0, difference.shape[axis], _BLOCK)
-        lengths = np.diff(begins, append=one.shape[axis])
-        difference = np.add.reduceat(difference, begins, axis=axis)
-        sizes = np.multiply.outer(sizes, lengths)
-    return bool((difference / sizes).max() <= _SAME)
+def difference(one, other):
+    """Returns by how much frames uint8 [H, W, C] differ, as the module says: 0 to 255."""
+    height, width, channels = one.shape
+    rows, columns = np.arange(0, height, _BLOCK), np.arange(0, width, _BLOCK)
+    apart = (np.maximum(one, other) - np.minimum(one, other)).reshape(height, -1)
+    sums = np.add.reduceat(np.add.reduceat(apart, rows, 0, np.uint32), channels * columns, 1)
+    sizes = np.outer(np.diff(rows, append=height), np.diff(columns, append=width))
+    return float((sums / sizes).max() / channels)
+
+
+def repeats(one, other):
+    """Returns whether a frame, uint8 [H, W, C], repeats one that is not its neighbour."""
+    return difference(one, other) <= _CODED / 2
 
 
 class Chosen:

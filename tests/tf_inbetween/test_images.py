@@ -227,7 +227,7 @@ def test_a_strip_is_side_by_side(tmp_path):
 
 
 def test_an_unwritable_name_is_refused_and_nothing_is_left(tmp_path):
-    with pytest.raises(InputError, match=r"must end in one of \.apng, \.gif, \.webp, \.mp4, \.png"):
+    with pytest.raises(InputError, match=r"must end in one of \.apng, \.gif, .*, \.webm, \.png"):
         images.write_frames(tmp_path / "a.bmp", np.zeros((1, 8, 8, 3)))
     (tmp_path / "folder.png").mkdir()
     with pytest.raises(InputError, match="is a folder"):

@@ -37,7 +37,9 @@ def test_inbetween_writes_the_animation(trained, pictures, tmp_path):
     )
     assert result.returncode == 0, result.stderr
     with PIL.Image.open(output) as picture:
-        assert result.stdout.strip() == f"wrote {output}: {picture.n_frames} frames"
+        told = f"wrote {output}: {picture.n_frames} frames of 64x64"
+        assert result.stdout.startswith(told)
+        assert result.stdout.endswith(", 10 a second, 0.9 s\n")
         # Pillow joins equal frames, so count their time.
         shown = 0
         for i in range(picture.n_frames):
@@ -110,23 +112,26 @@ def test_inbetween_fills_the_gaps_of_footage(fork, trained, tmp_path):
     command = ["tf_inbetween.inbetween", f"--run_dir={trained}", "--frames=3"]
     result = fork(*command, "--input=frames", "--output=slow.mp4", "--redraw")
     assert result.returncode == 0, result.stderr
-    assert result.stdout == ("frames: 80x64 cut to the middle 64x64\nwrote slow.mp4: 17 frames\n")
+    assert result.stdout == (
+        "frames: 80x64 cut to the middle 64x64\n"
+        "wrote slow.mp4: 17 frames of 64x64, 10 a second, 1.7 s, no sound\n"
+    )
     again = fork(
         *command, "--input=slow.mp4", "--fps=5", "--keyframe_path=spline", "--output=slow.gif"
     )
     assert again.returncode == 0, again.stderr
     with PIL.Image.open(tmp_path / "slow.gif") as picture:
-        assert again.stdout == f"wrote slow.gif: {picture.n_frames} frames\n"
+        assert again.stdout.startswith(f"wrote slow.gif: {picture.n_frames} frames of 64x64")
         assert picture.n_frames <= 33  # Pillow joins equal frames.
     slower = ["--input=frames", "--folder_fps=10", "--fps=5", "--start=0.1"]
     paced = fork(*command, *slower, "--output=paced.gif")
     assert paced.returncode == 0, paced.stderr
     with PIL.Image.open(tmp_path / "paced.gif") as picture:
-        assert paced.stdout.endswith(f"wrote paced.gif: {picture.n_frames} frames\n")
+        assert f"\nwrote paced.gif: {picture.n_frames} frames of 64x64" in paced.stdout
         assert picture.n_frames <= 5
     three = [f"--frame=frames/f{i}.png" for i in (0, 2, 4)]
     strip = fork(*command, *three, "--noends", "--output=strip.png")
-    assert strip.stdout.endswith("wrote strip.png: 6 frames\n")
+    assert strip.stdout.endswith("wrote strip.png: 6 frames of 64x64\n")
     with PIL.Image.open(tmp_path / "strip.png") as picture:
         assert picture.size == (6 * 64, 64)
     (tmp_path / "frames/f4.png").write_text("to be a picture")
@@ -139,7 +144,7 @@ def test_inbetween_fills_the_gaps_of_footage(fork, trained, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "missing --first and --second, or --frame twice or more, or --input"),
+        ([], "missing --first and --second, or --frame twice or more, or --input, or --pairs"),
         (["--first=a.png"], "missing --second"),
         (["--second=a.png"], "missing --first"),
         (["--frame=a.png"], "--frame=a.png: give two key frames or more"),

@@ -60,7 +60,10 @@ def test_the_command_over_rest_imports_neither_tensorflow_nor_the_model(pictures
         before=LOADED,
     )
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.splitlines() == ["wrote out/x.gif: 9 frames", "[]"]
+    assert done.stdout.splitlines() == [
+        "wrote out/x.gif: 9 frames of 64x64, 10 a second, 0.9 s",
+        "[]",
+    ]
     with PIL.Image.open(pictures / "out" / "x.gif") as picture:
         assert (picture.n_frames, picture.size) == (9, (64, 64))
 
@@ -72,7 +75,7 @@ def test_the_command_over_grpc_and_its_warning(pictures, blend_server):
         *("--model=blend", f"--server={blend_server[1]}"),
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout == "wrote x.png: 3 frames\n"
+    assert done.stdout == "wrote x.png: 3 frames of 32x32\n"
     said = done.stderr.splitlines()[-1]  # After what TensorFlow says at its start.
     assert said == (
         "warning: white.webp, b.png: confidence 0.062: at least one of them is unlike the training"

@@ -145,7 +145,7 @@ def test_unwritable_names(tmp_path):
     (tmp_path / "folder.png").mkdir()
     (tmp_path / "file").write_text("")
     for name, message in [
-        ("a.bmp", r"must end in one of \.apng, \.gif, \.webp, \.mp4, \.png$"),
+        ("a.bmp", r"must end in one of \.apng, \.gif, \.webp, \.mp4, \.mov, \.mkv, \.webm, \.png$"),
         ("folder.png", "is a folder"),
         ("file/a.png", "cannot be written: .*file is no folder that you may write to"),
     ]:

@@ -231,7 +231,8 @@ def test_the_command_of_the_client(blend_model_dir, run_server, files, tmp_path)
             text=True,
             timeout=120,
         )
-    assert (done.returncode, done.stdout) == (0, f"wrote {tmp_path}/between.gif: 9 frames\n")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(f"wrote {tmp_path}/between.gif: 9 frames of ")
 
 
 @pytest.mark.parametrize(
