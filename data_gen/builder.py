@@ -383,4 +383,4 @@ def _beam_options(text):
 
 
 def _stores_how_drawn(scene):
-    return scene.is_drawn or bool(scene.vary)
+    return scene.frame is None and (scene.is_drawn or bool(scene.vary))

@@ -12,7 +12,6 @@ import re
 from pathlib import Path
 
 import numpy as np
-import PIL.Image
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
@@ -20,10 +19,10 @@ from data_gen import scenes, tfds_hooks
 from data_gen.builder import IMAGE_SIZES, InbetweenClips
 from data_gen.data_set_folder import features_of, locked, with_checksum
 from data_gen.kinds import KINDS, check_channels
+from data_gen.sheets import SHEETS
 
 VERSION = "1.0.0"
 READER = "data_gen.imported"  # What dataset_info.json names as the module of an import.
-CONTACT_SHEET = "contact_sheet.png"
 
 _SHARD_BYTES = 2**28
 _SHEET_ROWS, _SHEET_COLUMNS = 4, 8  # Of the contact sheet: clips of each split, frames of each.
@@ -93,6 +92,8 @@ class Imported:
       frames_read: the frames that were chosen from the footage or the source.
       shots: the number of shots in the footage; 0 for public data sets, which know their clips.
       notes: how pictures were converted, with the number of pictures.
+      frames: of each split; None where all clips are of one length.
+      training_flags: what a training on them needs besides `fitting_settings`.
     """
 
     data_dir: Path
@@ -100,6 +101,8 @@ class Imported:
     frames_read: int
     shots: int
     notes: dict[str, int]
+    frames: dict[str, int] | None = None
+    training_flags: tuple[str, ...] = ()
 
 
 def shares(units, held_out):
@@ -194,9 +197,8 @@ def store(
             raise ValueError(too_few.format(", ".join(empty)))
         info.set_splits(tfds.core.SplitDict([shards[split].close() for split in scenes.SPLITS]))
         info.write_to_directory(beside)
-        _contact_sheet([row for split in scenes.SPLITS for row in rows[split].kept]).save(
-            beside / CONTACT_SHEET
-        )
+        kept = [row for split in scenes.SPLITS for row in rows[split].kept]
+        SHEETS[settings.kind](beside, kept, _SHEET_COLUMNS)
     return folder, {split: shards[split].clips for split in scenes.SPLITS}
 
 
@@ -301,13 +303,3 @@ class _Spread:
         self._seen += 1
         if len(self._held) == 2 * self._count:
             self._held, self._step = self._held[::2], 2 * self._step
-
-
-def _contact_sheet(clips):
-    """Some clips, one a row, some frames of each: a `PIL.Image.Image`."""
-    rows = []
-    for clip in clips:
-        places = np.linspace(0, len(clip) - 1, min(_SHEET_COLUMNS, len(clip))).round().astype(int)
-        rows.append(np.concatenate([clip[place] for place in places], axis=1))
-    sheet = np.concatenate(rows)
-    return PIL.Image.fromarray(sheet[..., 0] if sheet.shape[-1] == 1 else sheet)

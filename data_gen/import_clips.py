@@ -1,10 +1,12 @@
 """Makes a data set of clips of footage of your own, or of a public data set.
 
     python -m data_gen.import_clips --name=my_clips --input=walk.mp4 --input=frames/
+    python -m data_gen.import_clips --name=my_steps --input=steps.txt
     python -m data_gen.import_clips --name=my_mnist --tfds=moving_mnist --download
     python -m tf_inbetween.train --scene=my_clips ...
 
-An input is a video, an animated image (GIF, WebP, PNG) or a folder of numbered pictures.
+An input is a video, an animated image (GIF, WebP, PNG), a folder of numbered pictures, or a .txt
+file (see `data_gen.text_clips`).
 `data_gen.footage_clips` says how it is cut and split, `frame_io.footage` how it is read, and
 `data_gen.tfds_sources` what a clip of a public data set is.
 """
@@ -34,7 +36,7 @@ def define_flags():
     flags.DEFINE_multi_string(
         "input",
         None,
-        "A video, an animated image or a folder of pictures. May be given several times.",
+        "A video, animated image, folder of pictures or .txt file. May be given several times.",
     )
     flags.DEFINE_string(
         "tfds", None, "In place of --input: a data set of TFDS, a row of data_gen.tfds_sources."
@@ -49,8 +51,10 @@ def define_flags():
         "Where TFDS keeps its data sets. Default: TFDS_DATA_DIR, or ~/tensorflow_datasets.",
     )
     flags.DEFINE_boolean("overwrite", False, "Replace a data set of that name.")
-    flags.DEFINE_integer("image_size", 64, "Height and width in pixels: 64 or 128.")
-    flags.DEFINE_integer("channels", 3, "3 for RGB, 1 for luminance.")
+    flags.DEFINE_integer(
+        "image_size", 64, "Height and width in pixels, or bytes of a line: 64 or 128."
+    )
+    flags.DEFINE_integer("channels", 3, "3 for RGB, 1 for luminance. Text has 1.")
     flags.DEFINE_integer("frames_per_clip", 32, "Frames of a clip: at least 5.")
     flags.DEFINE_float("fps", None, "Frames per second to take. Default: the footage's own.")
     flags.DEFINE_float("start", 0.0, "Seconds of each input to leave out at its beginning.")
@@ -69,15 +73,16 @@ def define_flags():
 
 def main():
     """Imports what the flags say and prints what came out."""
-    from data_gen.clip_store import CONTACT_SHEET
-
     began = time.monotonic()
-    made, length, cyclic, units_per_frame = _import_source() if _is_public() else _import_footage()
+    made, length, cyclic, units_per_frame = _import_of_kind()()
     seconds = time.monotonic() - began
 
     for note, frames in made.notes.items():
         print(f"{note} ({frames} frames)")
     for split, clips in made.clips.items():
+        if made.frames:
+            print(f"{split}: {clips} clips, {made.frames[split]} frames")
+            continue
         triplets = clips * math.comb(length, 3)
         print(f"{split}: {clips} clips, {clips * length} frames, {triplets:,} triplets")
     if made.shots:
@@ -87,10 +92,11 @@ def main():
         f"{made.frames_read} frames in {seconds:.1f} s, {made.frames_read / seconds:.0f} frames/s"
     )
     print(f"imported into {made.data_dir}")
-    print(f"contact sheet: {made.data_dir / CONTACT_SHEET}")
+    print(f"contact sheet: {next(made.data_dir.glob('contact_sheet.*'))}")
     print(
         f"train with --scene={FLAGS.name} --image_size={FLAGS.image_size} "
-        f"--channels={FLAGS.channels} {' '.join(training_flags(length, cyclic, units_per_frame))}"
+        f"--channels={FLAGS.channels} "
+        + " ".join([*made.training_flags, *training_flags(length, cyclic, units_per_frame)])
     )
 
 
@@ -112,6 +118,32 @@ def _is_public():
     if alien:
         raise ValueError(f"{', '.join(alien)}: means nothing with --{given}")
     return public
+
+
+def _import_of_kind():
+    """The function that imports what the flags name."""
+    from data_gen import text_clips
+
+    if _is_public():
+        return _import_source
+    return _import_text if text_clips.is_text(FLAGS.input) else _import_footage
+
+
+def _import_text():
+    from data_gen import text_clips
+
+    alien = [f"--{name}" for name in _ONLY_WITH["input"] if FLAGS[name].present]
+    if alien:
+        raise ValueError(f"{', '.join(alien)}: means nothing with text")
+    FLAGS.set_default("channels", 1)
+    settings = text_clips.Settings(
+        name=FLAGS.name,
+        image_size=FLAGS.image_size,
+        channels=FLAGS.channels,
+        held_out=FLAGS.held_out,
+    )
+    made, shortest = text_clips.import_clips(FLAGS.input, settings, FLAGS.data_dir, FLAGS.overwrite)
+    return made, shortest, False, 0.0
 
 
 def _import_footage():

@@ -1,7 +1,8 @@
 """Draws some clips of a scene without building it: python -m data_gen.preview --scene=objects.
 
 Writes a contact sheet, a row of frames for each clip, and the clips side by side as a GIF. Of
-sounds the sheet is of spectrograms, and a WAV plays the clips one after another as glides.
+sounds the sheet is of spectrograms, and a WAV plays the clips one after another as glides. Lines of
+text are printed.
 """
 
 import os
@@ -14,7 +15,7 @@ from absl.logging import WARNING
 from PIL import Image
 
 from data_gen import scene_flags
-from frame_io import command_line
+from frame_io import command_line, texts
 
 _SPLIT = flags.DEFINE_string("split", "train", "The split whose first clips to draw.")
 _ROWS = flags.DEFINE_integer("rows", 4, "Clips, as far as the split has them.", lower_bound=1)
@@ -34,14 +35,30 @@ def main():
 
     scene, image_size, channels, workers = scene_flags.variant()
     name = builder.config_name(scene, image_size, channels)
+    SHOWN[scenes.get(scene).kind](name, scene, (image_size, channels, workers))
+
+
+def _print_lines(name, scene, how):
+    """Prints the first clips of a scene of text."""
+    clips = draw(scene, _SPLIT.value, _ROWS.value, *how)
+    for clip in clips:
+        places = np.linspace(0, len(clip) - 1, min(_COLUMNS.value, len(clip))).round().astype(int)
+        print("\n".join(texts.to_line(clip[place]) for place in places), end="\n\n")
+    print(f"{name}: the first {len(clips)} of the split {_SPLIT.value}")
+
+
+def _write_pictures(name, scene, how):
+    """Writes the first clips of a scene of pictures, or of sounds as spectrograms."""
+    from data_gen import scenes
+
     output = Path(_OUTPUT.value or f"{name}.png")
     if output.suffix.lower() != ".png":
         raise ValueError(f"--output={output}: must end in .png")
     output.parent.mkdir(parents=True, exist_ok=True)
-    suffix, write = _PLAYED.get(scenes.get(scene).kind, (".gif", _write_gif))
+    suffix, write = _PLAYED[scenes.get(scene).kind]
     played = output.with_suffix(suffix)
     with tempfile.TemporaryDirectory(prefix=".preview.", dir=output.parent) as beside:
-        clips = draw(scene, _SPLIT.value, _ROWS.value, image_size, channels, workers)
+        clips = draw(scene, _SPLIT.value, _ROWS.value, *how)
         picture = _picture(sheet(clips, _COLUMNS.value))
         picture.quantize(256, dither=Image.Dither.NONE).save(f"{beside}/sheet.png", optimize=True)
         write(f"{beside}/clips{suffix}", clips)
@@ -49,6 +66,9 @@ def main():
         os.replace(f"{beside}/clips{suffix}", played)
     print(f"{name}: the first {len(clips)} of the split {_SPLIT.value}, one in each row")
     print(f"wrote {output} and {played}")
+
+
+SHOWN = {"pictures": _write_pictures, "sound": _write_pictures, "text": _print_lines}
 
 
 def draw(scene, split, rows, image_size, channels, workers):
@@ -114,7 +134,7 @@ def _write_wav(path, clips):
     sounds.write(path, np.concatenate([spectrograms.to_samples(each)[0] for each in frames]))
 
 
-_PLAYED = {"sound": (".wav", _write_wav)}
+_PLAYED = {"pictures": (".gif", _write_gif), "sound": (".wav", _write_wav)}
 
 
 def _side_by_side(clips):

@@ -20,7 +20,7 @@ import keras
 import tensorflow as tf
 
 from export import checksums, litert_onnx, tf_serving_files
-from export.signatures import DEFAULT, signatures
+from export.kinds import EXPORTED
 from frame_io.files import read_checked_json, without_pattern, write_json
 from tf_inbetween import run_directory
 from tf_inbetween.config import InputError
@@ -48,15 +48,14 @@ def export(run_dir, model_dir, version=None):
     with _workplace(model_dir) as beside:
         version = _free_version(model_dir, version)
         folder = beside / str(version)
-        write_saved_model(model, signatures(model, config, error), folder)
+        exported = EXPORTED[model.kind]
+        write_saved_model(model, exported.signatures(model, config, error), folder)
         extra = folder / "assets.extra"
         extra.mkdir()
-        tried = {
-            batch: list(golden_requests.cases(model, config, error, batch)) for batch in BATCHES
-        }
+        tried = {batch: list(exported.cases(model, config, error, batch)) for batch in BATCHES}
         golden_requests.write(extra / "tf_serving_warmup_requests", tried[1], name)
         write_json(extra / "provenance.json", _provenance(run_dir, folder, error))
-        _copy_samples(run_dir, extra / "samples")
+        _copy_samples(run_dir, extra / "samples", exported.samples)
         checksums.write(folder)
         golden_requests.write(
             beside / "cases", [case for batch in BATCHES for case in tried[batch]], name
@@ -77,15 +76,20 @@ def convert(run_dir, model_dir, to):
     """
     run_dir, model_dir = Path(run_dir), Path(model_dir)
     name = _model_name(model_dir)
-    golden_requests = _import_golden_requests()
+    _import_golden_requests()
     config, model, error = _load(run_dir)
     if model.encoder.dtype_policy.name != "float32":
         raise InputError(f"--format={to}: takes models trained in float32")
-    tried = [case for n in BATCHES if n for case in golden_requests.cases(model, config, error, n)]
+    exported = EXPORTED[model.kind]
+    if to not in exported.formats:
+        raise InputError(
+            f"--format={to}: has no strings, which a model of {model.kind} is asked with"
+        )
+    tried = [case for n in BATCHES if n for case in exported.cases(model, config, error, n)]
     with _workplace(model_dir) as beside:
         saved, files = beside / "saved_model", beside / "files"
         files.mkdir()
-        write_saved_model(model, signatures(model, config, error), saved)
+        write_saved_model(model, exported.signatures(model, config, error), saved)
         with without_pattern(saved) as plain:
             worst = FORMATS[to](Path(plain), tried, files, name)
         paths = [path.replace(model_dir / path.name) for path in sorted(files.iterdir())]
@@ -120,7 +124,7 @@ def write_saved_model(model, table, folder):
     model.build()
     archive = keras.export.ExportArchive()
     archive.track(model)
-    for name in sorted(table, key=lambda name: name != DEFAULT):
+    for name in table:
         # The first endpoint becomes serving_default too.
         archive.add_endpoint(name, *table[name])
     archive.write_out(str(folder), verbose=False)
@@ -195,7 +199,8 @@ def _load(run_dir):
             f"--run_dir={run_dir}: a run with --model={config.model} has no latents, and the "
             "signatures of a SavedModel need them; it cannot be exported"
         )
-    return config, model, training_rmse(run_dir, model)
+    error = training_rmse(run_dir, model) if EXPORTED[model.kind].measures_error else None
+    return config, model, error
 
 
 def _import_golden_requests():
@@ -224,9 +229,9 @@ def _provenance(run_dir, folder, error):
     }
 
 
-def _copy_samples(run_dir, folder):
-    """Takes the pictures along that the evaluation left for trying the model."""
+def _copy_samples(run_dir, folder, pattern):
+    """Takes the frames along that the evaluation left for trying the model."""
     samples = run_dir / "figures" / "samples"
     folder.mkdir()
-    for path in sorted(samples.glob("*.png")):
+    for path in sorted(samples.glob(pattern)):
         shutil.copy(path, folder)

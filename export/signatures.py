@@ -38,9 +38,8 @@ right. (The share that is drawn says little of the error: BUILD_NOTES.md, 2026-1
 import tensorflow as tf
 
 from export import pictures
+from export.checks import finite, in_unit_range, same_rows
 from tf_inbetween.models import FusionVAE
-
-DEFAULT = "inbetween_png"
 
 
 def signatures(model, config, training_rmse):
@@ -95,20 +94,20 @@ def signatures(model, config, training_rmse):
         return {"frame_bytes": pictures.encode_png(frames)}
 
     def encode(image):
-        with tf.control_dependencies([_in_unit_range(image, "image")]):
+        with tf.control_dependencies([in_unit_range(image, "image")]):
             q = model.encode(image)
         return {"mean": q.mean(), "stddev": q.stddev()}
 
     def decode(latent):
-        with tf.control_dependencies([_finite(latent, "latent")]):
+        with tf.control_dependencies([finite(latent, "latent")]):
             return {"image": model.decode(latent)}
 
     def reconstruct(image):
-        with tf.control_dependencies([_in_unit_range(image, "image")]):
+        with tf.control_dependencies([in_unit_range(image, "image")]):
             return {"image": model.reconstruct(image)}
 
     def sample(first, second, t, seed):
-        checks = [*_pair_is_valid(first, second, t), _same_rows(first, seed, "first and seed")]
+        checks = [*_pair_is_valid(first, second, t), same_rows(first, seed, "first and seed")]
         with tf.control_dependencies(checks):
             return {"frame": model.sample_inbetween(first, second, t, seed)}
 
@@ -148,25 +147,9 @@ def _mse(a, b):
 
 def _pair_is_valid(first, second, t):
     return [
-        _same_rows(first, second, "first and second"),
-        _same_rows(first, t, "first and t"),
-        _in_unit_range(first, "first"),
-        _in_unit_range(second, "second"),
-        _in_unit_range(t, "t"),
+        same_rows(first, second, "first and second"),
+        same_rows(first, t, "first and t"),
+        in_unit_range(first, "first"),
+        in_unit_range(second, "second"),
+        in_unit_range(t, "t"),
     ]
-
-
-def _same_rows(a, b, names):
-    equal = tf.shape(a)[0] == tf.shape(b)[0]
-    return tf.debugging.Assert(equal, [f"{names} must have as many rows as each other"])
-
-
-def _in_unit_range(values, name):
-    # NaN compares false, so it does not pass either.
-    inside = tf.reduce_all((values >= 0) & (values <= 1))
-    return tf.debugging.Assert(inside, [f"{name} must be numbers from 0 to 1"])
-
-
-def _finite(values, name):
-    finite = tf.reduce_all(tf.math.is_finite(values))
-    return tf.debugging.Assert(finite, [f"{name} must be finite numbers"])

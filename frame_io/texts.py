@@ -23,7 +23,7 @@ def to_frame(line, length, where="line"):
       ValueError: if the line is empty, is longer than a frame, or holds a line end or another
         control character; it says where.
     """
-    control = next((i for i, c in enumerate(line) if unicodedata.category(c) == "Cc"), None)
+    control = next((i for i, letter in enumerate(line) if _is_control(letter)), None)
     if control is not None:
         raise ValueError(
             f"{where}: has the control character U+{ord(line[control]):04X} at column "
@@ -50,9 +50,12 @@ def to_line(frame):
     """
     encoded = np.asarray(frame, np.uint8).tobytes().partition(b"\0")[0]
     line = encoded.decode(errors="replace")
-    return "".join(
-        "\N{REPLACEMENT CHARACTER}" if unicodedata.category(c) == "Cc" else c for c in line
-    )
+    return "".join("\N{REPLACEMENT CHARACTER}" if _is_control(c) else c for c in line)
+
+
+def _is_control(letter):
+    """Whether it is a control character, or U+2028 or U+2029, which end a line."""
+    return unicodedata.category(letter) in ("Cc", "Zl", "Zp")
 
 
 def read_line(path, length):

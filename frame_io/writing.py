@@ -43,13 +43,13 @@ def check_writable(path, sources=()):
             ) from None
 
 
-def define_flags():
+def define_flags(required=True):
     """Defines the flags of a command that writes frames: --output and --scale."""
     flags.DEFINE_string(
         "output",
         None,
         "Where to: .gif, .webp, .apng, .mp4, .png (a strip) or %04d.png.",
-        required=True,
+        required=required,
     )
     flags.DEFINE_integer("scale", 1, "Pixels drawn for every pixel of a frame.", 1, 64)
 

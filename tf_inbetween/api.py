@@ -76,8 +76,6 @@ class ExportedModel:
         kind: of its frames, a row of `kinds.KINDS`.
     """
 
-    kind = "pictures"
-
     def __init__(self, folder):
         """Raises `InputError` unless `folder` holds one that loads."""
         try:
@@ -85,6 +83,7 @@ class ExportedModel:
                 self._loaded = tf.saved_model.load(plain)
             self.signatures = self._loaded.signatures
             first = self.signatures["sequence"].structured_input_signature[1]["first"]
+            self.kind = next(k.name for k in KINDS.values() if k.signature in self.signatures)
         except Exception as error:  # TensorFlow raises of everything for a damaged file.
             line = str(error).strip().partition("\n")[0]
             raise InputError(f"{folder}: cannot be loaded: {line}") from error

@@ -132,8 +132,8 @@ class SaveBestAndCheckpoint(keras.callbacks.Callback):
     the largest in-between likelihood. For a calibrated normal -log p(x1 | ...) is log(MSE) times
     half of the frame's values, plus a constant, so it is least where the MSE of in-betweens is. A
     sum with the MSE of reconstructions can prefer weights that reconstruct better and draw worse
-    in-betweens. The loss itself does not serve: as the scale of a calibrated likelihood shrinks, the losses of
-    two epochs cannot be compared.
+    in-betweens. The loss itself does not serve: as the scale of a calibrated likelihood shrinks,
+    the losses of two epochs cannot be compared.
     """
 
     def __init__(self, checkpoints, run_dir):

@@ -1,17 +1,21 @@
 """Draws the frames between two pictures, between several, or between all frames of a video.
 
+Of a model of text: prints the lines between two lines, or several, see `tf_inbetween.lines`.
+
     python -m tf_inbetween.inbetween --run_dir=runs/teapot \
         --first=a.png --second=b.png --frames=7 --output=between.gif
     python -m tf_inbetween.inbetween --run_dir=runs/teapot \
         --frame=a.png --frame=b.png --frame=c.png --keyframe_path=spline --output=between.gif
     python -m tf_inbetween.inbetween --run_dir=runs/walk --input=walk.mp4 --output=slow.mp4
+    python -m tf_inbetween.inbetween --run_dir=runs/clock --first="ten past four" \
+        --second="ten to six"
 """
 
 from absl import flags
 from tqdm import tqdm
 
 from frame_io import command_line, writing
-from tf_inbetween import images, interpolation, run_directory
+from tf_inbetween import images, interpolation, lines, run_directory
 from tf_inbetween.config import InputError
 from tf_inbetween.drawing import draw_through
 
@@ -21,13 +25,16 @@ FLAGS = flags.FLAGS
 def define_flags():
     """Defines the flags of this command."""
     flags.DEFINE_string("run_dir", None, "The run whose model draws.", required=True)
-    flags.DEFINE_string("first", None, "The picture to start from; with --second.")
-    flags.DEFINE_string("second", None, "The picture to end at.")
+    flags.DEFINE_string("first", None, "The picture or line to start from; with --second.")
+    flags.DEFINE_string("second", None, "The picture or line to end at.")
     flags.DEFINE_multi_string(
         "frame", [], "A key frame; give it twice or more. The path goes through all, in order."
     )
     flags.DEFINE_string(
-        "input", None, "A video, animated image or folder of pictures, whose frames are key frames."
+        "input",
+        None,
+        "A video, animated image or folder of pictures, whose frames are key frames; a .txt file, "
+        "whose lines are.",
     )
     flags.DEFINE_integer(
         "frames",
@@ -42,7 +49,7 @@ def define_flags():
         list(interpolation.PATHS),
         "From key to key as the model joins two frames, or a smooth curve through all.",
     )
-    writing.define_flags()
+    writing.define_flags(required=False)
     flags.DEFINE_float("seconds_per_frame", 0.1, "How long a frame is shown.", 0.01)
     flags.DEFINE_bool("ends", True, "Show the key frames too, not the in-betweens alone.")
     flags.DEFINE_bool(
@@ -63,8 +70,17 @@ def define_flags():
 
 
 def main():
+    """Draws what the flags say, as the kind of the run's frames asks for it."""
+    _kind_of_keys()
+    COMMANDS[run_directory.kind_of(FLAGS.run_dir)](FLAGS)
+
+
+def _draw_pictures(flags):
     """Reads the key frames, draws between them, writes the result."""
+    del flags
     kind = _kind_of_keys()
+    if FLAGS.output is None:
+        raise InputError("missing --output")
     writing.check_writable(FLAGS.output, [FLAGS.first, FLAGS.second, FLAGS.input, *FLAGS.frame])
     config = run_directory.load_config(FLAGS.run_dir)
     size = (config.image_size, config.channels)
@@ -90,6 +106,9 @@ def main():
             FLAGS.output, _told(frames, bar), FLAGS.seconds_per_frame, FLAGS.scale
         )
     print(f"wrote {FLAGS.output}: {written} frame{'s' * (written != 1)}")
+
+
+COMMANDS = {"pictures": _draw_pictures, "text": lines.write_between}
 
 
 def _kind_of_keys():

@@ -24,12 +24,14 @@ import keras
 import tensorflow as tf
 
 from frame_io.files import atomic_write, read_json, read_text, write_json
-from tf_inbetween.config import Config, InputError
+from tf_inbetween.config import Config, InputError, lookup
+from tf_inbetween.kinds import KINDS
 from tf_inbetween.models import TripletModel
 
 FORMAT = 1  # Of the directory; a change that old code cannot read raises it.
 
 _MAX_EXPANSION = 10  # Of model.keras.
+_MAX_CONFIG = 10**7  # Bytes of the settings in it.
 
 _PACKAGES = (
     "tf_inbetween",
@@ -118,6 +120,24 @@ def load_model(run_dir):
     Raises `InputError` where there is none that loads.
     """
     return load_model_file(Path(run_dir) / "model.keras")
+
+
+def kind_of(run_dir):
+    """The kind of a run's frames, a row of `kinds.KINDS`; its model is not loaded.
+
+    Raises `InputError` as `load_config`, and where there is no model or it is damaged.
+    """
+    load_config(run_dir)
+    path = Path(run_dir) / "model.keras"
+    if not path.is_file():
+        raise InputError(f"{path}: missing; the training has not saved a model there")
+    try:
+        with zipfile.ZipFile(path) as archive, archive.open("config.json") as file:
+            kind = json.loads(file.read(_MAX_CONFIG))["config"].get("kind", "pictures")
+        return lookup(KINDS, kind, "kind of frames").name
+    except Exception as error:  # A damaged archive raises of everything.
+        first_line = str(error).strip().partition("\n")[0]
+        raise InputError(f"{path}: cannot be loaded: {first_line}") from error
 
 
 def load_model_file(path):

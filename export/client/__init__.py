@@ -15,7 +15,15 @@ from export.client.model_client import LOOPBACK, TIMEOUT_S, ServerError
 from export.client.rest_client import RestClient
 from frame_io.errors import InputError
 
-__all__ = ["TIMEOUT_S", "GrpcClient", "RestClient", "ServerError", "connect", "draw"]
+__all__ = [
+    "TIMEOUT_S",
+    "GrpcClient",
+    "RestClient",
+    "ServerError",
+    "connect",
+    "draw",
+    "draw_lines",
+]
 
 _MAX_FRAMES = 256  # Of a request, so that no server finds it too large, nor takes too long.
 
@@ -100,3 +108,34 @@ def draw(client, first_bytes, second_bytes, t):
             raise client.foreign()
         frames.extend(files[0])
     return frames, float(confidence[0])
+
+
+def draw_lines(client, first, second, t):
+    """Writes lines of text between two.
+
+    Args:
+        client: what `connect` returned, of a model of text.
+        first, second: str.
+        t: a sequence of numbers in [0, 1].
+
+    Returns:
+        The lines, a list of str, one for every t; and the confidence in (0, 1], as of `draw`.
+
+    Raises:
+        ServerError: if the server fails or refuses.
+    """
+    ends = {"first": [first.encode()], "second": [second.encode()]}
+    confidence = client.predict({**ends, "t": [0.5]}, "inbetween_text").get("confidence")
+    if confidence is None or confidence.shape != (1,) or confidence.dtype.kind != "f":
+        raise client.foreign()
+    lines = []
+    for start in range(0, len(t), _MAX_FRAMES):
+        times = t[start : start + _MAX_FRAMES]
+        texts = client.predict({**ends, "t": [times]}, "sequence_text").get("text")
+        if texts is None or texts.shape != (1, len(times)):
+            raise client.foreign()
+        try:
+            lines.extend(text.decode() for text in texts[0])
+        except (AttributeError, UnicodeDecodeError) as error:
+            raise client.foreign() from error
+    return lines, float(confidence[0])

@@ -1,6 +1,7 @@
 """Draws the frames between pictures by asking a server: TF Serving, or this package's own.
 
     python -m export.client --first=a.png --second=b.png --frames=7 --output=between.gif
+    python -m export.client --model=clock --first="ten past four" --second="ten to six"
 
 Over REST, or over gRPC with --server=grpc://127.0.0.1:8500; with TLS https:// and grpcs://.
 """
@@ -16,8 +17,10 @@ import PIL.Image
 from absl import flags
 
 from export import credentials
-from export.client import TIMEOUT_S, connect, draw, picture_files
+from export.client import TIMEOUT_S, connect, draw, draw_lines, picture_files
 from frame_io import command_line, writing
+from frame_io.errors import InputError
+from frame_io.files import atomic_write
 
 FLAGS = flags.FLAGS
 
@@ -39,22 +42,28 @@ def define_flags():
     flags.DEFINE_integer("model_version", None, "The version to ask. Default: the newest.", 0)
     flags.DEFINE_string("label", None, "The label of the version to ask, such as stable.")
     flags.DEFINE_float("timeout_s", TIMEOUT_S, "The longest wait for any one answer.", 0.001)
-    flags.DEFINE_string("first", None, "The picture to start from.", required=True)
-    flags.DEFINE_string("second", None, "The picture to go to.", required=True)
-    flags.DEFINE_multi_string("then", [], "A picture to go on to; may be given again.")
+    flags.DEFINE_string("first", None, "The picture or line to start from.", required=True)
+    flags.DEFINE_string("second", None, "The picture or line to go to.", required=True)
+    flags.DEFINE_multi_string("then", [], "A picture or line to go on to; may be given again.")
     flags.DEFINE_integer("frames", 7, "In-betweens to draw from each to the next.", 1, 10_000)
-    writing.define_flags()
+    writing.define_flags(required=False)
     flags.DEFINE_float("seconds_per_frame", 0.1, "How long an animation shows a frame.", 0.01)
     flags.DEFINE_bool("ends", True, "Put the pictures themselves where the path meets them.")
 
 
 def main():
-    """Reads the pictures, has the server draw between them, writes the result."""
+    """Has the server draw between pictures, or write between lines, as its model can."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # gRPC's messages import TensorFlow.
-    paths = [FLAGS.first, FLAGS.second, *FLAGS.then]
-    writing.check_writable(FLAGS.output, paths)
-    pictures = [picture_files.read(path) for path in paths]
-    client = connect(
+    ends = [FLAGS.first, FLAGS.second, *FLAGS.then]
+    t = np.linspace(0, 1, FLAGS.frames + 2)[1:-1].tolist()
+    if FLAGS.output is None or FLAGS.output.lower().endswith(".txt"):
+        _write_lines(ends, t)
+    else:
+        _draw_pictures(ends, t)
+
+
+def _connect():
+    return connect(
         FLAGS.server,
         FLAGS.model,
         FLAGS.timeout_s,
@@ -63,21 +72,53 @@ def main():
         ca_certificate=FLAGS.ca_certificate,
         token=credentials.read_token(FLAGS.token_file),
     )
-    t = np.linspace(0, 1, FLAGS.frames + 2)[1:-1].tolist()
+
+
+def _write_lines(ends, t):
+    """Prints lines, or writes them where --output says."""
+    client = _connect()
+    if "inbetween_text" not in client.signatures():
+        raise InputError(f"missing --output, of a file of pictures: {FLAGS.model} draws pictures")
+    parts = []
+    for pair in itertools.pairwise(ends):
+        lines, confidence = draw_lines(client, *pair, t)
+        parts.append(lines)
+        _warn(pair, confidence, "lines")
+    if FLAGS.ends:
+        parts = [ends[:1], *([*part, end] for part, end in zip(parts, ends[1:], strict=True))]
+    text = "".join(f"{line}\n" for part in parts for line in part)
+    if FLAGS.output is None:
+        print(text, end="")
+        return
+    with atomic_write(FLAGS.output) as beside:
+        beside.write_text(text, encoding="utf-8")
+    print(f"wrote {FLAGS.output}: {len(text.splitlines())} lines")
+
+
+def _draw_pictures(paths, t):
+    """Reads the pictures, has the server draw between them, writes the result."""
+    writing.check_writable(FLAGS.output, paths)
+    pictures = [picture_files.read(path) for path in paths]
+    client = _connect()
     parts = []
     for pair, ends in zip(itertools.pairwise(paths), itertools.pairwise(pictures), strict=True):
         files, confidence = draw(client, *ends, t)
         parts.append([_open(client, file) for file in files])
-        if confidence < _LOW_CONFIDENCE:
-            why = "at least one of them is unlike the training pictures, or they are too far apart"
-            line = f"warning: {', '.join(pair)}: confidence {confidence:.2g}: {why}"
-            print(line, file=sys.stderr)
+        _warn(pair, confidence, "pictures")
     if FLAGS.ends:
         ends = [picture_files.fit(picture, parts[0][0]) for picture in pictures]
         parts = [ends[:1], *([*part, end] for part, end in zip(parts, ends[1:], strict=True))]
     frames = [frame for part in parts for frame in part]
     written = picture_files.write(FLAGS.output, frames, FLAGS.seconds_per_frame, FLAGS.scale)
     print(f"wrote {FLAGS.output}: {written} frames")
+
+
+def _warn(pair, confidence, what):
+    """Says where a model is asked for what it does not know."""
+    if confidence < _LOW_CONFIDENCE:
+        why = f"at least one of them is unlike the training {what}, or they are too far apart"
+        line = f"warning: {', '.join(pair)}: confidence {confidence:.2g}: {why}"
+        print(line, file=sys.stderr)
 
 
 def _open(client, file):

@@ -56,7 +56,12 @@ class ModelClient:
                 raise InputError(f"input {name}: {error}") from error
         return self._predict(arrays, signature)
 
-    def _signature(self, name):
+    def signatures(self):
+        """The names of the model's signatures. Raises as `predict`."""
+        self._read_signatures()
+        return list(self._signatures)
+
+    def _read_signatures(self):
         if self._signatures is None:
             try:
                 definitions = self.metadata()["metadata"]["signature_def"]["signature_def"]
@@ -71,6 +76,9 @@ class ModelClient:
                 }
             except (KeyError, TypeError, AttributeError) as error:
                 raise self.foreign() from error
+
+    def _signature(self, name):
+        self._read_signatures()
         if name not in self._signatures:
             names = ", ".join(sorted(self._signatures))
             raise InputError(f"model {self.model} has no signature {name!r}; it has {names}")

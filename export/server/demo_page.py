@@ -1,4 +1,4 @@
-"""The page to play with, and the newest version's sample pictures."""
+"""The page to play with, and the newest version's samples: pictures, or lines of text."""
 
 import urllib.parse
 from pathlib import Path
@@ -21,6 +21,9 @@ _CONTENT_TYPES = {
 }
 
 
+_SAMPLE_TYPES = {".png": "image/png", ".txt": "text/plain"}
+
+
 def page_file(path):
     """The content of the page's file at a path of the address, and its type; None for no file."""
     # By name from a list: nothing outside the folder can be asked for.
@@ -39,9 +42,14 @@ def sample(version, name):
 
 
 def _samples(version):
-    files = (version / _SAMPLES).glob("*.png")
-    return {f.name: f for f in files if f.is_file() and is_within(version, f)}
+    files = (version / _SAMPLES).glob("*")
+    return {
+        f.name: f
+        for f in files
+        if f.suffix in _SAMPLE_TYPES and f.is_file() and is_within(version, f)
+    }
 
 
 def _content(file):
-    return file and (file.read_bytes(), _CONTENT_TYPES[file.suffix])
+    types = {**_CONTENT_TYPES, **_SAMPLE_TYPES}
+    return file and (file.read_bytes(), types[file.suffix])

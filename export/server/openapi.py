@@ -82,8 +82,10 @@ def describe(predictor, *, metrics_path, demo, wants_token):
         text = _answers("Metrics for Prometheus.", {"type": "string"}, "text/plain")
         paths[metrics_path] = {"get": text}
     if demo:
-        paths["/samples.json"] = {"get": _answers("Pictures to try.", _reference("Samples"))}
-        picture = _answers("A picture to try.", {}, "image/png")
+        paths["/samples.json"] = {
+            "get": _answers("Names of pictures or lines to try.", _reference("Samples"))
+        }
+        picture = _answers("A picture to try; of a model of text a line.", {}, "image/png")
         parameters = [_parameter("name", {"type": "string", "minLength": 1})]
         paths["/samples/{name}"] = {"parameters": parameters, "get": picture}
     limits = predictor.limits

@@ -138,7 +138,7 @@ def test_a_killed_import_is_no_import(inputs, tmp_path):
     script = """
 import os, sys
 from data_gen import clip_store, footage_clips
-clip_store._contact_sheet = lambda clips: os.kill(os.getpid(), 9)
+clip_store.SHEETS["pictures"] = lambda *_: os.kill(os.getpid(), 9)
 settings = footage_clips.Settings(name="a", frames_per_clip=8)
 footage_clips.import_clips([sys.argv[1]], settings, sys.argv[2])
 """

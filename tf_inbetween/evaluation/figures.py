@@ -18,6 +18,7 @@ _MODEL_LABELS = {
 _COLUMNS = 9
 _SAMPLES = 12
 _PCA_CLIPS, _PCA_FRAMES = 30, 2000
+_PERIODS = {"azimuth": (360, "°"), "minute": (720, "min")}  # Of poses that come round again.
 _DPI = 150
 
 
@@ -177,9 +178,10 @@ def _draw_latents(path, model, clips, split):
         poses.append(clip.pose[:, column])
         if sum(map(len, poses)) >= _PCA_FRAMES:
             break
-    round_again = name == "azimuth"
+    period, unit = _PERIODS.get(name, (0, unit))
+    round_again = bool(period)
     if round_again:
-        poses, unit = [pose % 360 for pose in poses], "°"
+        poses = [pose % period for pose in poses]
     label = name + (f", {unit}" if unit else "")
     latent_pca(path, means, poses, label, round_again or clip.cyclic)
 

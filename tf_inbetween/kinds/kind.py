@@ -24,6 +24,7 @@ class Kind(abc.ABC):
             `evaluation.baselines`.
         default_methods: names of those and of `evaluation.methods.MODEL_METHODS` that an
             evaluation takes where none are asked for.
+        compared: those that stand beside runs in a comparison, the strongest first.
         labels: the methods' words in figures and tables, {name: label}.
         shown: the measures in figures and reports, {key: (label, factor, digits)}; the first one is
             the error that all else is judged by.
@@ -31,6 +32,7 @@ class Kind(abc.ABC):
         medians: the measures of which a row of metrics.json has the median over its pairs, and not
             the mean.
         measure_names, likelihood_names: of what `measures` and `of_likelihood` return.
+        signature: the one of an export that only models of this kind have.
         cell: width and height of a frame in a figure, in inches.
     """
 
@@ -41,12 +43,14 @@ class Kind(abc.ABC):
     inbetween_decoders = ("latent",)
     methods = {}  # noqa: RUF012
     default_methods = ()
+    compared = ()
     labels = {}  # noqa: RUF012
     shown = {}  # noqa: RUF012
     summarized = ()
     medians = ()
     measure_names = ()
     likelihood_names = ("elbo",)
+    signature = ""
     cell = (1.0, 1.02)
 
     def frame_shape(self, config):

@@ -19,6 +19,7 @@ class Pictures(Kind):
     inbetween_decoders = ("latent", "fusion")
     methods = baselines.METHODS
     default_methods = ("latent", "crossfade", "optical_flow", "nearest_frame")
+    compared = ("optical_flow", "crossfade")
     labels = {  # noqa: RUF012
         "crossfade": "cross-fade",
         "optical_flow": "optical flow",
@@ -26,6 +27,7 @@ class Pictures(Kind):
         "nearest_frame": "nearest frame",
     }
     shown = {"mse": ("MSE", 1e4, 2), "detail": ("detail", 1, 3)}  # noqa: RUF012
+    signature = "inbetween_png"
     summarized = ("detail",)
     measure_names = ("mse", "psnr", "ssim", "detail")
 

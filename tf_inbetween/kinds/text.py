@@ -45,6 +45,7 @@ class Text(Kind):
         "letter_crossfade": letter_crossfade,
     }
     default_methods = ("latent", "letter_crossfade", "nearest_frame")
+    compared = ("letter_crossfade", "nearest_frame")
     labels = {  # noqa: RUF012
         "nearest_frame": "nearest end",
         "letter_crossfade": "letter-wise cross-fade",
@@ -53,6 +54,7 @@ class Text(Kind):
         "character_error_rate": ("character error rate", 1, 3),
         "exact_match": ("exact match", 1, 3),
     }
+    signature = "inbetween_text"
     summarized = ("exact_match", "character_error_rate")
     measure_names = ("exact_match", "character_error_rate")
     likelihood_names = ("elbo", "bits_per_byte")

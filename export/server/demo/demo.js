@@ -608,17 +608,19 @@ async function showModel() {
     $("model").textContent = `${model}, version ${newest.version}${where}`;
     if (newest.version !== version) {
       version = newest.version;
-      await offerMask();
+      await offerWhatItHas();
     }
   } catch (error) {
     complain(error.message);
   }
 }
 
-// The checkbox stands there only if the model says what it copied.
-async function offerMask() {
+// The checkbox stands there only if the model says what it copied. Other kinds have their own page.
+async function offerWhatItHas() {
   const { metadata } = await call("/metadata").catch(() => ({}));
-  $("copied").hidden = !metadata?.signature_def?.signature_def?.mask_png;
+  const signatures = metadata?.signature_def?.signature_def;
+  if (signatures?.inbetween_text) location.replace(`text.html${location.search}`);
+  $("copied").hidden = !signatures?.mask_png;
   if (!$("copied").hidden) return;
   maskBox.checked = false;
   $("key").hidden = true;

@@ -21,7 +21,7 @@ def test_the_page_and_its_samples(toy_dir, run_server, tmp_path):
     samples.mkdir(parents=True)
     for name in ("b c.png", "a.png"):
         PIL.Image.new("RGB", (2, 2)).save(samples / name)
-    (samples / "secret.txt").write_text("secret")
+    (samples / "secret.md").write_text("secret")
     with run_server(folder, demo=True) as server:
         status, headers, text = server.ask("GET", "/")
         assert (status, headers["Content-Type"]) == (200, "text/html; charset=utf-8")
@@ -38,9 +38,9 @@ def test_the_page_and_its_samples(toy_dir, run_server, tmp_path):
             assert answer.headers["Content-Type"] == "image/png"
             assert PIL.Image.open(io.BytesIO(answer.read())).size == (2, 2)
         for path in (
-            "/samples/secret.txt",
-            "/samples/../samples/secret.txt",
-            "/samples/..%2fsamples%2fsecret.txt",
+            "/samples/secret.md",
+            "/samples/../samples/secret.md",
+            "/samples/..%2fsamples%2fsecret.md",
             "/samples/%2e%2e/%2e%2e/saved_model.pb",
             "/..%2fserve.py",
             "/../serve.py",
