@@ -48,14 +48,14 @@ def _print_lines(name, scene, how):
 
 
 def _write_pictures(name, scene, how):
-    """Writes the first clips of a scene of pictures or sounds."""
+    """Writes the first clips of a scene of pictures, or of sounds as spectrograms."""
     from data_gen import scenes
 
     output = Path(_OUTPUT.value or f"{name}.png")
     if output.suffix.lower() != ".png":
         raise ValueError(f"--output={output}: must end in .png")
     output.parent.mkdir(parents=True, exist_ok=True)
-    suffix, write = _PLAYED.get(scenes.get(scene).kind, (".gif", _write_gif))
+    suffix, write = _PLAYED[scenes.get(scene).kind]
     played = output.with_suffix(suffix)
     with tempfile.TemporaryDirectory(prefix=".preview.", dir=output.parent) as beside:
         clips = draw(scene, _SPLIT.value, _ROWS.value, *how)
@@ -134,7 +134,7 @@ def _write_wav(path, clips):
     sounds.write(path, np.concatenate([spectrograms.to_samples(each)[0] for each in frames]))
 
 
-_PLAYED = {"sound": (".wav", _write_wav)}
+_PLAYED = {"pictures": (".gif", _write_gif), "sound": (".wav", _write_wav)}
 
 
 def _side_by_side(clips):

@@ -8,9 +8,8 @@ How sounds are read:
   several streams the first. Playlists, and all else that would open other files, are refused.
 - Channels are averaged, whole numbers of any width become floats, and any rate becomes 16 kHz.
 - Nothing is taken off: a constant (DC) stays, but lies below the bands of a spectrogram.
-- Of FLAC every frame's checksum is looked at, and FLAC and MP4 that end before their header says
-  are refused. Other formats say nothing that can be trusted: a WAV file that was cut off is just
-  shorter.
+- FLAC and MP4 that end before their header says are refused, and so is all damage that FFmpeg
+  notices. Other headers cannot be trusted: a WAV file that was cut off is just shorter.
 - Samples that are NaN or infinite are refused.
 """
 
@@ -179,8 +178,6 @@ def _opened(path):
             sound = container.streams.audio[0]
             if not (sound.rate and 0 < sound.channels <= _MAX_CHANNELS):
                 raise ValueError(f"{path}: {sound.channels} channels at {sound.rate} Hz")
-            if sound.codec_context.name == "flac":
-                sound.codec_context.options = {"err_detect": "crccheck+explode"}
             yield container, sound
     except av.error.FFmpegError as error:
         raise ValueError(f"{path}: not a readable sound, or damaged ({error.strerror})") from error

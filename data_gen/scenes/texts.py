@@ -1,7 +1,7 @@
 """Lines of text that change at an even pace: the time, the weather, a count, in words.
 
-No two splits share a line. Which split a line belongs to follows from its pose, and a clip goes in
-steps that keep it there.
+No two splits share a line, but for those of `clock`, which has 720 and needs all. Which split a
+line belongs to follows from its pose, and a clip goes in steps that keep it there.
 """
 
 import numpy as np
@@ -23,28 +23,37 @@ _FRAMES = 9  # of a clip of weather and of counting
 
 # --- clock: the time in words, all round twelve hours ------------------------------------------
 
-# In steps of 11 minutes the clock comes by all 720 minutes in 11 turns, and within one of them by
-# the words of every hour and of most minutes. Each split has turns of its own.
-_STEP, _MINUTES = 11, 720
-_STEPS_OF = {"train": (0, 588), "validation": (588, 654), "test": (654, 720)}
+_MINUTES = 720
+# Every line stands for a minute, of which each split has another moment.
+_MOMENTS = {"train": 0.0, "validation": 1 / 3, "test": 2 / 3}
+# With lines held out: in steps of 11 minutes the clock comes by all of them in 11 turns, and within
+# one turn by every hour and most minutes. Each split has some of these steps for itself.
+_STEP, _STEPS_OF = 11, {"train": (0, 588), "validation": (588, 654), "test": (654, 720)}
 
 
-def clock():
-    """The time in words, from minute to minute; nothing is random."""
+def clock(*, heldout=False):
+    """The time in words, minute by minute, once round the clock; nothing is random.
+
+    Args:
+      heldout: whether validation and test have lines that training lacks, in steps of 11 minutes.
+    """
 
     def clip(split, number, seed):
         del number, seed
-        minutes = _STEP * np.arange(*_STEPS_OF[split]) % _MINUTES
-        return ClipPlan(poses=minutes[:, None].astype(float), cyclic=False, units_per_frame=_STEP)
+        if heldout:
+            minutes = _STEP * np.arange(*_STEPS_OF[split], dtype=np.float64) % _MINUTES
+            return ClipPlan(minutes[:, np.newaxis], cyclic=False, units_per_frame=_STEP)
+        minutes = np.arange(_MINUTES) + _MOMENTS[split]
+        return ClipPlan(minutes[:, np.newaxis], cyclic=True, units_per_frame=1.0)
 
     return FrameScene(
         description=(
-            "The time in words, such as 'ten past four', in steps of 11 minutes. "
-            "One degree of freedom."
+            "The time in words, such as 'ten past four', once round the clock. "
+            "One degree of freedom." + " Validation and test have lines of their own." * heldout
         ),
         pose_names=("minute",),
         gap_unit=" min",
-        gaps=(44.0, 88.0, 132.0),
+        gaps=(44.0, 88.0, 132.0) if heldout else (20.0, 40.0, 80.0, 120.0),
         clips=dict.fromkeys(SPLITS, 1),
         clip=clip,
         frame=_writer(ENGLISH.time),
@@ -157,6 +166,6 @@ def _writer(words):
     """The `FrameScene.frame` of a function of whole numbers that returns a line."""
 
     def frame(pose, shape):
-        return texts.to_frame(words(*(round(value) for value in pose)), shape[0])
+        return texts.to_frame(words(*(int(np.floor(value)) for value in pose)), shape[0])
 
     return frame

@@ -7,15 +7,15 @@ from pathlib import Path
 
 from frame_io.files import check_section, read_checked_json, write_json, write_section
 from tf_inbetween import run_directory
-from tf_inbetween.clips import prepare
+from tf_inbetween.clips import kind_of, prepare
 from tf_inbetween.config import Config, InputError, in_section
-from tf_inbetween.evaluation import baselines, figures
+from tf_inbetween.evaluation import figures
 from tf_inbetween.evaluation.methods import latent_method
 from tf_inbetween.evaluation.pairs import first_clip
 from tf_inbetween.evaluation.run import path_of_metrics
+from tf_inbetween.kinds import KINDS
 
 SECTION = "comparison"
-_PIXEL = ("optical_flow", "crossfade")
 _IN_NAMES = ("alpha", "matching", "inbetween_weight")
 
 
@@ -44,26 +44,28 @@ def compare(run_dirs, output, pages, gaps, data_dir="", section=SECTION, split="
     configs = [run_directory.load_config(run_dir) for run_dir in run_dirs]
     for name in ("scene", "image_size", "channels"):
         _check_equal(run_dirs, f"--{name}", [getattr(config, name) for config in configs])
-    metrics = [_metrics(run_dir, split) for run_dir in run_dirs]
-    _check_same_rows(run_dirs, metrics)
+    kind = KINDS[kind_of(configs[-1], data_dir)]
+    metrics = [_metrics(run_dir, split, kind) for run_dir in run_dirs]
+    _check_same_rows(run_dirs, metrics, kind)
     names = names_of(configs) if len(configs) > 1 else ["this model"]
     results = dict(zip(names, metrics, strict=True))
-    table = markdown_table(results, gaps)
+    table = markdown_table(results, gaps, kind)
 
     clips = prepare(configs[-1], data_dir)
     methods = {
         figures.in_lines(name, width=20): latent_method(run_directory.load_model(run_dir))
         for name, run_dir in zip(names, run_dirs, strict=True)
     }
-    hero = {"latent": list(methods.values())[-1], "crossfade": baselines.crossfade}
-    if "optical_flow" in baselines.available():
-        methods["optical_flow"] = baselines.optical_flow
+    strongest, *_, plainest = kind.compared
+    hero = {"latent": list(methods.values())[-1], plainest: kind.methods[plainest]}
+    if strongest in kind.available_methods():
+        methods[strongest] = kind.methods[strongest]
     rows = [row for row in metrics[0]["inbetween"] if row["gap_label"] in gaps]
     longest = max(row["gap"] for row in rows)
     number = first_clip(clips.clip_infos(split), longest)
     (clip,) = clips.read(split, [number])
-    figures.inbetween_grid(output / "inbetween.png", methods, clip, rows)
-    figures.path_picture(output / "path.png", hero, clip, rows[-1]["gap"])
+    figures.inbetween_grid(output / "inbetween.png", methods, clip, rows, kind)
+    figures.path_picture(output / "path.png", hero, clip, rows[-1]["gap"], kind=kind)
     write_json(output / "comparison.json", results)
     for page in pages:
         write_section(page, section, table)
@@ -126,17 +128,19 @@ def _text(value):
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def markdown_table(results, gaps):
-    """The table of runs and pixel methods, in Markdown.
+def markdown_table(results, gaps, kind=KINDS["pictures"]):
+    """The table of runs and rivals, in Markdown.
 
     Args:
         results: name -> what metrics.json holds, all with the same rows.
         gaps: labels of the rows to show, as in `compare`.
+        kind: of the frames, one of `kinds.KINDS`.
 
     Returns:
-        One row for each gap and t, one column for each run and for each pixel method that was
-        measured; a cell says hit rate, timing error, MSE x 1e4 and, where any of the results has
-        it, detail. Below, the runs' reconstruction error and time.
+        One row for each gap and t, one column for each run and for each of the kind's `compared`
+        methods that was measured; a cell says hit rate, timing error and those of the kind's
+        `shown` measures that any of the results has, such as MSE x 1e4 and detail. Below, the runs'
+        reconstruction error and time.
 
     Raises:
         InputError: if no row has one of the labels, or none is asked for.
@@ -147,17 +151,20 @@ def markdown_table(results, gaps):
         raise InputError(f"--gaps={','.join(gaps)}: must be among {','.join(labels)}")
     measured = {
         name: result
-        for name in _PIXEL
+        for name in kind.compared
         for result in results.values()
         if all(name in row["methods"] for row in result["inbetween"])
     }
-    heads = [*results, *(figures.label_of(name) for name in measured)]
-    has_detail = any(
-        "detail" in measures
+    heads = [*results, *(figures.label_of(name, kind) for name in measured)]
+    has = {
+        key
         for result in results.values()
         for row in result["inbetween"]
         for measures in row["methods"].values()
-    )
+        for key in measures
+    }
+    shown = {key: (label, factor) for key, (label, factor, _) in kind.shown.items() if key in has}
+    named = [label if factor == 1 else f"{label} x 1e4" for label, factor in shown.values()]
     lines = [
         "| gap | t | " + " | ".join(heads) + " |",
         "| --- | --- |" + " --- |" * len(heads),
@@ -170,17 +177,19 @@ def markdown_table(results, gaps):
         measures += [
             result["inbetween"][index]["methods"][name] for name, result in measured.items()
         ]
-        cells = [f"{row['gap_label']} | {row['t']:g}", *(_cell(f, has_detail) for f in measures)]
+        cells = [f"{row['gap_label']} | {row['t']:g}", *(_cell(f, shown) for f in measures)]
         lines.append("| " + " | ".join(cells) + " |")
     empty = [""] * len(measured)
+    key, (_, factor) = next(iter(shown.items()))
     errors = [
-        _scaled(result["reconstruction"][result["split"]]["mse"]) for result in results.values()
+        _number(result["reconstruction"][result["split"]][key], factor)
+        for result in results.values()
     ]
-    lines.append("| reconstruction, MSE x 1e4 | | " + " | ".join([*errors, *empty]) + " |")
+    lines.append(f"| reconstruction, {named[0]} | | " + " | ".join([*errors, *empty]) + " |")
     for what, key in (("training", "train_seconds"), ("whole command", "total_seconds")):
         minutes = [_minutes(result.get(key)) for result in results.values()]
         lines.append(f"| {what}, minutes | | " + " | ".join([*minutes, *empty]) + " |")
-    says = "In each cell: hit rate, timing error, MSE x 1e4" + ", detail" * has_detail
+    says = f"In each cell: {', '.join(['hit rate', 'timing error', *named])}"
     return f"{says}.\n\n" + "\n".join(lines) + "\n"
 
 
@@ -188,24 +197,22 @@ def _rows(results):
     return next(iter(results.values()))["inbetween"]
 
 
-def _cell(measures, has_detail):
+def _cell(measures, shown):
     timing = measures.get("timing_error_degrees")
     timing = f"{measures['timing_error']:.2f} frames" if timing is None else f"{timing:.2f}°"
-    texts = [f"{measures['hit_rate']:.2f}", timing, f"{1e4 * measures['mse']:.2f}"]
-    if has_detail:
-        texts.append(f"{measures['detail']:.2f}" if "detail" in measures else "-")
-    return ", ".join(texts)
+    texts = [_number(measures.get(key), factor) for key, (_, factor) in shown.items()]
+    return ", ".join([f"{measures['hit_rate']:.2f}", timing, *texts])
 
 
-def _scaled(mse):
-    return "-" if mse is None else f"{1e4 * mse:.2f}"
+def _number(value, factor):
+    return "-" if value is None else f"{factor * value:.2f}"
 
 
 def _minutes(seconds):
     return "-" if seconds is None else f"{seconds / 60:.1f}"
 
 
-def _metrics(run_dir, split):
+def _metrics(run_dir, split, kind):
     path = path_of_metrics(run_dir, split)
     again = f"python -m tf_inbetween.evaluate --run_dir={run_dir}"
     if split != "test":
@@ -213,7 +220,7 @@ def _metrics(run_dir, split):
     try:
         metrics = read_checked_json(path)
         if metrics["split"] == split:
-            _check_whole(metrics)
+            _check_whole(metrics, next(iter(kind.shown)))
     except (OSError, ValueError, LookupError, TypeError, AttributeError, OverflowError) as error:
         raise InputError(f"{path}: missing or damaged; {again}") from error
     if metrics["split"] != split:
@@ -221,15 +228,18 @@ def _metrics(run_dir, split):
     return metrics
 
 
-def _check_whole(metrics):
-    """Raises something other than `InputError` if what the table shows is missing or no number."""
-    mse = metrics["reconstruction"][metrics["split"]]["mse"]
-    numbers = [0.0 if mse is None else mse]  # A pixel network has none.
+def _check_whole(metrics, error):
+    """Raises something other than `InputError` if what the table shows is missing or no number.
+
+    `error`: the name of the measure that every method has.
+    """
+    value = metrics["reconstruction"][metrics["split"]][error]
+    numbers = [0.0 if value is None else value]  # A pixel network has none.
     numbers += [metrics.get(key) or 0.0 for key in ("train_seconds", "total_seconds")]
     for row in metrics["inbetween"]:
-        numbers += [row["gap"], row["t"], row["pairs"], row["methods"]["latent"]["mse"]]
+        numbers += [row["gap"], row["t"], row["pairs"], row["methods"]["latent"][error]]
         for measures in row["methods"].values():
-            numbers += [measures["mse"], measures["hit_rate"], measures["timing_error"]]
+            numbers += [measures[error], measures["hit_rate"], measures["timing_error"]]
             numbers.append(measures.get("timing_error_degrees") or 0.0)
             numbers.append(measures.get("detail", 0.0))  # Older records have none.
         row["gap_label"].encode()
@@ -237,25 +247,27 @@ def _check_whole(metrics):
         raise ValueError("a number is not finite")
 
 
-def _check_same_rows(run_dirs, metrics):
+def _check_same_rows(run_dirs, metrics, kind):
     """Raises `InputError` unless the runs were measured on the same pairs of the same frames."""
     rows = [[(row["gap_label"], row["t"]) for row in result["inbetween"]] for result in metrics]
     labels = [", ".join(f"{label} at t = {t:g}" for label, t in pairs) for pairs in rows]
     _check_equal(run_dirs, "rows of metrics.json", labels)
     pairs = [" ".join(str(row["pairs"]) for row in result["inbetween"]) for result in metrics]
     _check_equal(run_dirs, "pairs of frames in each row of metrics.json", pairs)
-    for name in baselines.METHODS:
+    key, (error, *_) = next(iter(kind.shown.items()))
+    for name in kind.methods:
         for index, row in enumerate(metrics[0]["inbetween"]):
-            label = f"MSE of {figures.label_of(name)} at {row['gap_label']}, t = {row['t']:g}"
+            of = f"{error} of {figures.label_of(name, kind)}"
+            label = f"{of} at {row['gap_label']}, t = {row['t']:g}"
             there = [
-                (run_dir, result["inbetween"][index]["methods"][name]["mse"])
+                (run_dir, result["inbetween"][index]["methods"][name][key])
                 for run_dir, result in zip(run_dirs, metrics, strict=True)
                 if name in result["inbetween"][index]["methods"]
             ]
-            for run_dir, mse in there:
+            for run_dir, value in there:
                 # No model has part in it: another value means other frames or another program.
-                if not math.isclose(mse, there[0][1], rel_tol=1e-3, abs_tol=1e-8):
-                    _check_equal([there[0][0], run_dir], label, [there[0][1], mse])
+                if not math.isclose(value, there[0][1], rel_tol=1e-3, abs_tol=1e-8):
+                    _check_equal([there[0][0], run_dir], label, [there[0][1], value])
 
 
 def _check_equal(run_dirs, what, values):

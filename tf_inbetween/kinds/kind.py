@@ -24,6 +24,7 @@ class Kind(abc.ABC):
             `evaluation.baselines`.
         default_methods: names of those and of `evaluation.methods.MODEL_METHODS` that an
             evaluation takes where none are asked for.
+        compared: those that stand beside runs in a comparison, the strongest first.
         labels: the methods' words in figures and tables, {name: label}.
         shown: the measures in figures and reports, {key: (label, factor, digits)}; the first one is
             the error that all else is judged by.
@@ -42,6 +43,7 @@ class Kind(abc.ABC):
     inbetween_decoders = ("latent",)
     methods = {}  # noqa: RUF012
     default_methods = ()
+    compared = ()
     labels = {}  # noqa: RUF012
     shown = {}  # noqa: RUF012
     summarized = ()

@@ -19,6 +19,7 @@ class Pictures(Kind):
     inbetween_decoders = ("latent", "fusion")
     methods = baselines.METHODS
     default_methods = ("latent", "crossfade", "optical_flow", "nearest_frame")
+    compared = ("optical_flow", "crossfade")
     labels = {  # noqa: RUF012
         "crossfade": "cross-fade",
         "optical_flow": "optical flow",

@@ -40,6 +40,7 @@ class Sound(Kind):
         **baselines.METHODS,
     }
     default_methods = ("latent", "wave_crossfade", "crossfade", "optical_flow", "nearest_frame")
+    compared = ("wave_crossfade", "optical_flow")
     labels = {  # noqa: RUF012
         **Pictures.labels,
         "wave_crossfade": "cross-fade of waves",
@@ -51,6 +52,7 @@ class Sound(Kind):
         "one_pitch": ("one pitch", 1, 3),
     }
     medians = ("pitch_cents",)
+    signature = "inbetween_wav"
     summarized = ("lsd",)
     measure_names = ("mse", "lsd")
 
@@ -150,13 +152,11 @@ class Sound(Kind):
     thumbnails = Pictures.thumbnails
 
     def summarize(self, tag, rows, description):
-        """As one picture, and to listen to."""
+        """As one picture, and the middle one of the last row to listen to."""
         Pictures.summarize(self, tag, rows, description)
-        for which, row in zip(("truth", "drawn"), rows, strict=False):
-            samples = spectrograms.to_samples(tf.constant(row, tf.float32))
-            tf.summary.audio(
-                f"{tag}_{which}", samples[..., tf.newaxis], sounds.SAMPLE_RATE, max_outputs=len(row)
-            )
+        middle = rows[-1][len(rows[-1]) // 2]
+        samples = spectrograms.to_samples(tf.constant(middle[np.newaxis], tf.float32))
+        tf.summary.audio(tag, samples[..., np.newaxis], sounds.SAMPLE_RATE)
 
 
 def _fitted(name, samples, count, notify):

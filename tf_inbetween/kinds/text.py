@@ -45,6 +45,7 @@ class Text(Kind):
         "letter_crossfade": letter_crossfade,
     }
     default_methods = ("latent", "letter_crossfade", "nearest_frame")
+    compared = ("letter_crossfade", "nearest_frame")
     labels = {  # noqa: RUF012
         "nearest_frame": "nearest end",
         "letter_crossfade": "letter-wise cross-fade",

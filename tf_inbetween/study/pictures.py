@@ -17,7 +17,7 @@ from matplotlib.ticker import LogLocator, NullFormatter
 from frame_io.files import atomic_write
 from tf_inbetween import run_directory
 from tf_inbetween.clips import prepare
-from tf_inbetween.evaluation import baselines, figures
+from tf_inbetween.evaluation import figures
 from tf_inbetween.evaluation.methods import MODEL_METHODS
 from tf_inbetween.evaluation.pairs import first_clip
 from tf_inbetween.evaluation.run import path_of_figures
@@ -141,10 +141,10 @@ def _inbetween(question, rows, stem):
         clip = _clip(rows, max(row["gap"] for row in shown))
         methods = _methods(rows) | {
             name: method
-            for name, method in baselines.available().items()
+            for name, method in rows[0].kind.available_methods().items()
             if name in question.pixels and name != "nearest_frame"
         }
-        figures.inbetween_grid(path, methods, clip, shown)
+        figures.inbetween_grid(path, methods, clip, shown, rows[0].kind)
 
     return [Picture("first, second, truth and in-betweens by gap", f"{stem}.png", draw, rows)]
 
@@ -154,7 +154,8 @@ def _path(question, rows, stem):
 
     def draw(path):
         gap = max(row["gap"] for row in _measured_gaps(question, rows))
-        figures.path_picture(path, _methods(rows), _clip(rows, gap), gap, truth_below=True)
+        clip, kind = _clip(rows, gap), rows[0].kind
+        figures.path_picture(path, _methods(rows), clip, gap, truth_below=True, kind=kind)
 
     text = "from a start to an end frame, the truth in the last row"
     return [Picture(text, f"{stem}_path.png", draw, rows)]
@@ -174,7 +175,7 @@ def _reconstruction(question, rows, stem):
             truth = to_float(clip.frames[places]).numpy()
             grid += [truth, *(model.reconstruct(truth).numpy() for model in models.values())]
             labels += [f"{split}\n{name}" for name in ("truth", *models)]
-        figures.labelled_grid(path, grid, labels)
+        figures.labelled_grid(path, grid, labels, kind=rows[0].kind)
 
     text = f"reconstructions of train and {job.split} frames"
     return [Picture(text, f"{stem}_reconstruction.png", draw, rows)]

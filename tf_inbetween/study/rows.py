@@ -3,6 +3,8 @@
 import collections
 import dataclasses
 
+from tf_inbetween.clips import kind_of
+from tf_inbetween.kinds import KINDS
 from tf_inbetween.study.definitions import Best
 from tf_inbetween.study.schedule import choose, row_jobs, winner_jobs
 
@@ -32,6 +34,11 @@ class Row:
     judged_steps: list
     missing: list
     choice: dict | None
+
+    @property
+    def kind(self):
+        """The kind of its frames, one of `kinds.KINDS`."""
+        return KINDS[kind_of(self.jobs[0].config)]
 
     @property
     def first(self):

@@ -4,7 +4,7 @@ import collections
 
 import numpy as np
 
-from tf_inbetween.evaluation import baselines, figures
+from tf_inbetween.evaluation import figures
 from tf_inbetween.study.rows import at_gap, gaps_of, parts_of
 
 # What a cell of a table can say of a method: in words, digits, whether more is better.
@@ -13,6 +13,8 @@ MEASURES = {
     "timing_error": ("timing error (degrees, or frames where there is no °)", 2, False),
     "mse": ("MSE x 1e4", 2, False),
     "detail": ("detail", 2, True),  # Older records have none.
+    "exact_match": ("exact match", 2, True),
+    "character_error_rate": ("character error rate", 3, False),
 }
 
 # What it can say of the latents of the judged frames, see `evaluation.judge.latent_geometry`.
@@ -28,6 +30,16 @@ COLUMNS = {
         "reconstruction, MSE x 1e4",
         2,
         lambda row: _numbers(parts_of(row), "mse", 1e4),
+    ),
+    "exact_reconstruction": (
+        "reconstruction, exact match",
+        2,
+        lambda row: _numbers(parts_of(row), "exact_match"),
+    ),
+    "bits_per_byte": (
+        "-ELBO, bits a byte",
+        2,
+        lambda row: _numbers(parts_of(row), "bits_per_byte"),
     ),
     "elbo": ("ELBO, nats a frame", 0, lambda row: _numbers(parts_of(row), "elbo")),
     "mean_distance": (
@@ -80,7 +92,7 @@ def pixel_rows(rows):
     pixels = {}
     for row in rows:
         for metrics in row.metrics:
-            for name in baselines.METHODS:
+            for name in row.kind.methods:
                 if all(name in measured["methods"] for measured in metrics["inbetween"]):
                     pixels.setdefault((row.clips, name), metrics)
     return pixels
@@ -100,7 +112,7 @@ def markdown_table(question, rows, pixels, places=(0.5,), columns=None):
     labels = gaps_of(question, rows)
     values = {row.label: _values(question, row.metrics, row.method, places) for row in rows}
     below = {
-        figures.label_of(name): _values(question, [metrics], name, places)
+        figures.label_of(name, rows[0].kind): _values(question, [metrics], name, places)
         for name, metrics in pixels.items()
     }
     heads = _heads_of_gaps(rows, labels)
