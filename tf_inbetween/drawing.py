@@ -81,7 +81,7 @@ def draw_at(model, keys, places, path="linear", redraw=False, shots=(0,), alpha=
     """
     colors = _Colors(keys) if alpha else keys
     draw_steps = _drawing(model, colors, path, redraw, np.asarray(shots))
-    for batch in _batches(_steps(keys, places), _batch_size(colors)):
+    for batch in _batches_of(_steps(keys, places), _batch_size(colors), redraw):
         wanted = [step for step in batch if step.t or redraw]
         drawn = iter(draw_steps(wanted, alpha) if wanted else ())
         for step in batch:
@@ -128,6 +128,18 @@ def _steps(keys, places):
         yield _Step(first, first if second is None else second, gap, place - gap)
 
 
+def _batches_of(steps, size, redraw):
+    """Lists of steps, `size` of which are to be drawn; fewer, where many keys stand between."""
+    batch, wanted = [], 0
+    for step in steps:
+        batch.append(step)
+        wanted += bool(step.t or redraw)
+        if wanted == size or len(batch) > 2 * size:
+            yield batch
+            batch, wanted = [], 0
+    yield batch
+
+
 def _drawing(model, keys, path, redraw, shots):
     """Returns a function of some `_Step`s, and whether keys have opacity, that draws them."""
     interpolate = lookup(interpolation.PATHS, path, "path")
@@ -148,7 +160,7 @@ def _drawing(model, keys, path, redraw, shots):
     draw_steps = _fuse if isinstance(model, FusionVAE) else _decode
 
     def draw_latents(steps, alpha):
-        z_t = _along(interpolate, latents, np.array([step.gap + step.t for step in steps]), shots)
+        z_t = _along(interpolate, latents, np.float64([step.gap + step.t for step in steps]), shots)
         return draw_steps(model, steps, alpha, latents, z_t)
 
     return draw_latents

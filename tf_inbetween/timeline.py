@@ -200,7 +200,8 @@ class Chosen:
 
 def evened(times):
     """Returns times [M] at an even pace if they are even but for rounding; else as they are."""
-    even = np.linspace(times[0], times[-1], len(times))
+    rate = nominal_rate((len(times) - 1) / (times[-1] - times[0]))
+    even = times[0] + np.arange(len(times)) / float(rate)
     return even if np.abs(even - times).max() < _ROUNDING_S else times
 
 

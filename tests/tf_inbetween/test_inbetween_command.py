@@ -37,7 +37,7 @@ def test_inbetween_writes_the_animation(trained, pictures, tmp_path):
     )
     assert result.returncode == 0, result.stderr
     with PIL.Image.open(output) as picture:
-        told = f"wrote {output}: {picture.n_frames} frames of 64x64"
+        told = f"wrote {output}: {picture.n_frames} frame"
         assert result.stdout.startswith(told)
         assert result.stdout.endswith(", 10 a second, 0.9 s\n")
         # Pillow joins equal frames, so count their time.
@@ -121,13 +121,13 @@ def test_inbetween_fills_the_gaps_of_footage(fork, trained, tmp_path):
     )
     assert again.returncode == 0, again.stderr
     with PIL.Image.open(tmp_path / "slow.gif") as picture:
-        assert again.stdout.startswith(f"wrote slow.gif: {picture.n_frames} frames of 64x64")
+        assert again.stdout.startswith(f"wrote slow.gif: {picture.n_frames} frame")
         assert picture.n_frames <= 33  # Pillow joins equal frames.
     slower = ["--input=frames", "--folder_fps=10", "--fps=5", "--start=0.1"]
     paced = fork(*command, *slower, "--output=paced.gif")
     assert paced.returncode == 0, paced.stderr
     with PIL.Image.open(tmp_path / "paced.gif") as picture:
-        assert f"\nwrote paced.gif: {picture.n_frames} frames of 64x64" in paced.stdout
+        assert f"\nwrote paced.gif: {picture.n_frames} frame" in paced.stdout
         assert picture.n_frames <= 5
     three = [f"--frame=frames/f{i}.png" for i in (0, 2, 4)]
     strip = fork(*command, *three, "--noends", "--output=strip.png")
