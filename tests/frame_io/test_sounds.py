@@ -56,7 +56,8 @@ def test_wav_of_any_kind(tmp_path, settings):
 
 
 @pytest.mark.parametrize(
-    ("name", "codec"), [("a.flac", "flac"), ("a.ogg", "libopus"), ("a.mp3", "mp3"), ("a.m4a", "aac")]
+    ("name", "codec"),
+    [("a.flac", "flac"), ("a.ogg", "libopus"), ("a.mp3", "mp3"), ("a.m4a", "aac")],
 )
 def test_other_files(tmp_path, name, codec):
     frequency, amplitude = spectrum_peak(sounds.read(_encoded(tmp_path / name, codec)))

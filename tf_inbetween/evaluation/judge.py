@@ -65,7 +65,9 @@ def reconstruction(model, clips, read):
     }
 
 
-def inbetween(methods, clips, read, gaps, pairs, unit, encode=None, kind=KINDS["pictures"], pose_names=()):
+def inbetween(
+    methods, clips, read, gaps, pairs, unit, encode=None, kind=KINDS["pictures"], pose_names=()
+):
     """The rows of metrics.json: one for each gap and each t of `PLACES`.
 
     Args:

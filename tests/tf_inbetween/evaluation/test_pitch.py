@@ -39,7 +39,10 @@ def test_two_pitches_and_noise_are_not_clear():
     """Two tones a tritone apart, loud alike; white noise."""
     two = sum(synthesis.tone(f, -8, -20, SAMPLES) for f in (300.0, 300.0 * 2**0.5))
     noise = np.random.default_rng(0).normal(scale=0.1, size=SAMPLES)
-    for find, sounds in ((pitch.of_frames, frames_of([two, noise])), (pitch.of_samples, [two, noise])):
+    for find, sounds in (
+        (pitch.of_frames, frames_of([two, noise])),
+        (pitch.of_samples, [two, noise]),
+    ):
         _, clarity = find(np.asarray(sounds))
         assert clarity.max() < pitch.CLEAR
 
