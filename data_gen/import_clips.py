@@ -1,12 +1,13 @@
 """Makes a data set of clips of footage of your own, or of a public data set.
 
     python -m data_gen.import_clips --name=my_clips --input=walk.mp4 --input=frames/
+    python -m data_gen.import_clips --name=my_song --input=song.wav
     python -m data_gen.import_clips --name=my_steps --input=steps.txt
     python -m data_gen.import_clips --name=my_mnist --tfds=moving_mnist --download
     python -m tf_inbetween.train --scene=my_clips ...
 
-An input is a video, an animated image (GIF, WebP, PNG), a folder of numbered pictures, or a .txt
-file (see `data_gen.text_clips`).
+An input is a video, an animated image (GIF, WebP, PNG), a folder of numbered pictures, a sound file
+(see `data_gen.sound_clips`; with --sound a video too), or a .txt file (see `data_gen.text_clips`).
 `data_gen.footage_clips` says how it is cut and split, `frame_io.footage` how it is read, and
 `data_gen.tfds_sources` what a clip of a public data set is.
 """
@@ -23,7 +24,16 @@ from frame_io import command_line
 FLAGS = flags.FLAGS
 
 _ONLY_WITH = {
-    "input": ("frames_per_clip", "fps", "start", "end", "crop", "folder_fps", "shot_threshold"),
+    "input": (
+        "sound",
+        "frames_per_clip",
+        "fps",
+        "start",
+        "end",
+        "crop",
+        "folder_fps",
+        "shot_threshold",
+    ),
     "tfds": ("download", "max_clips"),
 }
 
@@ -36,8 +46,10 @@ def define_flags():
     flags.DEFINE_multi_string(
         "input",
         None,
-        "A video, animated image, folder of pictures or .txt file. May be given several times.",
+        "A video, animated image, folder of pictures, sound or .txt file. May be given several "
+        "times.",
     )
+    flags.DEFINE_boolean("sound", False, "Take the sound of the inputs: of videos, not the frames.")
     flags.DEFINE_string(
         "tfds", None, "In place of --input: a data set of TFDS, a row of data_gen.tfds_sources."
     )
@@ -55,9 +67,9 @@ def define_flags():
         "image_size",
         "64",
         "Size of a frame in pixels: a number, WIDTHxHEIGHT such as 320x180, or own, that of the "
-        "first --input. Of text: bytes of a line.",
+        "first --input. Of sound: bands and times; of text: bytes of a line.",
     )
-    flags.DEFINE_integer("channels", 3, "3 for RGB, 1 for luminance. Text has 1.")
+    flags.DEFINE_integer("channels", 3, "3 for RGB, 1 for luminance. Sound and text have 1.")
     flags.DEFINE_integer("frames_per_clip", 32, "Frames of a clip: at least 5.")
     flags.DEFINE_float("fps", None, "Frames per second to take. Default: the footage's own.")
     flags.DEFINE_float("start", 0.0, "Seconds of each input to leave out at its beginning.")
@@ -128,10 +140,12 @@ def _is_public():
 
 def _import_of_kind():
     """The function that imports what the flags name."""
-    from data_gen import text_clips
+    from data_gen import sound_clips, text_clips
 
     if _is_public():
         return _import_source
+    if FLAGS.sound or sound_clips.is_sound(FLAGS.input):
+        return _import_sound
     return _import_text if text_clips.is_text(FLAGS.input) else _import_footage
 
 
@@ -150,6 +164,29 @@ def _import_text():
     )
     made, shortest = text_clips.import_clips(FLAGS.input, settings, FLAGS.data_dir, FLAGS.overwrite)
     return made, shortest, False, 0.0
+
+
+def _import_sound():
+    from data_gen import sound_clips
+
+    alien = [
+        f"--{name}" for name in ("crop", "folder_fps", "shot_threshold") if FLAGS[name].present
+    ]
+    if alien:
+        raise ValueError(f"{', '.join(alien)}: means nothing with sound")
+    FLAGS.set_default("channels", 1)
+    settings = sound_clips.Settings(
+        name=FLAGS.name,
+        image_size=FLAGS.image_size,
+        channels=FLAGS.channels,
+        frames_per_clip=FLAGS.frames_per_clip,
+        fps=FLAGS.fps,
+        start=FLAGS.start,
+        end=FLAGS.end,
+        held_out=FLAGS.held_out,
+    )
+    made = sound_clips.import_clips(FLAGS.input, settings, FLAGS.data_dir, FLAGS.overwrite, print)
+    return made, settings.frames_per_clip, False, 0.0
 
 
 def _import_footage():

@@ -78,6 +78,16 @@ def from_samples(samples, mels=64):
     return from_power(tf.abs(spectra) ** 2 @ (_bands(mels) / _unit_power()))
 
 
+def band_of(hertz, mels):
+    """The place of frequencies among the centres of the bands, of which the lowest is 0."""
+
+    def mel(hertz):
+        return 2595.0 * np.log10(1.0 + hertz / 700.0)
+
+    low, high = mel(LOWEST), mel(HIGHEST)
+    return (mel(hertz) - low) / (high - low) * (mels - 1)
+
+
 def from_power(power):
     """Turns the power of bands [..., times, mels], 1 for a sine of amplitude 1, into frames."""
     decibels = 10.0 / np.log(10.0) * tf.math.log(tf.maximum(power, _TINY))
@@ -179,11 +189,7 @@ def _unit_power():
 def _bands(mels):
     """The share of every bin in every band: float32 [513, mels], the lowest band first."""
 
-    def mel(hertz):
-        return 2595.0 * np.log10(1.0 + hertz / 700.0)
-
-    centres = np.linspace(mel(LOWEST), mel(HIGHEST), mels)
-    bins = mel(np.fft.rfftfreq(WINDOW, 1 / SAMPLE_RATE))
-    away = (bins[:, np.newaxis] - centres) / (centres[1] - centres[0])
+    bins = band_of(np.fft.rfftfreq(WINDOW, 1 / SAMPLE_RATE), mels)
+    away = bins[:, np.newaxis] - np.arange(mels)
     inside = np.abs(away) < _HALF_WIDTH
     return np.where(inside, np.cos(np.pi * away / (2 * _HALF_WIDTH)) ** 2, 0.0).astype(np.float32)

@@ -55,7 +55,8 @@ class Progress(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         """Shows the validation errors."""
-        shown = ("val_loss", "val_reconstruction_mse", "val_inbetween_mse")
+        kind = KINDS[self.model.kind]
+        shown = ("val_loss", *(f"val_{kind.validation_error(weight)}" for weight in (0, 1)))
         errors = {name: f"{logs[name]:.4g}" for name in shown if name in logs}
         self._bar.set_postfix(errors, refresh=False)
 

@@ -1,6 +1,8 @@
 """Draws the frames between two pictures, between several, or between all frames of a video.
 
-Of a model of text: prints the lines between two lines, or several, see `tf_inbetween.lines`.
+Of a model of sound: writes the sounds between two sound files, or several, as one sound, see
+`tf_inbetween.glides`. Of a model of text: prints the lines between two lines, or several, see
+`tf_inbetween.lines`.
 
     python -m tf_inbetween.inbetween --run_dir=runs/teapot \
         --first=a.png --second=b.png --frames=7 --output=between.gif
@@ -12,6 +14,8 @@ Of a model of text: prints the lines between two lines, or several, see `tf_inbe
     python -m tf_inbetween.inbetween --run_dir=runs/walk --input=walk.mp4 --slow=4 --output=slow.mp4
     python -m tf_inbetween.inbetween --run_dir=runs/clock --first="ten past four" \
         --second="ten to six"
+    python -m tf_inbetween.inbetween --run_dir=runs/tone --first=a.wav --second=b.wav \
+        --output=glide.wav
 """
 
 import contextlib
@@ -24,7 +28,16 @@ from tqdm import tqdm
 
 from frame_io import command_line, shots, writing
 from frame_io.sizes import Size
-from tf_inbetween import images, interpolation, lines, pair_list, plans, run_directory, timeline
+from tf_inbetween import (
+    glides,
+    images,
+    interpolation,
+    lines,
+    pair_list,
+    plans,
+    run_directory,
+    timeline,
+)
 from tf_inbetween.config import InputError
 
 FLAGS = flags.FLAGS
@@ -35,8 +48,8 @@ _MAX_FPS = 1000
 def define_flags():
     """Defines the flags of this command."""
     flags.DEFINE_string("run_dir", None, "The run whose model draws.", required=True)
-    flags.DEFINE_string("first", None, "The picture or line to start from; with --second.")
-    flags.DEFINE_string("second", None, "The picture or line to end at.")
+    flags.DEFINE_string("first", None, "The picture, sound or line to start from; with --second.")
+    flags.DEFINE_string("second", None, "The picture, sound or line to end at.")
     flags.DEFINE_multi_string(
         "frame", [], "A key frame; give it twice or more. The path goes through all, in order."
     )
@@ -153,7 +166,11 @@ def _draw_pictures(flags):
     _draw(run_directory.load_model(FLAGS.run_dir), plan, FLAGS.output)
 
 
-COMMANDS = {"pictures": _draw_pictures, "text": lines.write_between}
+COMMANDS = {
+    "pictures": _draw_pictures,
+    "sound": glides.write_between,
+    "text": lines.write_between,
+}
 
 
 def _kind_of_keys():

@@ -78,6 +78,7 @@ def test_metadata(clips):
         assert len(metadata.pop("sha256")) == 64
         assert metadata == {
             "scene": "teapot_1dof",
+            "kind": "pictures",
             "pose_names": ["azimuth"],
             "gap_unit": "°",
             "gaps": [10.0, 20.0, 40.0, 60.0, 90.0, 120.0],

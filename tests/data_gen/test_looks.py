@@ -76,7 +76,11 @@ def test_variants(scene, settings, name):
         ("objects", {"clips": 0}, "clips must be at least 1, got 0"),
         ("objects_3links", {}, "unknown setting '3links' of scene 'objects'; it has "),
         ("linked_arm_", {}, "unknown setting '' of scene 'linked_arm'"),
-        ("linked_arms", {}, "unknown scene 'linked_arms'; valid: fast_motion, linked_arm, "),
+        (
+            "linked_arms",
+            {},
+            "unknown scene 'linked_arms'; valid: clock, counting, fast_motion, linked_arm, ",
+        ),
     ],
 )
 def test_no_such_variant(scene, settings, message):

@@ -138,6 +138,6 @@ def test_the_command_prints_lines_or_writes_them(run, fork, tmp_path):
 def test_the_command_refuses_in_one_line(run, fork, flags, said):
     failed = fork("tf_inbetween.inbetween", f"--run_dir={run}", *flags)
     assert failed.returncode == 1
-    assert failed.stderr.startswith(said), failed.stderr
+    assert failed.stderr.startswith(f"error: {said}"), failed.stderr
     assert failed.stderr.count("\n") == 1
     assert failed.left == []
