@@ -119,7 +119,7 @@ def _side(image_size):
     """Height and width of a scene's frames, of a size as `Size.of` takes it."""
     size = Size.of(image_size)
     if size.height != size.width or size.width not in IMAGE_SIZES:
-        raise ValueError(f"unknown image size {size}; a rendered scene has one of {IMAGE_SIZES}")
+        raise ValueError(f"unknown image size {size}; valid: {IMAGE_SIZES}")
     return size.width
 
 

@@ -15,6 +15,7 @@ import PIL.Image
 import PIL.ImageOps
 
 from frame_io import colour
+from frame_io.sizes import Size
 
 # What cameras, renderers and painters write, in decoders that unfold no more than they say at
 # first. Not all that Pillow opens: it would hand EPS to Ghostscript, and unpack FITS whole.
@@ -103,7 +104,7 @@ def convert(picture, size, channels, crop=None, notify=lambda text: None, quick=
 
     Args:
       picture: of any mode and size.
-      size: (height, width) of the frame.
+      size: of the frame, (height, width) or as `Size.of` takes it.
       channels: 3 or 1.
       crop: x, y, width and height of a box in pixels, x from the left and y from the top.
       notify: called with one line that says what was cut, resized or laid over white.
@@ -117,6 +118,7 @@ def convert(picture, size, channels, crop=None, notify=lambda text: None, quick=
       ValueError: if values lie outside those ranges, or the box outside the picture; the message
         lacks the picture's name.
     """
+    size = Size.of(size)
     picture = _to_mode(picture, "RGB" if channels == 3 else "L", notify)
     picture = _fit(picture, size, crop, notify, quick)
     return np.asarray(picture).reshape(*size, channels)

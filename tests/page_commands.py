@@ -15,6 +15,8 @@ SMALL = {
         *("--pairs=2", "--filters=8,8,8,8", "--dense_units=16"),
     ],
     "tf_inbetween.evaluate": ["--pairs=2"],
+    "benchmarks.footage": ["--pairs=1"],
+    "tests.film": ["--seconds=1"],
 }
 
 # Runs every command in a fork of one process that has imported TensorFlow already.

@@ -1,13 +1,11 @@
 """The commands of docs/own_clips.md run word for word, on few frames and with few steps."""
 
 import json
-import re
 
-import PIL.Image
 import pytest
 from page_commands import ROOT, commands, run_all
 
-from tf_inbetween.evaluation import comparison as compare
+from benchmarks import footage
 
 PAGE = ROOT / "docs" / "own_clips.md"
 
@@ -17,17 +15,15 @@ def test_every_command_of_the_page_runs(tmp_path):
     install, *lines = commands(PAGE.read_text())
     assert install == ".venv/bin/pip install -e '.[video,baselines]'"
     said = run_all(lines, tmp_path, PAGE)
-    assert "wrote runs/turn.mp4: 432 frames" in said
+    assert "wrote runs/film.mp4: 125 frames" in said
     assert "contact_sheet.png" in said
-    for name, start in (("turn/between.gif", b"GIF89a"), ("turn/slow.mp4", b"\0\0\0")):
-        assert (tmp_path / "runs" / name).read_bytes().startswith(start)
-    with PIL.Image.open(tmp_path / "docs/results/own_clips/strip.png") as strip:
-        assert strip.size == (11 * 64, 64)
-    for picture in re.findall(r"!\[.*?\]\((.*?)\)", PAGE.read_text()):
-        assert (tmp_path / "docs" / picture).exists(), f"no command of the page makes {picture}"
+    assert "wrote runs/film/smooth.mp4: 250 frames of 640x360, 50 a second, 5 s, " in said
+    table = (tmp_path / "docs/own_clips.md").read_text()
+    for size in ("640x360", "64", "128", "256"):
+        assert f"| {size} | 16 | " in table
+    assert (tmp_path / "docs/results/footage/middle.png").is_file()
 
 
 def test_the_page_has_the_table_of_the_results():
-    results = json.loads((ROOT / "docs/results/own_clips/comparison.json").read_text())
-    gaps = [f"{gap} frames" for gap in (8, 16, 32, 60)]
-    assert f"<!-- comparison -->\n{compare.markdown_table(results, gaps)}" in PAGE.read_text()
+    rows = json.loads((ROOT / "docs/results/footage/footage.json").read_text())
+    assert f"<!-- footage -->\n{footage.table(rows)}" in PAGE.read_text()

@@ -10,6 +10,7 @@ import numpy as np
 import PIL.Image
 
 from frame_io import footage, pictures, writing
+from frame_io.sizes import Size
 from frame_io.sound_tracks import Sound
 from tf_inbetween.config import InputError, checked_floats
 
@@ -180,7 +181,7 @@ class Footage:
             wanted = np.arange(wanted[0], wanted[-1] + 1) if fps is None else np.unique(wanted)
         self._wanted, self.has_alpha = wanted, alpha
         self._notify, self._told = notify, set()
-        self.size = size or self._own_size()
+        self.size = Size.of(size or self._own_size())
         self._form = (self.size, channels)
         first, later = times[wanted[0]], times[times >= (np.inf if end is None else end)]
         self.times = times[wanted] - first

@@ -79,7 +79,7 @@ def test_variants(scene, settings, name):
         (
             "linked_arms",
             {},
-            "unknown scene 'linked_arms'; valid: clock, counting, fast_motion, linked_arm, ",
+            "unknown scene 'linked_arms'; valid: chord, clock, counting, fast_motion, linked_arm, ",
         ),
     ],
 )
