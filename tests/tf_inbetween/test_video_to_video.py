@@ -75,7 +75,7 @@ def test_sound_goes_along(fork, run, tmp_path):
     counted = fork(*command, "--end=1", "--frames=1", "--seconds_per_frame=0.02", "--output=d.mkv")
     assert counted.stdout.endswith("49 frames of 64x64, 50 a second, 0.98 s, sound copied (aac)\n")
     none = fork(*command, "--end=1", "--output_fps=50", "--output=e.gif")
-    assert "a.mp4: its sound is left out, as a .gif has none\n" in none.stdout
+    assert "its sound is left out, as a .gif has none\n" in none.stdout
     muted = fork(*command, "--end=1", "--output_fps=50", "--nosound", "--output=f.mp4")
     assert muted.stdout.endswith("no sound\n")
 
@@ -114,8 +114,8 @@ def test_a_list_of_pairs(fork, run, tmp_path):
     (tmp_path / "list.csv").write_text(rows)
     result = fork(*COMMAND, "--pairs=list.csv", "--frames=3")
     assert result.returncode == 0, result.stderr
-    told = result.stdout.splitlines()
-    assert [line.partition(": ")[0] for line in told] == ["wrote out/a.gif", "wrote out/b.png"]
+    told = [line.partition(": ")[0] for line in result.stdout.splitlines() if "wrote" in line]
+    assert told == ["wrote out/a.gif", "wrote out/b.png"]
     (tmp_path / "list.csv").write_text(rows + "in/0.png,in/9.png,c.gif\nin/0.png\n")
     refused = fork(*COMMAND, "--pairs=list.csv")
     assert refused.returncode == 1
