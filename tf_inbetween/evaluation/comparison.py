@@ -170,8 +170,8 @@ def markdown_table(results, gaps, kind=KINDS["pictures"]):
         "| --- | --- |" + " --- |" * len(heads),
     ]
     for index, row in enumerate(_rows(results)):
-        shown = gaps if row["t"] == 0.5 else [gaps[len(gaps) // 2]]
-        if row["gap_label"] not in shown:
+        asked = gaps if row["t"] == 0.5 else [gaps[len(gaps) // 2]]
+        if row["gap_label"] not in asked:
             continue
         measures = [result["inbetween"][index]["methods"]["latent"] for result in results.values()]
         measures += [

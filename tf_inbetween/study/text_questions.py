@@ -5,7 +5,7 @@ from tf_inbetween.study.definitions import Question, Run
 RIVALS = ("letter_crossfade", "nearest_frame")
 MEASURES = ("exact_match", "character_error_rate", "hit_rate")
 
-STEPS = 2500
+STEPS = 12000
 
 # The paper's loss and nothing else. In-betweens are decoded to be watched, not to be learned from.
 WATCHED = "--inbetween_weight=0 --inbetweens_per_clip=1 --latent_path=straight"
@@ -13,7 +13,7 @@ WATCHED = "--inbetween_weight=0 --inbetweens_per_clip=1 --latent_path=straight"
 
 def rows(scene):
     """A scene's rows: no matching, the paper's loss alone, and with the in-between likelihood."""
-    flags = f"--flagfile=flags/{scene}.flags --steps={STEPS} --steps_per_epoch=250"
+    flags = f"--flagfile=flags/{scene}.flags --steps={STEPS} --steps_per_epoch=500"
     return (
         Run("plain VAE (alpha 0)", f"{flags} {WATCHED} --alpha=0"),
         Run("the paper's loss: alpha 100", f"{flags} {WATCHED} --alpha=100"),
