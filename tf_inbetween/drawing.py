@@ -81,6 +81,7 @@ def draw_at(model, keys, places, path="linear", redraw=False, shots=(0,), alpha=
     """
     colors = _Colors(keys) if alpha else keys
     draw_steps = _drawing(model, colors, path, redraw, np.asarray(shots))
+    redraw = redraw and not isinstance(model, FusionVAE)  # Which would draw them as they are.
     for batch in _batches_of(_steps(keys, places), _batch_size(colors), redraw):
         wanted = [step for step in batch if step.t or redraw]
         drawn = iter(draw_steps(wanted, alpha) if wanted else ())
