@@ -13,7 +13,6 @@ from tf_inbetween.networks.conv_layers import build_in_order
 _PACKAGE = "tf_inbetween"
 _BYTES = 256
 _BLOCKS = 2
-_FREQUENCIES = (1.0, 4.0, 16.0)  # Standard deviations at the start, radians for a latent's unit.
 _Conv1D = functools.partial(keras.layers.Conv1D, padding="same", data_format="channels_last")
 
 
@@ -76,26 +75,14 @@ class TextEncoder(keras.Model):
 class TextDecoder(keras.Model):
     """Latents [N, Z] -> the logits [N, L, 1, 256] float32 of the bytes, all places at once.
 
-    Words change fast along a slow motion: the minutes of a clock run through all of their words
-    twelve times a turn. So sines of learned frequencies stand beside the latent, as in Tancik et
-    al., "Fourier Features Let Networks Learn High Frequency Functions in Low Dimensional Domains",
-    NeurIPS 2020. Residual convolutions along the line make the letters of a word agree.
+    What a latent says becomes features of each place. Residual convolutions along the line make the
+    letters of a word agree.
     """
 
     def __init__(self, length, filters, dense_units, **kwargs):
         super().__init__(**kwargs)
         self.length, self.filters, self.dense_units = length, tuple(filters), dense_units
         width = self.filters[-1]
-        self.sines = [
-            keras.layers.Dense(
-                dense_units // 2,
-                activation=keras.ops.sin,
-                kernel_initializer=keras.initializers.RandomNormal(stddev=stddev),
-                bias_initializer=keras.initializers.RandomUniform(-3.0, 3.0),
-                dtype="float32",
-            )
-            for stddev in _FREQUENCIES
-        ]
         self.trunk = [
             keras.layers.Dense(dense_units, activation="silu"),
             keras.layers.Dense(dense_units, activation="silu"),
@@ -112,10 +99,7 @@ class TextDecoder(keras.Model):
 
     def build(self, input_shape):
         """Builds every layer for latents of `input_shape` [N, Z]."""
-        for layer in self.sines:
-            layer.build(input_shape)
-        width = input_shape[-1] + len(self.sines) * (self.dense_units // 2)
-        shape = build_in_order(self.trunk, (None, width))
+        shape = build_in_order(self.trunk, input_shape)
         for block in self.blocks:
             block.build(shape)
             shape = block.compute_output_shape(shape)
@@ -124,7 +108,7 @@ class TextDecoder(keras.Model):
 
     def call(self, latents):
         """Returns the logits of p(x|z)."""
-        hidden = tf.concat([latents, *(layer(latents) for layer in self.sines)], axis=-1)
+        hidden = latents
         for layer in self.trunk:
             hidden = layer(hidden)
         first, *others = self.blocks
