@@ -121,7 +121,7 @@ def to_samples(frames):
     """
     power = to_power(frames)
     spectra = sharpen(power) * _unit_power()
-    return _with_phases(tf.sqrt(spectra), frames.shape[2])
+    return _with_phases(tf.sqrt(spectra))
 
 
 @tf.function
@@ -146,12 +146,11 @@ def sharpen(power):
     return tf.while_loop(lambda *_: True, step, (0, start), maximum_iterations=_SHARPENING)[1]
 
 
-def _with_phases(magnitudes, times):
+def _with_phases(magnitudes):
     """Magnitudes [N, times, 513] of windowed spectra to samples, by fast Griffin-Lim."""
-    overlap = np.zeros(samples_of(times), np.float32)
-    for place in range(0, times * HOP, HOP):
-        overlap[place : place + WINDOW] += _window() ** 2
-    overlap = np.maximum(overlap, _LEAST_OVERLAP)
+    times = tf.shape(magnitudes)[1]
+    overlap = tf.signal.overlap_and_add(tf.tile(_window()[np.newaxis] ** 2, [times, 1]), HOP)
+    overlap = tf.maximum(overlap, _LEAST_OVERLAP)
 
     def to_sound(spectra):
         windows = tf.signal.irfft(spectra, [WINDOW]) * _window()

@@ -17,7 +17,10 @@ import sys
 FORBIDDEN = ("tf_inbetween", "export", "data_gen", "tensorflow_probability", "tf_keras")
 PYTHON_OPS = ("PyFunc", "PyFuncStateless", "EagerPyFunc")
 WARMUP = "assets.extra/tf_serving_warmup_requests"
+SOUND_POWERS = 0.05  # The share of its power that a sound may have elsewhere.
 GREY_LEVELS = 1  # By how much a pixel of a PNG may differ: floats that round up or down.
+
+_BINS = 16  # of a spectrum that are summed
 
 
 class Mismatch(Exception):
@@ -119,13 +122,16 @@ def _answer(session, signatures, request):
 
 
 def _compare(name, answer, expected, tolerance):
-    """The rows of an answer, its largest difference in numbers, and in grey levels of pictures."""
+    """The rows of an answer, its largest difference in numbers, and in grey levels of pictures.
+
+    Of sounds it is that of their powers, in spectra, of the loudest.
+    """
     import numpy as np
     import tensorflow as tf
 
     if set(answer) != set(expected):
         raise Mismatch(f"{name}: outputs {sorted(answer)}, expected {sorted(expected)}")
-    worst = {"numbers": 0.0, "letters": 0.0, "grey levels": 0.0}
+    worst = {"numbers": 0.0, "letters": 0.0, "powers": 0.0, "grey levels": 0.0}
     for key, tensor in expected.items():
         wanted, got = tf.make_ndarray(tensor), answer[key]
         where = f"{name}: {key} at batch {len(wanted)}"
@@ -136,6 +142,11 @@ def _compare(name, answer, expected, tolerance):
         if wanted.dtype == object and not key.endswith("_bytes"):
             kind, allowed = "letters", tolerance
             differences = [_letters(*pair) for pair in zip(got.flat, wanted.flat, strict=True)]
+        elif wanted.dtype == object and wanted.size and wanted.flat[0][:4] == b"RIFF":
+            kind, allowed = "powers", SOUND_POWERS
+            differences = [
+                _powers(where, *pair) for pair in zip(got.flat, wanted.flat, strict=True)
+            ]
         elif wanted.dtype == object:
             kind, allowed = "grey levels", GREY_LEVELS
             differences = [
@@ -148,13 +159,29 @@ def _compare(name, answer, expected, tolerance):
         if not difference <= allowed:  # NaN is not.
             raise Mismatch(f"{where} differs by {difference:.2e} {kind}, more than {allowed:g}")
         worst[kind] = max(worst[kind], difference)
-    return len(wanted), max(worst["numbers"], worst["letters"]), worst["grey levels"]
+    of_numbers = max(worst["numbers"], worst["letters"], worst["powers"])
+    return len(wanted), of_numbers, worst["grey levels"]
 
 
 def _letters(line, wanted):
     """The share of the bytes of a line that differ."""
     size = max(len(line), len(wanted), 1)
     return sum(a != b for a, b in zip(line.ljust(size), wanted.ljust(size), strict=True)) / size
+
+
+def _powers(where, file, wanted):
+    """How far apart the power spectra of two WAV files are, as a share of the greater power.
+
+    Phases are found step by step, and rounding moves them; what is heard does not move.
+    """
+    import numpy as np
+
+    sounds = [np.frombuffer(each[44:], "<i2").astype(float) for each in (file, wanted)]
+    if len(sounds[0]) != len(sounds[1]):
+        raise Mismatch(f"{where} has {len(sounds[0])} samples, expected {len(sounds[1])}")
+    powers = [np.abs(np.fft.rfft(sound)) ** 2 for sound in sounds]
+    bands = [np.add.reduceat(power, np.arange(0, len(power), _BINS)) for power in powers]
+    return np.abs(bands[0] - bands[1]).sum() / max(*(band.sum() for band in bands), 1.0)
 
 
 def _grey_levels(where, file, wanted):

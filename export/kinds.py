@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Callable
 
-from export import signatures, text_signatures
+from export import signatures, sound_signatures, text_signatures
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,5 +35,6 @@ def _picture_cases(*arguments):
 
 EXPORTED = {
     "pictures": Exported(signatures.signatures, _picture_cases, "*.png", ("litert", "onnx"), True),
+    "sound": Exported(sound_signatures.signatures, sound_signatures.cases, "*.wav", (), True),
     "text": Exported(text_signatures.signatures, text_signatures.cases, "*.txt", (), False),
 }

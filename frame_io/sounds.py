@@ -14,6 +14,7 @@ How sounds are read:
 """
 
 import contextlib
+import io
 import wave
 from pathlib import Path
 
@@ -134,18 +135,45 @@ def write(path, samples):
       OSError: if it cannot be written.
     """
     check_writable(path)
-    samples = np.asarray(samples, np.float64)
-    peak = np.abs(samples).max(initial=1.0)
-    numbers = np.rint(samples * (32767 / peak)).astype("<i2")
     with atomic_write(path) as beside:
         if Path(path).suffix.lower() == ".wav":
-            with wave.open(str(beside), "wb") as file:
-                file.setnchannels(1)
-                file.setsampwidth(2)
-                file.setframerate(SAMPLE_RATE)
-                file.writeframes(numbers.tobytes())
+            beside.write_bytes(to_wav(samples))
         else:
-            _encode(beside, numbers)
+            _encode(beside, _whole(samples))
+
+
+def to_wav(samples):
+    """The bytes of a WAV file of 16 bits; `samples` as of `write`."""
+    content = io.BytesIO()
+    with wave.open(content, "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(SAMPLE_RATE)
+        file.writeframes(_whole(samples).tobytes())
+    return content.getvalue()
+
+
+def from_wav(content):
+    """The samples, float32 [S], of the bytes of such a WAV file as `to_wav` makes.
+
+    Raises:
+      ValueError: if they are no such file.
+    """
+    try:
+        with wave.open(io.BytesIO(content)) as file:
+            form = file.getnchannels(), file.getsampwidth(), file.getframerate()
+            if form != (1, 2, SAMPLE_RATE):
+                raise ValueError("not mono of 16 bits at 16 kHz")
+            numbers = np.frombuffer(file.readframes(file.getnframes()), "<i2")
+    except (wave.Error, EOFError) as error:
+        raise ValueError(f"no WAV file ({error})") from error
+    return numbers.astype(np.float32) / 32767
+
+
+def _whole(samples):
+    samples = np.asarray(samples, np.float64)
+    peak = np.abs(samples).max(initial=1.0)
+    return np.rint(samples * (32767 / peak)).astype("<i2")
 
 
 def _encode(path, numbers):

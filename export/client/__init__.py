@@ -22,6 +22,7 @@ __all__ = [
     "ServerError",
     "connect",
     "draw",
+    "draw_glide",
     "draw_lines",
 ]
 
@@ -139,3 +140,31 @@ def draw_lines(client, first, second, t):
         except (AttributeError, UnicodeDecodeError) as error:
             raise client.foreign() from error
     return lines, float(confidence[0])
+
+
+def draw_glide(client, first_bytes, second_bytes, t):
+    """Has the sounds between two made into one.
+
+    Args:
+        client: what `connect` returned, of a model of sound.
+        first_bytes, second_bytes: WAV files of 16 bits at 16 kHz.
+        t: a sequence of at most 256 numbers in [0, 1].
+
+    Returns:
+        A WAV file of the sounds at all t, one after another without seams; and the confidence in
+        (0, 1], as of `draw`.
+
+    Raises:
+        InputError: for more times than a server makes one sound of.
+        ServerError: if the server fails or refuses.
+    """
+    if len(t) > _MAX_FRAMES:
+        raise InputError(f"{len(t)} sounds: at most {_MAX_FRAMES} are made into one")
+    ends = {"first_bytes": [first_bytes], "second_bytes": [second_bytes]}
+    confidence = client.predict({**ends, "t": [0.5]}, "inbetween_wav").get("confidence")
+    if confidence is None or confidence.shape != (1,) or confidence.dtype.kind != "f":
+        raise client.foreign()
+    files = client.predict({**ends, "t": [t]}, "glide_wav").get("sound_bytes")
+    if files is None or files.shape != (1,) or not isinstance(files[0], bytes):
+        raise client.foreign()
+    return files[0], float(confidence[0])

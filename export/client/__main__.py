@@ -1,6 +1,7 @@
 """Draws the frames between pictures by asking a server: TF Serving, or this package's own.
 
     python -m export.client --first=a.png --second=b.png --frames=7 --output=between.gif
+    python -m export.client --model=tone --first=a.wav --second=b.wav --output=glide.wav
     python -m export.client --model=clock --first="ten past four" --second="ten to six"
 
 Over REST, or over gRPC with --server=grpc://127.0.0.1:8500; with TLS https:// and grpcs://.
@@ -11,14 +12,15 @@ import itertools
 import os
 import sys
 import warnings
+from pathlib import Path
 
 import numpy as np
 import PIL.Image
 from absl import flags
 
 from export import credentials
-from export.client import TIMEOUT_S, connect, draw, draw_lines, picture_files
-from frame_io import command_line, writing
+from export.client import TIMEOUT_S, connect, draw, draw_glide, draw_lines, picture_files
+from frame_io import command_line, sounds, writing
 from frame_io.errors import InputError
 from frame_io.files import atomic_write
 
@@ -42,9 +44,11 @@ def define_flags():
     flags.DEFINE_integer("model_version", None, "The version to ask. Default: the newest.", 0)
     flags.DEFINE_string("label", None, "The label of the version to ask, such as stable.")
     flags.DEFINE_float("timeout_s", TIMEOUT_S, "The longest wait for any one answer.", 0.001)
-    flags.DEFINE_string("first", None, "The picture or line to start from.", required=True)
-    flags.DEFINE_string("second", None, "The picture or line to go to.", required=True)
-    flags.DEFINE_multi_string("then", [], "A picture or line to go on to; may be given again.")
+    flags.DEFINE_string("first", None, "The picture, sound or line to start from.", required=True)
+    flags.DEFINE_string("second", None, "The picture, sound or line to go to.", required=True)
+    flags.DEFINE_multi_string(
+        "then", [], "A picture, sound or line to go on to; may be given again."
+    )
     flags.DEFINE_integer("frames", 7, "In-betweens to draw from each to the next.", 1, 10_000)
     writing.define_flags(required=False)
     flags.DEFINE_float("seconds_per_frame", 0.1, "How long an animation shows a frame.", 0.01)
@@ -52,12 +56,14 @@ def define_flags():
 
 
 def main():
-    """Has the server draw between pictures, or write between lines, as its model can."""
+    """Has the server draw between pictures, sounds or lines, as its model can."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # gRPC's messages import TensorFlow.
     ends = [FLAGS.first, FLAGS.second, *FLAGS.then]
     t = np.linspace(0, 1, FLAGS.frames + 2)[1:-1].tolist()
     if FLAGS.output is None or FLAGS.output.lower().endswith(".txt"):
         _write_lines(ends, t)
+    elif Path(FLAGS.output).suffix.lower() in sounds.WRITABLE:
+        _write_glide(ends, t)
     else:
         _draw_pictures(ends, t)
 
@@ -93,6 +99,33 @@ def _write_lines(ends, t):
     with atomic_write(FLAGS.output) as beside:
         beside.write_text(text, encoding="utf-8")
     print(f"wrote {FLAGS.output}: {len(text.splitlines())} lines")
+
+
+def _write_glide(paths, t):
+    """Reads the sounds, has the server make a glide of them, writes it."""
+    sounds.check_writable(FLAGS.output)
+    output = Path(FLAGS.output).absolute()
+    if output in [Path(path).absolute() for path in paths]:
+        raise InputError(f"--output={FLAGS.output}: is the input itself; name another file")
+    try:
+        files = [sounds.to_wav(sounds.read(path)) for path in paths]
+    except ValueError as error:
+        raise InputError(str(error)) from error
+    client, glides = _connect(), []
+    for number, (pair, ends) in enumerate(
+        zip(itertools.pairwise(paths), itertools.pairwise(files), strict=True)
+    ):
+        # As the model plays them; where two glides meet, once.
+        times = [*([0.0] if FLAGS.ends and not number else []), *t, *([1.0] if FLAGS.ends else [])]
+        glide, confidence = draw_glide(client, *ends, times)
+        try:
+            glides.append(sounds.from_wav(glide))
+        except ValueError as error:
+            raise client.foreign() from error
+        _warn(pair, confidence, "sounds")
+    samples = np.concatenate(glides)
+    sounds.write(FLAGS.output, samples)
+    print(f"wrote {FLAGS.output}: {len(samples) / sounds.SAMPLE_RATE:.2f} s")
 
 
 def _draw_pictures(paths, t):

@@ -1,4 +1,4 @@
-"""The page to play with, and the newest version's samples: pictures, or lines of text."""
+"""The page to play with, and the newest version's samples: pictures, sounds or lines of text."""
 
 import urllib.parse
 from pathlib import Path
@@ -6,8 +6,9 @@ from pathlib import Path
 from export.server.servable import is_within
 
 PAGE_POLICY = (
-    "default-src 'self'; img-src 'self' data: blob:; connect-src 'self' http: https:;"
-    " object-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    "default-src 'self'; img-src 'self' data: blob:; media-src 'self' blob:;"
+    " connect-src 'self' http: https:; object-src 'none'; base-uri 'none'; form-action 'none';"
+    " frame-ancestors 'none'"
 )
 
 _DEMO = Path(__file__).parent / "demo"
@@ -21,7 +22,7 @@ _CONTENT_TYPES = {
 }
 
 
-_SAMPLE_TYPES = {".png": "image/png", ".txt": "text/plain"}
+_SAMPLE_TYPES = {".png": "image/png", ".txt": "text/plain", ".wav": "audio/wav"}
 
 
 def page_file(path):

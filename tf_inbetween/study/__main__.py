@@ -18,13 +18,13 @@ from absl import flags
 
 from frame_io import command_line
 from tf_inbetween.config import InputError
-from tf_inbetween.study import questions, text_questions
+from tf_inbetween.study import questions, sound_questions, text_questions
 from tf_inbetween.study.run import study
 from tf_inbetween.study.settings import Settings, read_record
 
 FLAGS = flags.FLAGS
 
-QUESTIONS = (*questions.QUESTIONS, *text_questions.QUESTIONS)
+QUESTIONS = (*questions.QUESTIONS, *sound_questions.QUESTIONS, *text_questions.QUESTIONS)
 
 
 def define_flags():

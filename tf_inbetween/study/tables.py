@@ -13,6 +13,9 @@ MEASURES = {
     "timing_error": ("timing error (degrees, or frames where there is no °)", 2, False),
     "mse": ("MSE x 1e4", 2, False),
     "detail": ("detail", 2, True),  # Older records have none.
+    "lsd": ("log-spectral distance, dB", 2, False),
+    "pitch_cents": ("median pitch error, cents", 1, False),
+    "one_pitch": ("one pitch", 2, True),
     "exact_match": ("exact match", 2, True),
     "character_error_rate": ("character error rate", 3, False),
 }

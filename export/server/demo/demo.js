@@ -620,6 +620,7 @@ async function offerWhatItHas() {
   const { metadata } = await call("/metadata").catch(() => ({}));
   const signatures = metadata?.signature_def?.signature_def;
   if (signatures?.inbetween_text) location.replace(`text.html${location.search}`);
+  if (signatures?.inbetween_wav) location.replace(`sound.html${location.search}`);
   $("copied").hidden = !signatures?.mask_png;
   if (!$("copied").hidden) return;
   maskBox.checked = false;
