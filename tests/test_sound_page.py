@@ -1,4 +1,4 @@
-"""The commands of docs/sound.md run word for word, with few steps; flag files say what was reached."""
+"""The commands of docs/sound.md run word for word; flag files say what their runs reached."""
 
 import json
 
