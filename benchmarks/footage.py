@@ -32,7 +32,7 @@ def define_flags():
     flags.DEFINE_string("run_dir", None, "The run to judge.", required=True)
     flags.DEFINE_string("split", "test", "Whose clips.")
     flags.DEFINE_list("sizes", [], "Other sizes, such as 64,128,256. Default: none.")
-    flags.DEFINE_integer("pairs", 32, "Pairs of frames for each row.", 1)
+    flags.DEFINE_integer("pairs", 12, "Pairs of frames for each row.", 1)
     flags.DEFINE_string("output", "docs/results/footage", "Where to.")
     flags.DEFINE_string("page", None, "A page with the lines <!-- footage --> to write between.")
 
