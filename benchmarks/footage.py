@@ -25,6 +25,7 @@ FLAGS = flags.FLAGS
 
 GAPS = (2, 4, 8, 16)
 _SECTION = "footage"
+_SHOWN_HEIGHT = 100  # Pixels of a frame in the picture.
 
 
 def define_flags():
@@ -154,7 +155,9 @@ def draw(path, model, data, split):
     for gap in GAPS:
         ends = frames[:1], frames[gap : gap + 1]
         drawn = [method(*ends) for method in methods_of(model).values()]
-        rows.append(np.concatenate([*ends, frames[gap // 2 : gap // 2 + 1], *drawn])[:, ::2, ::2])
+        row = np.concatenate([*ends, frames[gap // 2 : gap // 2 + 1], *drawn])
+        size = [_SHOWN_HEIGHT, round(_SHOWN_HEIGHT * row.shape[2] / row.shape[1])]
+        rows.append(tf.image.resize(row, size, antialias=True).numpy())
     images.write_frames(path, images.tile(rows)[np.newaxis])
 
 
