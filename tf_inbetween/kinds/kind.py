@@ -31,7 +31,6 @@ class Kind(abc.ABC):
         summarized: the measures of in-betweens that TensorBoard shows.
         measure_names, likelihood_names: of what `measures` and `of_likelihood` return.
         signature: the one of an export that only models of this kind have.
-        validation_note: what a page says of `validation_error` where it is not the MSE.
         cell: width and height of a frame in a figure, in inches.
     """
 
@@ -49,7 +48,6 @@ class Kind(abc.ABC):
     measure_names = ()
     likelihood_names = ("elbo",)
     signature = ""
-    validation_note = ""
     cell = (1.0, 1.02)
 
     def frame_shape(self, config):
