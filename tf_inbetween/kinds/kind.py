@@ -33,7 +33,6 @@ class Kind(abc.ABC):
             the mean.
         measure_names, likelihood_names: of what `measures` and `of_likelihood` return.
         signature: the one of an export that only models of this kind have.
-        validation_note: what a page says of `validation_error` where it is not the MSE.
         cell: width and height of a frame in a figure, in inches.
     """
 
@@ -52,7 +51,6 @@ class Kind(abc.ABC):
     measure_names = ()
     likelihood_names = ("elbo",)
     signature = ""
-    validation_note = ""
     cell = (1.0, 1.02)
 
     def frame_shape(self, config):

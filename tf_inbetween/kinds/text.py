@@ -55,7 +55,6 @@ class Text(Kind):
         "exact_match": ("exact match", 1, 3),
     }
     signature = "inbetween_text"
-    validation_note = "; of text the negative log-likelihood"
     summarized = ("exact_match", "character_error_rate")
     measure_names = ("exact_match", "character_error_rate")
     likelihood_names = ("elbo", "bits_per_byte")

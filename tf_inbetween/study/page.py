@@ -20,9 +20,7 @@ import re
 from pathlib import Path
 
 from frame_io.files import atomic_write, write_checked_json
-from tf_inbetween.clips import kind_of
 from tf_inbetween.evaluation.judge import PLACES
-from tf_inbetween.kinds import KINDS
 from tf_inbetween.study import pictures as study_pictures
 from tf_inbetween.study.hparams import write_hparams
 from tf_inbetween.study.jobs import BOTH_ERRORS
@@ -213,9 +211,9 @@ def _errors(trained):
         "The validation error is the MSE of in-betweens, or of reconstructions where the loss has "
         "no in-between likelihood"
     )
-    kinds = dict.fromkeys(kind_of(job.config) for job, _ in trained)
-    notes = "".join(KINDS[kind].validation_note for kind in kinds)
-    return words + notes + f" (of {older} older trainings {both})" * bool(older)
+    if any(entry.get("judged_by", "").endswith("_nll") for _, entry in trained):
+        words += "; of text the negative log-likelihood"
+    return words + f" (of {older} older trainings {both})" * bool(older)
 
 
 def _kind(config):

@@ -69,7 +69,7 @@ def _paths(row):
 
 def _numbers(parts, name, factor=1.0):
     """A number of each part; None where a model has no such part or number."""
-    numbers = [part[name] if part else None for part in parts]
+    numbers = [part.get(name) if part else None for part in parts]
     return [None if number is None else factor * number for number in numbers]
 
 

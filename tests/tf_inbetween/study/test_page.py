@@ -59,3 +59,5 @@ def test_the_page_says_what_the_validation_error_of_its_trainings_is():
         "no in-between likelihood"
     )
     assert study_page._errors([older, newer]).endswith(f" (of 1 older trainings {both})")
+    text = (None, {"judged_by": "inbetween_nll"})
+    assert study_page._errors([newer, text]).endswith("; of text the negative log-likelihood")
