@@ -32,7 +32,7 @@ def test_the_weights_of_the_least_error_are_kept_whatever_the_loss(tmp_path, wei
     )
     model = keras.Sequential([keras.layers.Dense(1)])
     model.build((None, 1))
-    model.inbetween_weight = weight
+    model.inbetween_weight, model.kind = weight, "pictures"
     callback = SaveBestAndCheckpoint(checkpoints, tmp_path)
     callback.set_model(model)
     callback.on_train_begin()
@@ -52,7 +52,7 @@ def test_a_model_without_reconstructions_is_judged_by_its_inbetweens(tmp_path):
     )
     model = keras.Sequential([keras.layers.Dense(1)])
     model.build((None, 1))
-    model.inbetween_weight = 1.0
+    model.inbetween_weight, model.kind = 1.0, "pictures"
     callback = SaveBestAndCheckpoint(checkpoints, tmp_path)
     callback.set_model(model)
     callback.on_train_begin()
