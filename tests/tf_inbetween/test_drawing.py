@@ -71,11 +71,8 @@ def test_opacity_is_cross_faded_and_colours_are_taken_off_white(model):
 
 
 def test_batches_are_smaller_for_larger_frames():
-    class OfAnySize:
-        frame_shape = None
-
     sizes = [
-        drawing._batch_size(OfAnySize(), [np.zeros((height, width, 3))])
+        drawing._batch_size([np.zeros((height, width, 3))])
         for height, width in ((64, 64), (360, 640), (2160, 3840))
     ]
     assert sizes == [64, 4, 1]
