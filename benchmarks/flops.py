@@ -35,7 +35,7 @@ def training_step(model, config):
     frames have the size that `model` draws, which may differ from the config's.
     """
     frames = config.clips_per_batch * config.frames_per_clip
-    shape = model.frame_shape
+    shape = model.decoder.frame_shape
     first = model.encoder.trunk[0]
     without = _of_layer(first, (1, *shape), first.compute_output_shape((1, *shape)))
     encoding = 3 * forward(model.encoder, shape) - without

@@ -7,6 +7,8 @@ two, but that EXIF orientation and embedded ICC profiles are not looked at: the 
 
 import tensorflow as tf
 
+from frame_io.sizes import Size
+
 MAX_SERVED_PIXELS = 2**24  # 16.8 million; a picture is refused by its header, before it is decoded.
 
 _PNG = b"\x89PNG\r\n\x1a\n"
@@ -25,6 +27,7 @@ def decode(pictures, size, channels, name):
         InvalidArgumentError: that says `name` and what is wrong, for other bytes, a damaged file,
             or more than `MAX_SERVED_PIXELS` pixels.
     """
+    size = Size.of(size)
     return tf.map_fn(
         lambda picture: _decode_one(picture, size, channels, name),
         pictures,

@@ -108,7 +108,7 @@ def test_samples_are_drawn_from_the_posterior_between(trained_model, frames):
     count, t = 4000, 0.25
     q0, q2 = model.encode(frames[:1]), model.encode(frames[20:21])
     drawn = {}
-    decode, model.decode = model.decode, lambda z: drawn.setdefault("z", z)
+    decode, model.decode = model.decode, lambda z, size: drawn.setdefault("z", z)
     try:
         pair = (np.repeat(frames[i : i + 1], count, axis=0) for i in (0, 20))
         seed = np.stack([np.arange(count), np.zeros(count, int)], axis=1)

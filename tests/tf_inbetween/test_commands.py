@@ -51,7 +51,7 @@ for main, more in (
 @pytest.mark.parametrize(
     ("module", "arguments", "message"),
     [
-        ("tf_inbetween.inbetween", [], "error: missing --run_dir, --output"),
+        ("tf_inbetween.inbetween", [], "error: missing --run_dir"),
         ("tf_inbetween.compare", ["--output=out"], "error: missing --run_dir"),
         ("tf_inbetween.study", ["--only=a,b"], "error: --only=a,b: must be among opening,paper,"),
         ("tf_inbetween.study", ["--seeds=a"], "error: --seeds=a: must be different whole numbers"),

@@ -16,6 +16,7 @@ from frame_io import files
 from tf_inbetween import config_flags, run_directory
 from tf_inbetween.config import Config, InputError
 from tf_inbetween.evaluation import comparison as compare
+from tf_inbetween.kinds import KINDS
 from tf_inbetween.models import TripletVAE
 
 LONG = settings(QUICK, max_examples=2500, derandomize=False, print_blob=True)
@@ -196,8 +197,9 @@ def test_any_metrics_are_compared_or_one_line(tmp_path_factory, path, value):
         content = {**content, "sha256": files._sha256(content)}
     (folder / "metrics.json").write_text(json.dumps(content))
     try:
-        metrics = compare._metrics(folder, "test")
-        compare._check_same_rows([folder], [metrics])
+        kind = KINDS["pictures"]
+        metrics = compare._metrics(folder, "test", kind)
+        compare._check_same_rows([folder], [metrics], kind)
         table = compare.markdown_table({"a": metrics}, ["60°"])
     except InputError as error:
         one_line(error)

@@ -16,7 +16,7 @@ import tensorflow as tf
 from interrupted import final_weights
 
 from tf_inbetween import data, strategies, training
-from tf_inbetween.config import InputError
+from tf_inbetween.config import InputError, as_text
 
 ROOT = Path(__file__).parents[2]
 
@@ -47,7 +47,7 @@ CHECKPOINTS = "checkpoints"
 def command(stored, config, strategy, *more):
     flags = list(more or ["--noevaluate"])
     for name, value in vars(config).items():
-        text = ",".join(map(str, value)) if isinstance(value, tuple) else value
+        text = as_text(value) if isinstance(value, tuple) else value
         flags.append(f"--{name}={text}")
     script = [sys.executable, "-c", TRAIN, str(stored.builder.data_dir)]
     return [*script, f"--strategy={strategy}", *flags]

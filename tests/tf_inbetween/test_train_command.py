@@ -12,7 +12,7 @@ import pytest
 from interrupted import checkpoint_weights
 
 from tf_inbetween import training
-from tf_inbetween.config import Config
+from tf_inbetween.config import Config, as_text
 
 ROOT = Path(__file__).parents[2]
 
@@ -102,7 +102,7 @@ def test_a_killed_training_ends_as_an_undisturbed_one(stored, tiny_settings, tmp
     training.train(Config(run_dir=str(tmp_path / "whole"), **settings), stored)
     command = [sys.executable, "-c", TRAIN, str(stored.builder.data_dir), "--noevaluate"]
     for name, value in settings.items():
-        text = ",".join(map(str, value)) if isinstance(value, tuple) else value
+        text = as_text(value) if isinstance(value, tuple) else value
         command.append(f"--{name}={text}")
     check_stopped_and_resumed(command, tmp_path / "run", signal.SIGKILL, tmp_path / "whole")
 

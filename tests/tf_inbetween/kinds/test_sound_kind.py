@@ -81,7 +81,7 @@ def test_files_samples_and_arrays_become_frames(tmp_path):
     (wanted,) = frames_of(samples)
     said = []
     for value in (tmp_path / "a.wav", str(tmp_path / "a.wav"), samples, wanted):
-        frame = SOUND.as_frame("first", value, SHAPE, said.append)
+        frame = SOUND.as_frame("first", value, SHAPE, notify=said.append)
         np.testing.assert_allclose(frame, wanted, atol=3 / 255)
         assert frame.dtype == np.float32
     assert SOUND.as_frame("first", np.full(SHAPE, 255, np.uint8), SHAPE).max() == 1
@@ -91,10 +91,10 @@ def test_files_samples_and_arrays_become_frames(tmp_path):
 def test_other_lengths_are_cut_or_filled_up():
     said = []
     long = np.concatenate([tone(200), tone(440), tone(200)])
-    frame = SOUND.as_frame("first", long, SHAPE, said.append)
+    frame = SOUND.as_frame("first", long, SHAPE, notify=said.append)
     found, _ = pitch.of_frames(frame[None, :, 8:-8])
     assert found[0] == pytest.approx(440, rel=0.01)
-    frame = SOUND.as_frame("second", tone(440)[:6000], SHAPE, said.append)
+    frame = SOUND.as_frame("second", tone(440)[:6000], SHAPE, notify=said.append)
     assert frame[:, :10].max() == 0
     assert frame[:, 32].max() > 0.5
     assert said == [

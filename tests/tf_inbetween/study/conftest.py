@@ -6,7 +6,7 @@ import pytest
 
 from frame_io.files import write_checked_json
 from tf_inbetween import run_directory, training
-from tf_inbetween.config import Config
+from tf_inbetween.config import Config, as_text
 from tf_inbetween.config_flags import config_of
 from tf_inbetween.evaluation.run import evaluate, path_of_metrics
 from tf_inbetween.study import pictures as study_pictures
@@ -32,7 +32,7 @@ def tiny_flags(tmp_path, tiny_settings):
     """A flag file of a tiny training."""
     values = {**tiny_settings, **SHORT}
     lines = [
-        f"--{name}={','.join(map(str, value)) if isinstance(value, tuple) else value}\n"
+        f"--{name}={as_text(value) if isinstance(value, tuple) else value}\n"
         for name, value in values.items()
     ]
     path = tmp_path / "tiny.flags"
