@@ -34,6 +34,7 @@ class Kind(abc.ABC):
         measure_names, likelihood_names: of what `measures` and `of_likelihood` return.
         signature: the one of an export that only models of this kind have.
         cell: width and height of a frame in a figure, in inches.
+        any_size: whether a model draws frames of other sizes than its training's.
     """
 
     name = ""
@@ -52,6 +53,7 @@ class Kind(abc.ABC):
     likelihood_names = ("elbo",)
     signature = ""
     cell = (1.0, 1.02)
+    any_size = False
 
     def frame_shape(self, config):
         """(H, W, C) of the frames that a `Config` asks for."""

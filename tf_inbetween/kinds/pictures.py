@@ -13,6 +13,7 @@ class Pictures(Kind):
     """Frames [H, W, C] of sRGB values, C 3 or 1."""
 
     name = "pictures"
+    any_size = True
     networks = ("conv", "sprites")
     likelihoods = ("bernoulli", "normal", "calibrated_normal")
     models = ("vae", "autoencoder", "acai", "pixel_unet")

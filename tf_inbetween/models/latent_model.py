@@ -112,6 +112,10 @@ class LatentModel(TripletModel):
         """
         return scaled(self.decode_small(latents), self.frame_size if size is None else size)
 
+    def _size_of(self, frames):
+        """H and W to scale to what is decoded beside `frames`."""
+        return tf.shape(frames)[1:3] if self.any_size else self.frame_size
+
     def decode_small(self, latents):
         """As `decode`, in the size that the decoder draws: [N, S, S, C]."""
         check_finite("latents", latents)
@@ -130,7 +134,7 @@ class LatentModel(TripletModel):
 
     def reconstruct(self, frames):
         """Frames [N, H, W, C] in [0, 1] through the posterior mean and back."""
-        return self.decode(self.encode(frames).mean(), tf.shape(frames)[1:3])
+        return self.decode(self.encode(frames).mean(), self._size_of(frames))
 
     def interpolate_latents(self, z0, z2, t):
         """The latents at `t` [...] on the way from `z0` to `z2`, [..., Z] or broadcast to that.
@@ -159,7 +163,7 @@ class LatentModel(TripletModel):
     def _run_inbetween(self, first, second, t):
         z0, z2 = tf.split(self.encode(tf.concat([first, second], axis=0)).mean(), 2)
         z_t = self.interpolate_latents(tf.expand_dims(z0, 1), tf.expand_dims(z2, 1), t)
-        frames = self.decode(tf.reshape(z_t, [-1, z_t.shape[-1]]), tf.shape(first)[1:3])
+        frames = self.decode(tf.reshape(z_t, [-1, z_t.shape[-1]]), self._size_of(first))
         return tf.reshape(frames, tf.concat([tf.shape(t), tf.shape(first)[1:]], axis=0))
 
     def decode_between(self, first, second, t):
@@ -173,7 +177,7 @@ class LatentModel(TripletModel):
             The reconstructions of `first` and of `second`, each [N, H, W, C], and the frames at t,
             [N K, H, W, C], those of a pair one after the other.
         """
-        size = tf.shape(first)[1:3]
+        size = self._size_of(first)
         small = self._decode_between_small(first, second, t)
         return tuple(scaled(frames, size) for frames in small)
 
@@ -205,7 +209,7 @@ class LatentModel(TripletModel):
             seed,
             fn_output_signature=tf.TensorSpec(q0.event_shape, tf.float32),
         )
-        return self.decode(mean + tf.sqrt(variance) * noise, tf.shape(first)[1:3])
+        return self.decode(mean + tf.sqrt(variance) * noise, self._size_of(first))
 
     # ---- training -------------------------------------------------------------------------------
 

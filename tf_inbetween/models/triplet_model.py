@@ -38,7 +38,6 @@ class TripletModel(ReplicatedModel):
     """
 
     networks = ()
-    any_size = True  # `inbetween` takes frames of other sizes than `frame_shape` too.
     settings = (
         *("likelihood", "normal_scale", "inbetween_weight", "inbetweens"),
         *("frame_size", "kind"),
@@ -79,6 +78,11 @@ class TripletModel(ReplicatedModel):
     def frame_shape(self):
         """(H, W, C) of the frames of the training; a subclass says which C."""
         raise NotImplementedError
+
+    @property
+    def any_size(self):
+        """Whether `inbetween` takes frames of other sizes than `frame_shape` too."""
+        return self._kind.any_size
 
     def path(self, first, second, t):
         """The frames between two frames.
