@@ -109,7 +109,7 @@ def to_power(frames):
     return tf.where(values > 0, power, 0.0)
 
 
-@tf.function(reduce_retracing=True)
+@tf.function
 def to_samples(frames):
     """Turns spectrograms into sounds; the same frames give the same sounds, whatever is beside.
 
@@ -124,7 +124,7 @@ def to_samples(frames):
     return _with_phases(tf.sqrt(spectra))
 
 
-@tf.function(reduce_retracing=True)
+@tf.function
 def sharpen(power):
     """The power spectrum that explains the power of bands.
 
