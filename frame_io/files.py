@@ -34,6 +34,30 @@ def atomic_write(path):
         beside.unlink(missing_ok=True)
 
 
+def check_no_source(path, sources):
+    """Raises `InputError` if an output's path is one of `sources`, the paths (or None) read."""
+    path = Path(path)
+    sources = [source for source in sources if source and Path(source).exists()]
+    if path.exists() and any(path.samefile(source) for source in sources):
+        raise InputError(f"--output={path}: is the input itself; name another file")
+
+
+def check_place(path, called=None):
+    """Raises `InputError` if a path is a folder, or in none that may be written to.
+
+    `called`: what messages call it; None: the path.
+    """
+    path = Path(path)
+    called = called or path
+    if path.is_dir():
+        raise InputError(f"{called}: is a folder; name a file")
+    parent = next(parent for parent in path.absolute().parents if parent.exists())
+    if not (parent.is_dir() and os.access(parent, os.W_OK)):
+        raise InputError(
+            f"{called}: cannot be written: {parent} is no folder that you may write to"
+        )
+
+
 @contextlib.contextmanager
 def without_pattern(path):
     """Yields another path to the same, without characters that TensorFlow takes for a pattern's.

@@ -13,7 +13,7 @@ from absl import flags
 
 from frame_io import animations, video_writing
 from frame_io.errors import InputError
-from frame_io.files import atomic_write
+from frame_io.files import atomic_write, check_no_source, check_place
 
 _ANIMATED = (".apng", ".gif", ".webp")
 _WRITABLE = (*_ANIMATED, *video_writing.KINDS, ".png")
@@ -56,18 +56,12 @@ def check_writable(path, sources=()):
     Nor may it be one of `sources`, the paths (or None) that are read.
     """
     path = Path(path)
-    sources = [source for source in sources if source and Path(source).exists()]
-    if path.exists() and any(path.samefile(source) for source in sources):
-        raise InputError(f"--output={path}: is the input itself; name another file")
+    check_no_source(path, sources)
     if path.suffix.lower() not in _WRITABLE:
         raise InputError(f"{path}: the name must end in one of {', '.join(_WRITABLE)}")
     if "%" in path.name and not _is_numbered(path):
         raise InputError(f"{path}: % must be a number's, such as %04d, in the name of a .png")
-    if path.is_dir():
-        raise InputError(f"{path}: is a folder; name a file")
-    parent = next(parent for parent in path.absolute().parents if parent.exists())
-    if not (parent.is_dir() and os.access(parent, os.W_OK)):
-        raise InputError(f"{path}: cannot be written: {parent} is no folder that you may write to")
+    check_place(path)
     if path.suffix.lower() in video_writing.KINDS:
         try:
             import av  # noqa: F401 - Better missed before the frames are drawn than after.

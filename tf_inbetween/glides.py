@@ -1,6 +1,5 @@
 """The command `tf_inbetween.inbetween` for models of sound: sound files in, one sound out."""
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +8,7 @@ from matplotlib.figure import Figure
 
 from data_gen import spectrograms
 from frame_io import sounds
+from frame_io.files import check_no_source, check_place
 from tf_inbetween import run_directory
 from tf_inbetween.config import InputError
 from tf_inbetween.drawing import draw_through
@@ -75,15 +75,8 @@ def check_output(path, sources):
         raise InputError("missing --output")
     path = Path(path)
     sounds.check_writable(path)
-    if path.is_dir():
-        raise InputError(f"--output={path}: is a folder; name a file")
-    if path.exists() and any(Path(each).exists() and path.samefile(each) for each in sources):
-        raise InputError(f"--output={path}: is the input itself; name another file")
-    parent = next(parent for parent in path.absolute().parents if parent.exists())
-    if not (parent.is_dir() and os.access(parent, os.W_OK)):
-        raise InputError(
-            f"--output={path}: cannot be written: {parent} is no folder that you may write to"
-        )
+    check_no_source(path, sources)
+    check_place(path, f"--output={path}")
     return path.with_suffix(".png")
 
 

@@ -1,10 +1,9 @@
 """The command `tf_inbetween.inbetween` for models of text: lines in, lines out."""
 
-import os
 from pathlib import Path
 
 from frame_io import texts
-from frame_io.files import atomic_write
+from frame_io.files import atomic_write, check_place
 from tf_inbetween import run_directory
 from tf_inbetween.config import InputError
 from tf_inbetween.drawing import draw_through
@@ -24,13 +23,7 @@ def check_output(path):
     path = Path(path)
     if path.suffix.lower() != ".txt":
         raise InputError(f"--output={path}: must end in .txt; without it the lines are printed")
-    if path.is_dir():
-        raise InputError(f"--output={path}: is a folder; name a file")
-    parent = next(parent for parent in path.absolute().parents if parent.exists())
-    if not (parent.is_dir() and os.access(parent, os.W_OK)):
-        raise InputError(
-            f"--output={path}: cannot be written: {parent} is no folder that you may write to"
-        )
+    check_place(path, f"--output={path}")
 
 
 def write_between(flags):

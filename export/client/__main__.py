@@ -22,7 +22,7 @@ from export import credentials
 from export.client import TIMEOUT_S, connect, draw, draw_glide, draw_lines, picture_files
 from frame_io import command_line, sounds, writing
 from frame_io.errors import InputError
-from frame_io.files import atomic_write
+from frame_io.files import atomic_write, check_no_source
 
 FLAGS = flags.FLAGS
 
@@ -104,9 +104,7 @@ def _write_lines(ends, t):
 def _write_glide(paths, t):
     """Reads the sounds, has the server make a glide of them, writes it."""
     sounds.check_writable(FLAGS.output)
-    output = Path(FLAGS.output).absolute()
-    if output in [Path(path).absolute() for path in paths]:
-        raise InputError(f"--output={FLAGS.output}: is the input itself; name another file")
+    check_no_source(FLAGS.output, paths)
     try:
         files = [sounds.to_wav(sounds.read(path)) for path in paths]
     except ValueError as error:

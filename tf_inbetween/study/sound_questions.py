@@ -1,19 +1,9 @@
 """What the study asks of sound; see `questions`."""
 
-from tf_inbetween.study.definitions import Question, Run
-from tf_inbetween.study.text_questions import WATCHED
+from tf_inbetween.study.definitions import Question
+from tf_inbetween.study.text_questions import rows
 
 RIVALS = ("wave_crossfade", "crossfade", "optical_flow", "nearest_frame")
-
-
-def rows(scene):
-    """A scene's rows: no matching, the paper's loss alone, and with the in-between likelihood."""
-    flags = f"--flagfile=flags/{scene}.flags"
-    return (
-        Run("plain VAE (alpha 0)", f"{flags} {WATCHED} --alpha=0"),
-        Run("the paper's loss: alpha 100", f"{flags} {WATCHED} --alpha=100"),
-        Run("with the in-between likelihood", flags, methods=("latent", *RIVALS)),
-    )
 
 
 QUESTIONS = (
@@ -25,7 +15,11 @@ QUESTIONS = (
         "as many steps as the flag file of its scene says. The rivals play both ends at once "
         "(cross-fade of waves), fade from one spectrogram to the other, warp one to the other, or "
         "play the nearer end.",
-        rows=(*rows("tone"), *rows("vowel"), *rows("chord")),
+        rows=tuple(
+            row
+            for scene in ("tone", "vowel", "chord")
+            for row in rows(f"--flagfile=flags/{scene}.flags", RIVALS)
+        ),
         gaps=(),
         measures=("hit_rate", "lsd", "pitch_cents", "one_pitch"),
         columns=("reconstruction", "elbo", "last_quarter"),
