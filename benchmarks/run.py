@@ -15,6 +15,7 @@ from absl import flags
 
 from benchmarks import (
     cost,
+    frame_sizes,
     growth,
     input_pipeline,
     latency,
@@ -37,6 +38,7 @@ PARTS = {
     "latency": latency.measure,
     "rendering": rendering.measure,
     "growth": growth.measure,
+    "frame_sizes": frame_sizes.measure,
     "cost": cost.measure,
     "quality": quality.measure,
 }
@@ -63,6 +65,9 @@ _HEADLINES = {
     ),
     r"(1 frame|30 frames) between .* of (\d+) x .* DIS of the evaluation .*": (
         r"\1 between two of \2 pixels, against DIS as fine as the evaluation's"
+    ),
+    r"1 frame between one pair of (\d+(?:x\d+)?): .* against DIS (medium|of the evaluation).*": (
+        r"a frame of \1 by the fusion model of footage, against DIS \2"
     ),
     r"time to the bar, .*": r"\g<0>",
     r"(teapot_1dof|linked_arm): .* against trimesh": r"frames of \1 rendered, against trimesh",
