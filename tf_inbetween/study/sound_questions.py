@@ -4,7 +4,7 @@ from tf_inbetween.study.definitions import Question
 from tf_inbetween.study.text_questions import rows
 
 RIVALS = ("wave_crossfade", "crossfade", "optical_flow", "nearest_frame")
-
+STEPS = 2000
 
 QUESTIONS = (
     Question(
@@ -18,7 +18,9 @@ QUESTIONS = (
         rows=tuple(
             row
             for scene in ("tone", "vowel", "chord")
-            for row in rows(f"--flagfile=flags/{scene}.flags", RIVALS)
+            for row in rows(
+                f"--flagfile=flags/{scene}.flags --steps={STEPS} --steps_per_epoch=200", RIVALS
+            )
         ),
         gaps=(),
         measures=("hit_rate", "lsd", "pitch_cents", "one_pitch"),
