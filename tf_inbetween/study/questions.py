@@ -1,6 +1,6 @@
 """What the study asks: one table of questions, to be read from top to bottom.
 
-A question is a section of the page. Its rows are runs: each a training with every seed of the
+A question is a page of the results. Its rows are runs: each a training with every seed of the
 study, judged on test clips. A row may also be the `Best` of several runs: those are trained
 with the first seed and judged on the validation split alone, and the one that wins there becomes
 the row. A run that stands in several questions is trained once. See `definitions`.
@@ -48,21 +48,22 @@ from tf_inbetween.study.recipes import (
 QUESTIONS = (
     Question(
         name="opening",
-        title="",
-        asks="Given two pictures of a teapot (first, second), turned by 20° to 120° between them, "
-        "draw the one halfway (truth). The table says how often each method draws the right pose, "
-        "to 5 % of the gap. All of these pictures lie a quarter of a degree from the nearest that "
-        "the models were trained on.",
+        title="What does the in-between likelihood change?",
+        asks="Two frames show a teapot (*first*, *second*), turned by 20° to 120° in between. "
+        "Each method draws the frame halfway, which should look like *truth*. The table has the "
+        "hit rate: how often the drawn pose is right to within 5 % of the gap. All test frames "
+        "lie a quarter of a degree from the nearest training frame.",
         rows=(PLAIN, PAPER_BEST, OURS),
         measures=("hit_rate",),
         columns=(),
     ),
     Question(
         name="paper",
-        title="The paper, one to one",
-        asks="The paper's loss alone, with its alphas: one, two and six degrees of freedom, and "
-        "several objects. Bernoulli likelihood, the middle frame only (t = 1/2), the KL read as "
-        "`averaged`; trained on gaps of 20° to 120°, or of 8 to 32 frames.",
+        title="Does the paper's method work as published?",
+        asks="We train the paper's loss alone, with its alphas, on one, two and six degrees of "
+        "freedom and on several objects. As in the slides, the likelihood is Bernoulli and only "
+        "the middle frame (t = 1/2) is trained on; the KL is read as `averaged`. Training gaps "
+        "are 20° to 120°, or 8 to 32 frames.",
         rows=(
             *sweep(f"{PAPER_1DOF} {SLIDES}", "alpha", (0, 5, 100)),
             *sweep(f"{PAPER_2DOF} {SLIDES}", "alpha", (0, 10)),
@@ -74,17 +75,20 @@ QUESTIONS = (
         columns=("reconstruction", "elbo", "last_quarter"),
         geometry=True,
         pictures=("inbetween", "reconstruction", "path", "latent_pca"),
+        front_clips=("teapot_2dof", "teapot_6dof_2000clips", "objects_2000clips"),
+        front_rows=("alpha 0", "alpha 10", "alpha 100"),
     ),
     Question(
         name="matching",
         title="Which reading of the KL? One degree of freedom",
-        asks="The five readings of KL(q(x1) || (q(x0) + q(x2))/2), with weights 1-t and t where x1 "
-        "is not in the middle. Of q(x1), `averaged` takes the divergence from the Gaussian with "
-        "the mean of the means and the mean of the variances; `mean_latent` from the law of the "
-        "mean of the two latents; `moment_matched` from the Gaussian with the mixture's own mean "
-        "and variance; `mixture` from the mixture itself, the formula as printed, by sampling; "
-        "`upper_bound` is the mean of the divergences from either end. The paper's loss alone, "
-        "each with the alpha that does best for it on the validation split.",
+        asks="The paper matches q(x1) to the mixture (q(x0) + q(x2))/2; if x1 is not in the "
+        "middle, the weights are 1-t and t. There are five ways to read this KL. `averaged`: to "
+        "the Gaussian with the mean of the two means and the mean of the two variances. "
+        "`mean_latent`: to the distribution of the mean of the two latents. `moment_matched`: to "
+        "the Gaussian with the mixture's own mean and variance. `mixture`: to the mixture itself, "
+        "the formula as printed, by sampling. `upper_bound`: the mean of the KLs to each end. All "
+        "rows have the paper's loss alone, each with the alpha that does best on the validation "
+        "split.",
         rows=(
             PLAIN,
             *(
@@ -97,8 +101,9 @@ QUESTIONS = (
     Question(
         name="matching_2dof",
         title="Which reading of the KL? Two degrees of freedom",
-        asks="The same on two degrees of freedom. Alphas are the two decades between which every "
-        "reading had its best on one; 100 was tried for `averaged` alone.",
+        asks="The same question on two degrees of freedom. We tried the two decades of alpha "
+        "between which every reading had its best on one degree of freedom, and 100 for "
+        "`averaged` only.",
         rows=(
             PLAIN_2DOF,
             dataclasses.replace(PAPER_BEST_2DOF, label=MATCHINGS[0]),
@@ -112,8 +117,8 @@ QUESTIONS = (
     Question(
         name="alpha",
         title="How much alpha?",
-        asks="The paper's loss alone, with the likelihood whose scale follows the error "
-        "(calibrated) and with one of a fixed scale (0.02).",
+        asks="The paper's loss alone, with two likelihoods: one whose scale follows the error "
+        "(calibrated) and one with a fixed scale (0.02).",
         rows=tuple(
             Run(
                 f"{likelihood}, alpha {alpha:g}",
@@ -127,14 +132,14 @@ QUESTIONS = (
     ),
     Question(
         name="inbetween_likelihood",
-        title="How far does the paper's loss alone carry?",
-        asks="The paper's loss alone, with the alpha that does best on the validation split, "
-        "against `teapot.flags`, which has the in-between likelihood beside alpha 1, against that "
-        "without any matching, and against a plain VAE; as many steps where the rows say nothing "
-        "else. For the longer training of the paper's loss on one degree of freedom, the schedule "
-        "of alpha or of the gaps or the batch is changed too if 1,000 steps do better so on the "
-        "validation split; the likelihood is under *How much alpha?* The clips `heldout` show "
-        "views that no training clip has.",
+        title="How far does the paper's loss go on its own?",
+        asks="We compare the paper's loss alone, with the alpha that does best on the validation "
+        "split, to `teapot.flags` (the in-between likelihood and alpha 1), to the in-between "
+        "likelihood without matching, and to a plain VAE. All rows have the same number of steps "
+        "unless they say otherwise. The longer training of the paper's loss on one degree of "
+        "freedom may also change the schedule of alpha, the schedule of the gaps or the batch: "
+        "whatever did best in 1,000 steps on the validation split. For the likelihood see [How "
+        "much alpha?](alpha.md) The clips `heldout` show views that no training clip has.",
         rows=(
             PLAIN,
             PAPER_BEST,
@@ -157,14 +162,23 @@ QUESTIONS = (
         columns=("reconstruction", "elbo", "last_quarter"),
         geometry=True,
         pictures=("inbetween", "path", "latent_pca"),
+        front_rows=(
+            "plain VAE (alpha 0)",
+            "the paper's loss",
+            "the paper's loss, 2,000 steps",
+            "with the in-between likelihood",
+            "with the in-between likelihood, 2,000 steps",
+            "optical_flow",
+        ),
     ),
     Question(
         name="pixels",
         title="Where do pixel methods win?",
-        asks="Cross-fade, the nearer of the two frames, two optical flows (DIS and Farnebäck, "
-        "OpenCV), and a U-Net that learns the frame between from the same triplets in as many "
-        "steps (`--model=pixel_unet`), by gap: of one degree of freedom, of two, and of views "
-        "held out. The last line of each table has the best by each measure.",
+        asks="We compare our model to cross-fade, to the nearer of the two frames, to two optical "
+        "flows (DIS and Farnebäck, from OpenCV), and to a U-Net (`--model=pixel_unet`) that "
+        "learns the frame between from the same triplets in as many steps. There is a table for "
+        "one degree of freedom, for two, and for held-out views. Its last line names the best "
+        "method at each gap, for each measure.",
         rows=(
             dataclasses.replace(OURS_LONGER, label="ours"),
             dataclasses.replace(OURS_2DOF_LONGER, label="ours"),
@@ -176,14 +190,17 @@ QUESTIONS = (
         gaps=(),
         pixels=PIXELS,
         names_best=True,
+        front_clips=("teapot_2dof", "teapot_2dof_heldout"),
+        front_rows=("ours", "pixel U-Net", "optical_flow"),
     ),
     Question(
         name="latent_methods",
-        title="Against other latent methods",
-        asks="The same network and as many steps. `slerp` goes along the great circle between the "
-        "two latents and not straight. The last columns are ACAI's: how far frames on a path over "
-        "the largest gap are from the nearest true frame (Mean Distance), and how uneven their "
-        "steps are (Smoothness); 0 is best for both.",
+        title="How do other latent methods compare?",
+        asks="All methods have the same network and the same number of steps. `slerp` follows the "
+        "great circle between the two latents instead of the straight line. The last two columns "
+        "are ACAI's measures: *Mean Distance* is how far the frames of a path over the largest "
+        "gap are from the nearest true frame, *Smoothness* is how uneven their steps are; 0 is "
+        "best for both.",
         rows=(
             PLAIN,
             dataclasses.replace(PLAIN, label="plain VAE, slerp", methods=PLAIN.methods[::-1]),
@@ -205,18 +222,26 @@ QUESTIONS = (
         ),
         columns=("reconstruction", "mean_distance", "smoothness"),
         pictures=("inbetween", "path"),
+        front_rows=(
+            "beta-VAE",
+            "autoencoder",
+            "ACAI",
+            "the paper's loss",
+            "autoencoder, with the in-between likelihood",
+            "with the in-between likelihood",
+        ),
     ),
     Question(
         name="beyond",
-        title="Going beyond: what the recipe owes to each of its parts",
-        asks="`teapot.flags` and the same with one thing changed at a time: matching and "
-        "decoding at the middle only, no matching, more matching (alpha is 1 there), gaps that "
-        "grow, a learned bend of the chord (`--latent_path=curved`), Adam, the weight of the "
-        "in-between likelihood (2 there), more steps. Then what helped, together, where it is "
-        "chosen again whether the chord is bent and whether larger gaps than those judged are "
-        "trained on. Choices are by the validation split. Last an arc held out of the turn, two "
-        "degrees of freedom, where the weight of the matching is chosen again, and their views "
-        "held out.",
+        title="What does each part of the recipe contribute?",
+        asks="We start from `teapot.flags` and change one thing at a time: matching and decoding "
+        "at the middle only, no matching, more matching (alpha is 1 there), gaps that grow, a "
+        "learned bend of the chord (`--latent_path=curved`), Adam, the weight of the in-between "
+        "likelihood (2 there), more steps. Then we combine what helped, and choose again whether "
+        "to bend the chord and whether to train on larger gaps than we judge. The other tables "
+        "have an arc held out of the turn, two degrees of freedom, where the weight of the "
+        "matching is chosen again, and their held-out views. All choices are made on the "
+        "validation split.",
         rows=(
             dataclasses.replace(OURS, label="teapot.flags, 1,000 steps"),
             Run("t = 1/2 only", "--flagfile=teapot.flags --t_sampling=midpoint"),
@@ -247,14 +272,15 @@ QUESTIONS = (
         gaps=(),
         columns=("reconstruction", "last_quarter"),
         pictures=("path",),
+        front_clips=("teapot_2dof",),
     ),
     Question(
         name="scenes",
-        title="Going beyond: more degrees of freedom",
-        asks="The recipe, chords bent, on the pot thrown about (six degrees of freedom), three "
-        "solids (eighteen) and an arm of three links (three); half a clip is 16 frames. The weight "
-        "of the matching is chosen by the validation split on the first two; the arm has that "
-        "which did best on two degrees of freedom.",
+        title="Does the recipe work on harder scenes?",
+        asks="The recipe, with bent chords, on three scenes: a pot thrown about (six degrees of "
+        "freedom), three solids (eighteen) and an arm of three links (three). Half a clip is 16 "
+        "frames. The weight of the matching is chosen on the validation split for the first two; "
+        "the arm has the weight that did best on two degrees of freedom.",
         rows=(
             *(
                 Best(
@@ -271,14 +297,22 @@ QUESTIONS = (
         gaps=(),
         columns=("reconstruction", "last_quarter"),
         pictures=("inbetween", "reconstruction"),
+        front_clips=("teapot_6dof_2000clips", "objects_2000clips", "linked_arm"),
+        front_rows=(
+            "six degrees of freedom, 2,000 steps",
+            "three solids, 2,000 steps",
+            "an arm, 2,000 steps",
+            "optical_flow",
+        ),
     ),
     Question(
         name="control",
         title="Pixels, latents or both?",
-        asks="Three solids, two degrees of freedom, and views held out. The fusion decoder, which "
-        "copies pixels of both ends and draws from the latent; the same without the latent; the "
-        "latent decoder alone; and a U-Net that sees both ends and no latent. Each is trained for "
-        "about as many minutes, a step of the fusion decoder taking 2 to 2.6 times as long.",
+        asks="We compare four decoders on three solids, on two degrees of freedom and on held-out "
+        "views. The fusion decoder copies pixels of both ends and draws from the latent. The "
+        "second is the same without the latent, the third draws from the latent alone, and the "
+        "fourth is a U-Net that sees both ends and no latent. Each trains for about as many "
+        "minutes: a step of the fusion decoder takes 2 to 2.6 times as long.",
         rows=(
             *CONTROL_OBJECTS,
             *CONTROL_2DOF,
