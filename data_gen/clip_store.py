@@ -56,7 +56,7 @@ class StoreSettings:
             raise ValueError(f"--name={self.name}: only letters, digits, '_', '-' and '.'")
         if scenes.is_variant(self.name):
             raise ValueError(
-                f"--name={self.name}: is a rendered scene's, or begins like one; choose another"
+                f"--name={self.name}: begins like a rendered scene's name; choose another"
             )
         if self.image_size is not None:
             self._check_size()

@@ -242,7 +242,7 @@ def _describe(one, wanted, settings):
     own, units_per_frame = footage.rate(one.times), _pace(one, settings)
     line = f"{one.path}: {len(one.times)} frames, {own:.4g} a second"
     if not footage.is_even(one.times):
-        line += f", unevenly: made even at {units_per_frame:.4g}"
+        line += f", at an uneven rate: resampled at {units_per_frame:.4g}"
     if len(wanted) != len(one.times):
         line += f"; {len(wanted)} taken"
     if len(wanted) < settings.frames_per_clip:

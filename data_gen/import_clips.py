@@ -80,7 +80,7 @@ def define_flags():
         "What to keep, of which the largest middle part of the frame's shape is taken: centre, of "
         "all, or x,y,w,h.",
     )
-    flags.DEFINE_float("folder_fps", 30.0, "How many pictures of a folder make a second.")
+    flags.DEFINE_float("folder_fps", 30.0, "Pictures per second of a folder.")
     flags.DEFINE_float(
         "shot_threshold",
         15.0,
@@ -134,7 +134,7 @@ def _is_public():
     given, other = ("tfds", "input") if public else ("input", "tfds")
     alien = [f"--{name}" for name in _ONLY_WITH[other] if FLAGS[name].present]
     if alien:
-        raise ValueError(f"{', '.join(alien)}: means nothing with --{given}")
+        raise ValueError(f"{', '.join(alien)}: cannot be used with --{given}")
     return public
 
 
@@ -154,7 +154,7 @@ def _import_text():
 
     alien = [f"--{name}" for name in _ONLY_WITH["input"] if FLAGS[name].present]
     if alien:
-        raise ValueError(f"{', '.join(alien)}: means nothing with text")
+        raise ValueError(f"{', '.join(alien)}: cannot be used with text")
     FLAGS.set_default("channels", 1)
     settings = text_clips.Settings(
         name=FLAGS.name,
@@ -173,7 +173,7 @@ def _import_sound():
         f"--{name}" for name in ("crop", "folder_fps", "shot_threshold") if FLAGS[name].present
     ]
     if alien:
-        raise ValueError(f"{', '.join(alien)}: means nothing with sound")
+        raise ValueError(f"{', '.join(alien)}: cannot be used with sound")
     FLAGS.set_default("channels", 1)
     settings = sound_clips.Settings(
         name=FLAGS.name,

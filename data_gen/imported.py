@@ -89,4 +89,4 @@ def _check_features(path):
         raise ValueError(f"{path}: missing or damaged; import the clips again") from error
     for name in named:
         if not str(name).startswith("tensorflow_datasets.core.features."):
-            raise ValueError(f"{path}: {name!r} is no feature of TFDS; import the clips again")
+            raise ValueError(f"{path}: {name!r} is not a feature of TFDS; import the clips again")

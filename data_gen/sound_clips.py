@@ -110,7 +110,7 @@ def is_sound(inputs):
     if any(are) and not all(are):
         other = inputs[are.index(False)]
         raise ValueError(
-            f"--input={other}: is no sound file, as others are; import them apart, or --sound "
+            f"--input={other}: is not a sound file, but others are; import them apart, or --sound "
             "for the sound of videos"
         )
     return all(are)
@@ -240,7 +240,7 @@ def _describe(path, heard, clips, settings):
     if heard.silent:
         line += f", {heard.silent} of them silent and left out"
     if heard.clipped:
-        line += f"; {heard.clipped} samples at full scale, taken as they are"
+        line += f"; {heard.clipped} samples at full scale, kept"
     if not clips:
         line += f"; too few in a row for a clip of {settings.frames_per_clip}"
     return line

@@ -208,7 +208,7 @@ class _Part:
         if taken < len(self.keys):
             line += f", {taken} taken"
         if self.left_out:
-            line += f"; {self.left_out} groups left out: {self._source.sweep} missing or twice"
+            line += f"; {self.left_out} groups skipped: {self._source.sweep} missing or repeated"
         return line
 
     def name(self, key):

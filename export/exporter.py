@@ -71,7 +71,7 @@ def export(run_dir, model_dir, version=None, image_size=None):
         folder.rename(model_dir / str(version))
     print(f"wrote {model_dir / str(version)}, the files for TensorFlow Serving beside it")
     if kept:
-        print(f"left as they were: {', '.join(kept)}")
+        print(f"kept: {', '.join(kept)}")
     return model_dir / str(version)
 
 
@@ -89,7 +89,7 @@ def convert(run_dir, model_dir, to):
     exported = EXPORTED[model.kind]
     if to not in exported.formats:
         raise InputError(
-            f"--format={to}: has no strings, which a model of {model.kind} is asked with"
+            f"--format={to}: does not support strings, which models of {model.kind} take"
         )
     tried = [case for n in BATCHES if n for case in exported.cases(model, config, error, n)]
     with _workplace(model_dir) as beside:
@@ -148,7 +148,7 @@ def check(folder, cases, tolerance):
         )
     if result.returncode:
         said = result.stderr.strip().rpartition("\n")[2] or f"exit code {result.returncode}"
-        raise RuntimeError(f"the SavedModel does not hold, nothing was exported: {said}")
+        raise RuntimeError(f"the check of the SavedModel failed, nothing was exported: {said}")
     print("largest difference from the Keras model, loaded as a server does:")
     print(result.stdout, end="")
 
@@ -157,7 +157,7 @@ def check(folder, cases, tolerance):
 def _workplace(model_dir):
     """Yields an empty folder inside `model_dir`, which is gone afterwards.
 
-    Raises `InputError` while another export is at work there.
+    Raises `InputError` while another export is running there.
     """
     model_dir.mkdir(parents=True, exist_ok=True)
     lock = os.open(model_dir, os.O_RDONLY)
@@ -174,7 +174,7 @@ def _workplace(model_dir):
             with contextlib.suppress(OSError):
                 model_dir.rmdir()  # if nothing was exported, ever
     except BlockingIOError:
-        raise InputError(f"--model_dir={model_dir}: another export is at work there") from None
+        raise InputError(f"--model_dir={model_dir}: another export is running there") from None
     finally:
         os.close(lock)
 
@@ -185,7 +185,7 @@ def _free_version(model_dir, version):
     if version is None:
         return max(taken, default=0) + 1
     if version in taken:
-        raise InputError(f"{model_dir / str(version)}: is there already; name a free --version")
+        raise InputError(f"{model_dir / str(version)}: exists already; choose another --version")
     return version
 
 

@@ -53,9 +53,7 @@ def check_place(path, called=None):
         raise InputError(f"{called}: is a folder; name a file")
     parent = next(parent for parent in path.absolute().parents if parent.exists())
     if not (parent.is_dir() and os.access(parent, os.W_OK)):
-        raise InputError(
-            f"{called}: cannot be written: {parent} is no folder that you may write to"
-        )
+        raise InputError(f"{called}: cannot be written: {parent} is not a folder you can write to")
 
 
 @contextlib.contextmanager
@@ -132,7 +130,7 @@ def read_text(path):
     """
     path = Path(path)
     if path.exists() and not path.is_file():
-        raise ValueError(f"{path}: is no file")
+        raise ValueError(f"{path}: is not a file")
     if path.stat().st_size > _LARGEST_TEXT:
         raise ValueError(f"{path}: larger than {_LARGEST_TEXT:,} bytes")
     return path.read_text(encoding="utf-8")

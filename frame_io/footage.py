@@ -245,7 +245,7 @@ def _folder(path, fps):
         for i, name in enumerate(names):
             yield i / fps, lambda name=name: pictures.read(path / name)
 
-    notes = (f"left out, as no pictures that can be read: {others}",) if others else ()
+    notes = (f"skipped, not readable pictures: {others}",) if others else ()
     return Footage(path, np.arange(len(names)) / fps, len(names) / fps, decode, notes)
 
 

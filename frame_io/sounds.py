@@ -104,8 +104,7 @@ def stream(path):
     seconds = count / SAMPLE_RATE
     if exact and declared - seconds > _SLACK:
         raise ValueError(
-            f"{path}: truncated or damaged: what can be read ends at {seconds:.3g} of "
-            f"{declared:.3g} s"
+            f"{path}: truncated or damaged: readable only up to {seconds:.3g} of {declared:.3g} s"
         )
     if not count:
         raise ValueError(f"{path}: has no samples")

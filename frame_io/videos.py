@@ -93,7 +93,7 @@ def look(path):
 def ended_early(path, seconds, whole):
     """The error of a file that can be read for so many of its seconds."""
     return ValueError(
-        f"{path}: truncated or damaged: what can be read ends at {seconds:.3g} of {whole:.3g} s"
+        f"{path}: truncated or damaged: readable only up to {seconds:.3g} of {whole:.3g} s"
     )
 
 
@@ -119,7 +119,7 @@ def _opened(path):
             if not streams:
                 raise ValueError(f"{path}: has no video stream")
             if streams[0].codec_context is None:
-                raise ValueError(f"{path}: its video is of a codec that cannot be decoded here")
+                raise ValueError(f"{path}: its video codec cannot be decoded here")
             if streams[0].width * streams[0].height > MAX_FRAME_PIXELS:
                 raise ValueError(f"{path}: more than {MAX_FRAME_PIXELS:,} pixels")
             yield container, streams[0]
@@ -265,7 +265,7 @@ def _decoder(stream):
             decoder = av.CodecContext.create(name, "r")
             decoder.extradata = stream.codec_context.extradata
         except av.codec.codec.UnknownCodecError:
-            notes.append("its transparency is not read; that takes FFmpeg with libvpx")
+            notes.append("its transparency is not read; that needs FFmpeg with libvpx")
     decoder.options = _LIMITS  # Its size may change on the way.
     return decoder, notes
 

@@ -79,7 +79,7 @@ def define_flags(required=True):
         "Where to: .mp4, .mov, .mkv, .webm, .gif, .webp, .apng, .png (a strip) or %04d.png.",
         required=required,
     )
-    flags.DEFINE_integer("scale", 1, "Pixels drawn for every pixel of a frame.", 1, 64)
+    flags.DEFINE_integer("scale", 1, "Enlarge frames by this whole number.", 1, 64)
 
 
 def keeps_alpha(path):

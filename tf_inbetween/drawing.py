@@ -150,8 +150,8 @@ def _drawing(model, keys, path, redraw, shots):
     if model.curve is not None:
         if path != "linear":
             raise InputError(
-                f"--keyframe_path={path}: this model has a curve of its own from key to key "
-                "(--latent_path=curved in its training); --keyframe_path=linear follows it"
+                f"--keyframe_path={path}: this model was trained with --latent_path=curved; "
+                "--keyframe_path=linear follows its curve"
             )
         interpolate = functools.partial(interpolate, interpolate=model.interpolate_latents)
     size = _batch_size(keys)
@@ -211,7 +211,7 @@ def _check_without_latents(path, redraw):
             f"--keyframe_path={path}: this model has no latents; --keyframe_path=linear draws pairs"
         )
     if redraw:
-        raise InputError("--redraw: this model has no latents and draws no key frames again")
+        raise InputError("--redraw: this model has no latents and cannot redraw key frames")
 
 
 def _with_opacity(frame, step):

@@ -36,9 +36,7 @@ def write_between(flags):
     """
     for name in _PICTURES_ONLY:
         if flags[name].present:
-            raise InputError(
-                f"--{name}: is not for sound, which the model of {flags.run_dir} is of"
-            )
+            raise InputError(f"--{name}: is not for sound; {flags.run_dir} is a model of sound")
     paths = flags.frame or [flags.first, flags.second]
     picture = check_output(flags.output, paths)
     model = run_directory.load_model(flags.run_dir)

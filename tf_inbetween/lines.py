@@ -38,7 +38,7 @@ def write_between(flags):
     """
     for name in _PICTURES_ONLY:
         if flags[name].present:
-            raise InputError(f"--{name}: is for pictures; the model of {flags.run_dir} is of text")
+            raise InputError(f"--{name}: is for pictures; {flags.run_dir} is a model of text")
     check_output(flags.output)
     model = run_directory.load_model(flags.run_dir)
     keys = _keys(flags, model.frame_shape)

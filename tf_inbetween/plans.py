@@ -24,7 +24,7 @@ class Plan:
         shots: int64 [S], which key frames begin a shot.
         has_alpha: whether the last channel of the key frames is their opacity.
         sound: that of the footage, as long as the result; None if there is none.
-        redrawn: how many repeated frames are drawn anew.
+        redrawn: how many repeated frames are drawn again.
     """
 
     keys: Iterable

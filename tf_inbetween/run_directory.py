@@ -149,7 +149,7 @@ def load_model_file(path):
         if not isinstance(model, TripletModel) or not all(
             n.built for n in networks if n is not None
         ):
-            raise ValueError("it is no model of tf_inbetween with all its networks")
+            raise ValueError("it is not a complete tf_inbetween model")
     except Exception as error:  # Keras raises of everything for what it does not find in order.
         first_line = str(error).strip().partition("\n")[0]
         raise InputError(f"{path}: cannot be loaded: {first_line}") from error
@@ -250,7 +250,7 @@ def _check_format(run_dir):
     try:
         run_format = read_json(path)["format"]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{path}: missing or damaged; this is no whole run directory") from error
+        raise InputError(f"{path}: missing or damaged; not a complete run directory") from error
     if run_format != FORMAT:
         raise InputError(
             f"{run_dir}: has run-directory format {run_format}; tf_inbetween "

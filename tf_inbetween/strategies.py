@@ -119,7 +119,7 @@ def check_validation(strategy, config):
     if is_distributed(strategy) and config.validation_steps % config.steps_per_execution:
         raise InputError(
             f"--validation_steps={config.validation_steps}: must be a multiple of "
-            f"--steps_per_execution={config.steps_per_execution} where several replicas train"
+            f"--steps_per_execution={config.steps_per_execution} with several replicas"
         )
 
 
@@ -142,7 +142,7 @@ def check_agreement(strategy, config, start, init_sha256=None):
     if len(set(steps)) > 1:
         raise InputError(
             f"--run_dir={config.run_dir}: the workers found checkpoints of different steps "
-            f"({', '.join(map(str, sorted(set(steps))))}); it must be a folder that all of them see"
+            f"({', '.join(map(str, sorted(set(steps))))}); it must be a shared folder"
         )
     if len(set(_of_all_workers(strategy, zlib.crc32((init_sha256 or "").encode())))) > 1:
         raise InputError(

@@ -46,7 +46,7 @@ def main():
             if checkpoints.restored_step == 0:
                 result["total_seconds"] = round(time.monotonic() - began, 1)
                 write_checked_json(Path(config.run_dir) / "metrics.json", result)
-                print(f"took {result['total_seconds'] / 60:.1f} minutes, the data set included")
+                print(f"took {result['total_seconds'] / 60:.1f} minutes, including the data set")
         print(f"TensorBoard: tensorboard --logdir {config.run_dir}/logs")
     # A worker that has ended would be missing if the chief had to start again.
     strategies.wait_for_all(strategy)
@@ -54,4 +54,4 @@ def main():
 
 if __name__ == "__main__":
     define_flags()
-    command_line.run(main, on_interrupt="the same command goes on from the last checkpoint")
+    command_line.run(main, on_interrupt="the same command resumes from the last checkpoint")

@@ -100,7 +100,7 @@ def train(config, clips=None, judged=False, strategy=None):
         checkpoints.restore()
         if start == config.steps:
             run_directory.load_model(config.run_dir)
-            say(f"trained to step {start} already")
+            say(f"already trained to step {start}")
             return checkpoints
         if start:
             say(f"resuming at step {start} of {config.steps}")

@@ -67,7 +67,7 @@ def connect(
     except ValueError:
         valid = False
     if not valid:
-        raise InputError(f"{server!r} is no server: http://HOST:PORT or grpc://HOST:PORT")
+        raise InputError(f"{server!r} is not a server: use http://HOST:PORT or grpc://HOST:PORT")
     if version is not None and label is not None:
         raise InputError("a version or a label, not both")
     encrypted = url.scheme in ("https", "grpcs")
@@ -76,7 +76,7 @@ def connect(
             raise InputError(f"--ca_certificate: {server} has no TLS; use https:// or grpcs://")
         credentials.check_authority(ca_certificate)
     if token is not None and not encrypted and url.hostname not in LOOPBACK:
-        raise InputError(f"{server}: the token could be read on its way; use https:// or grpcs://")
+        raise InputError(f"{server}: would send the token unencrypted; use https:// or grpcs://")
     return kinds[url.scheme](server, model, timeout_s, version, label, ca_certificate, token)
 
 

@@ -59,7 +59,7 @@ def read(path):
     except InputError:
         raise
     except PIL.UnidentifiedImageError:  # Its message names the bytes in memory and not the file.
-        raise InputError(f"{path}: not a readable picture (of no kind that is known)") from None
+        raise InputError(f"{path}: not a readable picture (unknown format)") from None
     except Exception as error:  # Decoders raise of everything for a damaged file.
         raise InputError(f"{path}: not a readable picture ({error})") from error
     try:

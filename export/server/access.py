@@ -77,7 +77,7 @@ class Access:
         if scheme.lower() != "bearer" or not right:
             what = "wrong" if authorization else "missing"
             raise ServingError(
-                "UNAUTHENTICATED", f"{what} token: this server wants `Authorization: Bearer TOKEN`"
+                "UNAUTHENTICATED", f"{what} token: this server needs `Authorization: Bearer TOKEN`"
             )
 
     @contextlib.contextmanager
@@ -90,8 +90,7 @@ class Access:
         if self._concurrent >= self._max_concurrent:
             raise ServingError(
                 "RESOURCE_EXHAUSTED",
-                f"{self._concurrent} requests are being worked on, the server's"
-                " --max_concurrent_requests",
+                f"{self._concurrent} requests are running, the server's --max_concurrent_requests",
                 503,
             )
         self._concurrent += 1
@@ -113,8 +112,8 @@ class Access:
             if self._buffered + size > self._max_buffered_mb * 2**20:
                 raise ServingError(
                     "RESOURCE_EXHAUSTED",
-                    f"requests and answers of more than {self._max_buffered_mb} MB are on their"
-                    " way, the server's --max_buffered_mb",
+                    f"requests and answers in memory exceed {self._max_buffered_mb} MB, the"
+                    " server's --max_buffered_mb",
                     503,
                 )
             held += size

@@ -271,7 +271,7 @@ async def _write(context, answer):
     try:
         await asyncio.wait_for(context.write(answer), _WRITE_S)
     except TimeoutError:
-        message = f"the answer was not taken within {_WRITE_S:.0f} s"
+        message = f"the answer was not read within {_WRITE_S:.0f} s"
         raise ServingError("DEADLINE_EXCEEDED", message) from None
 
 

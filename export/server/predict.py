@@ -154,7 +154,7 @@ def _pixels(name, content):
     if content.startswith(b"RIFF") and content[8:12] == b"WEBP":
         form = "WEBP"
     if content.startswith(_JPEG_XL):
-        raise invalid(f"input {name!r} has a JPEG XL picture, which this server does not take")
+        raise invalid(f"input {name!r} has a JPEG XL picture, which this server does not support")
     if content.startswith(b"BM"):
         return len(content)
     if form is None:
@@ -175,7 +175,7 @@ def _pixels(name, content):
     except Exception:  # Pillow raises errors of many kinds.
         raise invalid(f"input {name!r} has a {form} picture that cannot be read") from None
     if several:
-        raise invalid(f"input {name!r} has an animated GIF, which this server does not take")
+        raise invalid(f"input {name!r} has an animated GIF, which this server does not support")
     return width * height
 
 

@@ -82,7 +82,7 @@ class Manager:
         self._read_config()
         self.name = name or self._config.name or self._dir.resolve().name
         if not self.name.isprintable():
-            raise InputError(f"{self.name!a} is no name for a model: give it a --model_name")
+            raise InputError(f"{self.name!a} is not a valid model name; give --model_name")
         self._report = report
         self._trouble = None  # What was last said of the folder.
         self._versions = {}

@@ -251,7 +251,7 @@ def test_every_signature_must_be_tried_at_every_batch(tmp_path):
 
 def test_two_exports_at_once_do_not_touch_each_other(trained, tmp_path, no_check):
     with exporter._workplace(tmp_path / "pot"):
-        with pytest.raises(InputError, match="another export is at work there"):
+        with pytest.raises(InputError, match="another export is running there"):
             exporter.export(trained, tmp_path / "pot")
         assert names(tmp_path / "pot") == [".partial"]
     assert not (tmp_path / "pot").exists()

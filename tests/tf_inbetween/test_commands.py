@@ -92,12 +92,12 @@ for main, more in (
         (
             "data_gen.import_clips",
             ["--name=a", "--tfds=coil100", "--fps=3", "--crop=centre"],
-            "error: --fps, --crop: means nothing with --tfds",
+            "error: --fps, --crop: cannot be used with --tfds",
         ),
         (
             "data_gen.import_clips",
             ["--name=a", "--input=b.mp4", "--download"],
-            "error: --download: means nothing with --input",
+            "error: --download: cannot be used with --input",
         ),
         (
             "data_gen.import_clips",

@@ -172,7 +172,7 @@ def _fitted(name, samples, count, notify):
         notify(f"{length} cut to the middle {seconds}")
         return samples[surplus // 2 :][:count].astype(np.float32)
     if surplus < 0:
-        notify(f"{length} filled up with silence to {seconds}")
+        notify(f"{length} padded with silence to {seconds}")
         before = -surplus // 2
         samples = np.pad(samples, (before, -surplus - before))
     return samples.astype(np.float32)

@@ -109,7 +109,7 @@ def test_key_frames_are_joined_by_the_curve_and_by_no_spline(tiny_config):
 
 
 def test_a_curve_needs_the_likelihood_that_it_learns_from(tiny_config):
-    with pytest.raises(InputError, match="--latent_path=curved: is learned from the in-between"):
+    with pytest.raises(InputError, match="--latent_path=curved: needs the in-between"):
         tiny_config(latent_path="curved", inbetween_weight=0.0)
 
 
