@@ -17,14 +17,14 @@ def _setting(default, help_text, *, choices=None, low=None, high=None, names="",
     """A field of `Config`.
 
     Args:
-        default: also says the type.
+        default: its type is the setting's type.
         help_text: for --help.
-        choices: all values there are.
+        choices: the valid values.
         low, high: the least and the largest value.
-        names: the table whose keys are the values there are, such as "matching.MATCHINGS"; it is
-            read by those who can import it, and completes the help text.
-        section: "place" for what says where a run, its data and its first weights lie and how they
-            are held, "seed", "method" for the rest.
+        names: the table whose keys are the valid values, such as "matching.MATCHINGS". Modules that
+            can import it read it, and it completes the help text.
+        section: "place" for where a run, its data and its initial weights are and how they are
+            stored, "seed", or "method" for everything else.
     """
     metadata = {
         "help": help_text,
@@ -267,7 +267,7 @@ class Config:
 
     @property
     def coded_size(self):
-        """Height and width of what the encoder sees and the decoder draws, see `latent_size`."""
+        """Height and width of the encoder's input and the decoder's output, see `latent_size`."""
         height, width = self.image_size
         fits = height == width <= 128 and width % 2 ** len(self.filters) == 0
         return self.latent_size or (width if fits else 64)

@@ -141,7 +141,7 @@ def _define_input_flags():
 
 
 def main():
-    """Draws what the flags say, as the kind of the run's frames asks for it."""
+    """Draws what the flags say, by the kind of the run's frames."""
     _kind_of_keys()
     COMMANDS[run_directory.kind_of(FLAGS.run_dir)](FLAGS)
 
@@ -291,7 +291,7 @@ def _say_what_was_seen(plan):
 
 
 def _draw(model, plan, output):
-    """Draws and writes one result, and says what came out."""
+    """Draws and writes one result, and reports it."""
     frames = plan.frames(model, FLAGS.keyframe_path, FLAGS.redraw)
     sound = plan.sound if FLAGS.sound and writing.keeps_sound(output) else None
     with _progress(frames, len(plan.places), "Drawing") as told:
@@ -315,7 +315,7 @@ def _progress(frames, total, what):
 
 
 def _draw_pairs():
-    """Draws between the pairs of a list; all of it is looked through before the first is drawn."""
+    """Draws between the pairs of a list; all pairs are checked before the first is drawn."""
     config = run_directory.load_config(FLAGS.run_dir)
     size = _size(config)
     pairs, faults = pair_list.read(FLAGS.pairs)

@@ -1,4 +1,4 @@
-"""Puts evaluated runs side by side: a table in pages, comparison.json, pictures."""
+"""Compares evaluated runs: a table in pages, comparison.json, pictures."""
 
 import dataclasses
 import math
@@ -42,8 +42,7 @@ def compare(
         run_dirs: of runs evaluated on the split, all with the same pairs of frames.
         output: folder for comparison.json, inbetween.png and path.png.
         pages: Markdown pages whose table is replaced.
-        gaps: labels of the rows to show; of the middle one of the list, the rows at t = 1/4 and
-            3/4 too.
+        gaps: labels of the rows to show; for the middle one, also the rows at t = 1/4 and 3/4.
         data_dir: where data sets live, if not where the trainings had them.
         section: name of the pages' section that is replaced; letters, digits, "_" and "-".
         split: of the clips that the runs are judged on.
@@ -51,8 +50,8 @@ def compare(
         brief: whether the table is that of `brief_table`.
 
     Raises:
-        InputError: if a run was not evaluated, or not as the others, or has no such gap, or a page
-            no such section, or no clip is long enough.
+        InputError: if a run was not evaluated, or differently from the others, or lacks a gap; if a
+            page has no such section; or if no clip is long enough.
     """
     output = Path(output)
     _check_pages(pages, section)
@@ -127,7 +126,7 @@ def _table(results, gaps, kind, labels, brief):
 
 
 def names_of(configs):
-    """What to call runs: by the terms of their losses, and by what else differs if need be.
+    """Names for runs: the terms of their losses, and what else differs if needed.
 
     Args:
         configs: one `Config` for each run.
@@ -162,7 +161,7 @@ def _terms(config):
 
 
 def _differences(configs):
-    """For each of some configs, the settings in which they are not all alike, in words."""
+    """For each config, the settings in which the configs differ, in words."""
     places = in_section("place")
     fields = [field.name for field in dataclasses.fields(Config) if field.name not in places]
     rows = [{name: _text(getattr(config, name)) for name in fields} for config in configs]
@@ -322,7 +321,7 @@ def _metrics(run_dir, split, kind):
 
 
 def _check_whole(metrics, error):
-    """Raises something other than `InputError` if what the table shows is missing or no number.
+    """Raises something other than `InputError` if a value of the table is missing or not a number.
 
     `error`: the name of the measure that every method has.
     """
@@ -358,7 +357,7 @@ def _check_same_rows(run_dirs, metrics, kind):
                 if name in result["inbetween"][index]["methods"]
             ]
             for run_dir, value in there:
-                # No model has part in it: another value means other frames or another program.
+                # It involves no model: another value means other frames or another program.
                 if not math.isclose(value, there[0][1], rel_tol=1e-3, abs_tol=1e-8):
                     _check_equal([there[0][0], run_dir], label, [there[0][1], value])
 
