@@ -1,4 +1,4 @@
-"""Makes a data set of clips of footage of your own, or of a public data set.
+"""Makes a data set of clips from your own footage, or from a public data set.
 
     python -m data_gen.import_clips --name=my_clips --input=walk.mp4 --input=frames/
     python -m data_gen.import_clips --name=my_song --input=song.wav
@@ -90,7 +90,7 @@ def define_flags():
 
 
 def main():
-    """Imports what the flags say and prints what came out."""
+    """Imports what the flags say and prints a summary."""
     began = time.monotonic()
     made, length, cyclic, units_per_frame = _import_of_kind()()
     seconds = time.monotonic() - began

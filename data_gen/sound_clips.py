@@ -10,7 +10,7 @@ sound of videos too.
   1.024 s later for 64 times; or `fps` of them a second, which overlap.
 - Silence: a stretch in which no band reaches -60 dB at any time belongs to no clip, and no clip
   goes over it.
-- Clipping: what reaches full scale is taken as it is; a line says how much of it there is.
+- Clipping: samples at full scale are kept, and their number is reported.
 - Clips: `frames_per_clip` stretches one after another, none in two clips. What is left before a
   silence or at the end is dropped.
 - Splits: by time. Of each input the last clips are for the test, those before for validation, each

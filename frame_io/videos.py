@@ -31,15 +31,15 @@ _LIMITS = {
 
 @dataclasses.dataclass(frozen=True)
 class Video:
-    """A video, looked through.
+    """A scanned video.
 
     Attributes:
       times: float64 [N], when each frame is shown, in seconds from the first; rising.
-      end: when the last frame is taken off, in seconds from the first.
+      end: when the last frame ends, in seconds from the first.
       begins: when the first frame is shown, in seconds of the file's clock.
       decode: a function of seconds from the first; yields, for every frame from one no later than
         that on, its time and a function that makes an upright RGB or RGBA picture of it.
-      notes: what is done to its frames, and what is not: short lines.
+      notes: short lines about conversions of frames.
       has_sound: whether it has a sound stream.
     """
 
@@ -52,7 +52,7 @@ class Video:
 
 
 def look(path):
-    """Looks through a video: at its packets, and at its first frame, which alone is decoded.
+    """Scans a video: reads its packets and decodes only its first frame.
 
     Returns:
       A `Video`.
@@ -91,7 +91,7 @@ def look(path):
 
 
 def ended_early(path, seconds, whole):
-    """The error of a file that can be read for so many of its seconds."""
+    """The error for a file that is readable only up to some second."""
     return ValueError(
         f"{path}: truncated or damaged: readable only up to {seconds:.3g} of {whole:.3g} s"
     )

@@ -1,4 +1,4 @@
-"""What both APIs do: find the version, check the request, run it, tell what there is."""
+"""Shared by both APIs: find the version, check the request, run it, describe the model."""
 
 import io
 import struct
@@ -22,7 +22,7 @@ _JPEG_XL = (b"\xff\x0a", b"\x00\x00\x00\x0cJXL ")
 
 
 class Predictor:
-    """One model's requests, whichever way they came.
+    """Answers one model's requests, from either API.
 
     Args:
         manager: a `versions.Manager`.
@@ -146,7 +146,7 @@ def _filtered(signature, output_filter):
 
 
 def _pixels(name, content):
-    """How many pixels a picture has, by its header; 0 if the bytes are no picture.
+    """The number of pixels of a picture, from its header; 0 if it is not a picture.
 
     A BMP, which TensorFlow does not unpack, cannot have more than its bytes.
     """

@@ -1,4 +1,4 @@
-"""The server's options, and its parts put together."""
+"""The server and its options."""
 
 import asyncio
 import dataclasses
@@ -18,7 +18,7 @@ def _option(default, text, lower=None, upper=None):
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-    """The flags of the server. Those that TensorFlow Serving has bear its names."""
+    """The flags of the server, named as in TensorFlow Serving where it has them."""
 
     model_dir: str = _option(None, "The folder with the versions of the model: 1, 2, …")
     model_name: str = _option(
@@ -77,7 +77,7 @@ class Server:
 
     Args:
         options: an `Options`.
-        report: called with every line that a person should see.
+        report: called with every line for the user.
 
     Raises:
         InputError: an option or a configuration file is wrong.
@@ -89,7 +89,7 @@ class Server:
             raise InputError(f"--model_dir={folder}: no such folder")
         self._tls = credentials.read_tls(options.ssl_certificate, options.ssl_key)
         token = credentials.read_token(options.token_file)
-        # Here, so that a wrong flag is told at once: these import TensorFlow.
+        # Here, so that a wrong flag is reported at once: these import TensorFlow.
         from export.server import (
             access,
             batching,
@@ -174,7 +174,7 @@ class Server:
             self._report(f"page {rest}/")
 
     async def stop(self):
-        """Stops listening, answers what runs within `GRACE_S`, and lets the model go."""
+        """Stops listening, finishes running requests within `GRACE_S`, and frees the model."""
         await self._rpc.say_stopping()
         if self._watch:
             self._watch.cancel()

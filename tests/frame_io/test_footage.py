@@ -165,4 +165,4 @@ def test_heic(tmp_path, monkeypatch):
         with pytest.raises(ValueError, match=rf"a\.heic: not a readable picture \({needs}\)"):
             read(folder / "a.heic")
     (note,) = footage.look(folder).notes
-    assert "read: 1 .HEIC file, 1 .heic file; HEIC needs the package pillow-heif" in note
+    assert "pictures: 1 .HEIC file, 1 .heic file; HEIC needs the package pillow-heif" in note
