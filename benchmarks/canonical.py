@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
+from frame_io.sizes import Size
 from tf_inbetween.clips import prepare
 from tf_inbetween.config import Config
 from tf_inbetween.data import batches
@@ -48,15 +49,19 @@ def save_batches(path, config, count=8):
 
 
 def synthetic_batch(config, image_size):
-    """A batch of noise of any image size: speed does not depend on what frames show."""
+    """A batch of noise of any image size: speed does not depend on what frames show.
+
+    `image_size`: of a square, or (height, width).
+    """
     rng = np.random.default_rng(0)
     frames = config.clips_per_batch * config.frames_per_clip
     triplets = config.clips_per_batch * config.triplets_per_clip
+    height, width = Size.of(image_size)
     gap = 4
     first = np.arange(triplets) % (frames - gap)
     return {
         "frames": tf.constant(
-            rng.integers(0, 256, (frames, image_size, image_size, config.channels), np.uint8)
+            rng.integers(0, 256, (frames, height, width, config.channels), np.uint8)
         ),
         "triplets": tf.constant(np.stack([first, first + 1, first + gap], 1), tf.int32),
         "t": tf.fill([triplets], 0.25),

@@ -15,6 +15,7 @@ from absl import flags
 
 from benchmarks import (
     cost,
+    frame_sizes,
     growth,
     input_pipeline,
     latency,
@@ -37,6 +38,7 @@ PARTS = {
     "latency": latency.measure,
     "rendering": rendering.measure,
     "growth": growth.measure,
+    "frame_sizes": frame_sizes.measure,
     "cost": cost.measure,
     "quality": quality.measure,
 }

@@ -231,16 +231,29 @@ def test_the_serving_page_has_the_tables_of_the_results():
     assert confidence.markdown_table(results["pictures"]) in SERVING
 
 
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [
+    *sorted(ROOT.glob("*.md")),
+    *sorted((ROOT / "docs").glob("*.md")),
+    *sorted((ROOT / "docs/results").glob("*.md")),
+]
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_every_file_that_a_page_links_to_exists(page):
-    for link in re.findall(r"\]\((?!http)([^)#]+)\)", page.read_text()):
-        assert (page.parent / link).exists(), link
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_file_and_section_that_a_page_links_to_exists(page):
+    for link, anchor in re.findall(r"\]\((?!http)([^)#]*)#?([^)]*)\)", page.read_text()):
+        path = page.parent / link if link else page
+        assert path.exists(), link
+        assert not anchor or anchor in anchors(path), f"{link}#{anchor}"
 
 
 def test_the_index_of_the_docs_has_every_page():
     index = (ROOT / "docs/README.md").read_text()
-    for page in PAGES[2:]:
+    for page in (ROOT / "docs").glob("*.md"):
         assert page.name == "README.md" or f"]({page.name})" in index, page.name
+
+
+def anchors(page):
+    """What GitHub calls the sections of a page."""
+    titles = re.findall(r"(?m)^#+ (.*)$", page.read_text())
+    titles = [re.sub(r"\[(.*?)\]\(.*?\)", r"\1", title) for title in titles]
+    return [re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles]

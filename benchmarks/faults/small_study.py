@@ -12,7 +12,7 @@ if __name__ == "__main__":
     tiny = sys.argv.pop(1)
     tiny += " --steps=24 --steps_per_epoch=4"  # Or they would be as long as the study's own.
     runs = tuple(Run(f"alpha {alpha}", f"{tiny} --alpha={alpha}") for alpha in (0, 5))
-    command.QUESTIONS = (Question("opening", "", "In ten seconds:", runs),)
+    command.QUESTIONS = (Question("opening", "Opening", "In ten seconds:", runs),)
     run._POLL = 0.2
     command.define_flags()
     signal.signal(signal.SIGTERM, command._stop)

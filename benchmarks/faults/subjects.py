@@ -96,14 +96,14 @@ def evaluation(run_dir):
 
 
 def study(folder):
-    """The page, its numbers and pictures, and what every run has learnt and measured."""
+    """The pages, their numbers and pictures, and what every run has learnt and measured."""
     content = {}
     for name, digest in files(folder / "results").items():
         text = (folder / "results" / name).read_bytes()
         if name.endswith("study.json"):
             own = r'"sha256": "\w*"|"commands": \[(\[[^]]*\](, )?)*\]'
             digest = re.sub(own, "", _SECONDS.sub("", text.decode()))
-        elif name.endswith("README.md"):
+        elif name.endswith(".md"):
             digest = _without_minutes(text.decode())
         content[f"results: {name}"] = digest
     for run_dir in sorted(path for path in (folder / "runs").glob("*,seed=*") if path.is_dir()):

@@ -70,7 +70,7 @@ _FASTEST = np.array([5, 1, 1])  # of the scales' steps, from frame to frame
 _SUM, _RESIDUES = np.array([1, 3, 5]), {"train": range(6), "validation": [6], "test": [7]}
 
 
-def weather(*, frames=_FRAMES, clips=480):
+def weather(*, frames=_FRAMES, clips=2000):
     """Temperature, wind and clouds change at an even pace, each on its scale of words.
 
     Args:
@@ -119,7 +119,7 @@ _LARGEST = 999
 _SEVENTHS = {"train": range(5), "validation": [5], "test": [6]}
 
 
-def counting(*, frames=_FRAMES, clips=480):
+def counting(*, frames=_FRAMES, clips=2000):
     """Counts in words, up or down, in even steps: multiples of seven.
 
     Args:

@@ -33,15 +33,15 @@ def nearest_frame(first, second, t):
     return first if t <= 0.5 else second
 
 
-def optical_flow(first, second, t):
+def optical_flow(first, second, t, finest_scale=0):
     """Both ends warped to `t` along OpenCV's DIS flow, then cross-faded.
 
     Kroeger et al., "Fast Optical Flow using Dense Inverse Search", ECCV 2016: medium preset, down
-    to the finest scale. As the preset comes, it stops at half the resolution, and does worse.
+    to `finest_scale` halvings. As the preset comes, it stops at 1, and does worse.
     """
     cv2 = _opencv()
     dis = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
-    dis.setFinestScale(0)
+    dis.setFinestScale(finest_scale)
     return _along_flow(cv2, lambda start, end: dis.calc(start, end, None), first, second, t)
 
 

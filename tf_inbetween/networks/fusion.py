@@ -1,13 +1,14 @@
 """The fusion decoder, p(x1 | z_t, x0, x2): copies pixels of both ends, draws what neither shows.
 
     x1 = m0 warp(x0, t f0) + m2 warp(x2, (1-t) f2) + mz decode(z_t) + 4 t (1-t) r
-    m0 + m2 + mz = 1 in every pixel,   m0 : m2 : mz = (1-t) e^a : t e^b : t (1-t) e^c
+    m0 + m2 + mz = 1 in every pixel,   m0 : m2 : mz = (1-t) e^a i0 : t e^b i2 : t (1-t) e^c
 
 The flows f0 and f2 (from the frame between to either end, in pixels), the logits a, b, c and the
 residual r come from a network that goes from coarse to fine: at each size it looks at features of
 both ends, warped by the flows so far, and of decode(z_t), and corrects the flows. They start at 0,
-or at `lucas_kanade`'s, combined for t as in Jiang et al., "Super SloMo", CVPR 2018, equation 4. At
-t = 0 and 1 the formula gives the ends themselves, whatever the weights.
+or at `lucas_kanade`'s, combined for t as in Jiang et al., "Super SloMo", CVPR 2018, equation 4.
+i0 and i2 are 1, and next to nothing where a flow leaves the frame. At t = 0 and 1 the formula gives
+the ends themselves, whatever the weights.
 
 Flows from coarse to fine, warped features and masks are those of Kong et al., "IFRNet:
 Intermediate Feature Refine Network for Efficient Frame Interpolation", CVPR 2022. What is new here
@@ -20,9 +21,10 @@ import tensorflow as tf
 
 from tf_inbetween.networks.conv_layers import Conv2D, Conv2DTranspose, padded
 from tf_inbetween.networks.lucas_kanade import lucas_kanade, resize_flow
-from tf_inbetween.networks.warping import warp
+from tf_inbetween.networks.warping import is_inside, warp
 
 _PACKAGE = "tf_inbetween"
+_OUTSIDE = 0.01  # What a pixel from outside the frame, a repeated border, weighs.
 _DRAWN_LOGIT = -2.0  # The drawn part starts low; at a third it stays there and feeds in fog.
 
 
@@ -157,6 +159,8 @@ class FusionDecoder(keras.Model):
         # Bounded, so that the one share that counts at t = 0 or 1 never vanishes beside the others.
         logits = _bounded(logits + tf.constant([0.0, 0.0, _DRAWN_LOGIT]))
         shares = tf.concat([1 - t, t, t * (1 - t) * trust], axis=-1) * tf.exp(logits)
+        inside = [_OUTSIDE + is_inside(way) for way in tf.split(flow, 2, axis=-1)]
+        shares *= tf.concat([*inside, tf.ones_like(inside[0])], axis=-1)
         mask = shares / tf.reduce_sum(shares, axis=-1, keepdims=True)
         m0, m2, mz = tf.split(mask, 3, axis=-1)
         frame = m0 * first_warped + m2 * second_warped + mz * drawn + 4 * t * (1 - t) * residual

@@ -1,22 +1,34 @@
 """Optical flow without weights, in TensorFlow operations, so that a server can compute it too.
 
-Lucas and Kanade, "An Iterative Image Registration Technique with an Application to Stereo Vision",
-IJCAI 1981, for every pixel and from coarse to fine as in Bouguet, "Pyramidal Implementation of the
-Lucas Kanade Feature Tracker", 2000; pixels that fit badly weigh less, as in Black and Anandan, "The
-Robust Estimation of Multiple Motions", CVIU 1996.
+From coarse to fine, each size in three steps:
+
+1. Every pixel follows the window around it: Lucas and Kanade, "An Iterative Image Registration
+   Technique with an Application to Stereo Vision", IJCAI 1981. Pixels that fit badly weigh less, as
+   in Black and Anandan, "The Robust Estimation of Multiple Motions", CVIU 1996, and those that
+   leave the frame not at all.
+2. Every pixel takes the mean of its neighbours' flows, weighted by how well each fits there, so
+   that flows do not bleed over edges: the densification of Kroeger et al., "Fast Optical Flow using
+   Dense Inverse Search", ECCV 2016.
+3. The flow is made smooth where the frames do not object: Brox et al., "High Accuracy Optical Flow
+   Estimation Based on a Theory for Warping", ECCV 2004, grey levels alone, by Jacobi's method.
 """
 
 import numpy as np
 import tensorflow as tf
 
-from tf_inbetween.networks.warping import warp
+from tf_inbetween.networks.warping import is_inside, warp
 
-# From coarse to fine. Chosen on the training part of tests/film.py, see BUILD_NOTES.md, 2026-11-30.
+# From coarse to fine. All constants were chosen on training and validation clips of tests/film.py,
+# see BUILD_NOTES.md, 2026-11-30.
 _ITERATIONS = (6, 5, 4, 3, 3)
 _WINDOWS = (3.0, 2.75, 2.5, 2.25, 2.0)  # Sigma of the Gaussian window in pixels.
 _COARSEST = 12  # Pixels of a side at the least.
 _ROBUST = 0.1  # The difference of grey levels, of 1, at which a pixel weighs half.
 _LONGEST_STEP = 2.0  # Pixels in an iteration.
+_NEIGHBOURS = 3  # Pixels to the neighbours whose flows a pixel may take.
+_WELL_ENOUGH = 0.01  # Flows that fit better than this weigh the same.
+_SMOOTHNESS = 0.3
+_SMOOTHING_STEPS = 10
 
 
 def lucas_kanade(first, second):
@@ -41,7 +53,9 @@ def lucas_kanade(first, second):
         smaller = tf.maximum((size + 2**halvings - 1) // 2**halvings, _COARSEST)
         a, b = (tf.image.resize(frames, smaller, antialias=True) for frames in pair)
         flow = tf.zeros_like(a) * [1.0, 1.0] if flow is None else resize_flow(flow, smaller)
-        flow = _refined(a, b, flow, iterations, sigma)
+        flow = _follow_windows(a, b, flow, iterations, sigma)
+        flow = _take_from_neighbours(a, b, flow)
+        flow = _smooth(a, b, flow)
     return tf.stop_gradient(resize_flow(flow, size))
 
 
@@ -52,22 +66,84 @@ def resize_flow(flow, size):
     return tf.image.resize(flow, size, antialias=True) * times
 
 
-def _refined(a, b, flow, iterations, sigma):
-    """The flow from `a` to `b`, [N, h, w, 1], after some iterations."""
-    padded = tf.pad(a, [[0, 0], [1, 1], [1, 1], [0, 0]], "SYMMETRIC")
-    dx = (padded[:, 1:-1, 2:] - padded[:, 1:-1, :-2]) / 2
-    dy = (padded[:, 2:, 1:-1] - padded[:, :-2, 1:-1]) / 2
+def _follow_windows(a, b, flow, iterations, sigma):
+    """Step 1, of the flow from `a` to `b`, both [N, h, w, 1]."""
+    dx, dy = _gradient(a)
     for _ in range(iterations):
         difference = a - warp(b, flow)
-        weight = 1 / (1 + (difference / _ROBUST) ** 2)
+        weight = is_inside(flow) / (1 + (difference / _ROBUST) ** 2)
         sums = [dx * dx, dx * dy, dy * dy, dx * difference, dy * difference]
         sums = _blurred(tf.concat([weight * each for each in sums], axis=-1), sigma)
-        xx, xy, yy, x, y = tf.unstack(sums, axis=-1)
+        xx, xy, yy, x, y = tf.split(sums, 5, axis=-1)
         flat = 1e-4 + 0.01 * (xx + yy)  # Where there is no structure, there is no step.
-        xx, yy = xx + flat, yy + flat
-        step = tf.stack([yy * x - xy * y, xx * y - xy * x], -1) / (xx * yy - xy * xy)[..., None]
-        flow = _blurred(flow + tf.clip_by_value(step, -_LONGEST_STEP, _LONGEST_STEP), 1.0)
+        step = _solve(xx + flat, xy, yy + flat, x, y)
+        flow += tf.clip_by_value(step, -_LONGEST_STEP, _LONGEST_STEP)
     return flow
+
+
+def _take_from_neighbours(a, b, flow):
+    """Step 2."""
+    reach = _NEIGHBOURS
+    margins = [[0, 0], [reach, reach], [reach, reach], [0, 0]]
+    padded, size = tf.pad(flow, margins, "SYMMETRIC"), tf.shape(flow)
+    total = weights = 0.0
+    for down in (0, reach, 2 * reach):
+        for right in (0, reach, 2 * reach):
+            other = padded[:, down : down + size[1], right : right + size[2]]
+            misfit = _blurred(tf.abs(a - warp(b, other)), 1.0)
+            weight = (is_inside(other) + 1e-3) / tf.maximum(misfit, _WELL_ENOUGH) ** 2
+            total, weights = total + weight * other, weights + weight
+    return total / weights
+
+
+def _smooth(a, b, flow):
+    """Step 3: the change of the flow that makes less of
+
+        |a - b(p + flow)| / |gradient|  +  _SMOOTHNESS |how the flow differs from pixel to pixel|
+
+    with both terms linear, and their weights those at the flow given.
+    """
+    warped = warp(b, flow)
+    dx, dy = (tf.add_n(both) / 2 for both in zip(_gradient(a), _gradient(warped), strict=True))
+    difference = a - warped
+    weight = is_inside(flow) * tf.math.rsqrt(difference**2 + 1e-6)
+    weight *= tf.math.rsqrt(dx**2 + dy**2 + 1e-4)
+    xx, xy, yy = weight * dx * dx, weight * dx * dy, weight * dy * dy
+    x, y = weight * dx * difference, weight * dy * difference
+
+    _, right, _, below = _neighbours(flow)
+    squares = tf.reduce_sum((right - flow) ** 2 + (below - flow) ** 2, -1, keepdims=True)
+    stiffness = _SMOOTHNESS * tf.math.rsqrt(squares + 1e-2)
+    ties = [(stiffness + other) / 2 for other in _neighbours(stiffness)]
+    tied = tf.add_n(ties)
+    start, change = flow, tf.zeros_like(flow)
+    for _ in range(_SMOOTHING_STEPS):
+        others = _neighbours(start + change)
+        pull = tf.add_n([tie * other for tie, other in zip(ties, others, strict=True)])
+        pull_x, pull_y = tf.split(pull - tied * start, 2, axis=-1)
+        change = _solve(xx + tied, xy, yy + tied, x + pull_x, y + pull_y)
+    return start + tf.clip_by_value(change, -_LONGEST_STEP, _LONGEST_STEP)
+
+
+def _solve(xx, xy, yy, x, y):
+    """The solution of [[xx, xy], [xy, yy]] step = [x, y] in every pixel, [N, h, w, 2]."""
+    return tf.concat([yy * x - xy * y, xx * y - xy * x], axis=-1) / (xx * yy - xy * xy)
+
+
+def _gradient(maps):
+    left, right, above, below = _neighbours(maps)
+    return (right - left) / 2, (below - above) / 2
+
+
+def _neighbours(maps):
+    """Maps [N, h, w, C] as the pixels left, right, above and below have them, mirrored outside."""
+    padded = tf.pad(maps, [[0, 0], [1, 1], [1, 1], [0, 0]], "SYMMETRIC")
+    return (
+        padded[:, 1:-1, :-2],
+        padded[:, 1:-1, 2:],
+        padded[:, :-2, 1:-1],
+        padded[:, 2:, 1:-1],
+    )
 
 
 def _blurred(maps, sigma):

@@ -34,3 +34,13 @@ def warp(maps, flow):
     v = tf.cast(y - top, maps.dtype)[..., tf.newaxis]
     above, below = a + u * (b - a), c + u * (d - c)
     return above + v * (below - above)
+
+
+def is_inside(flow):
+    """Whether a flow [N, H, W, 2] stays within the frame: 1.0 or 0.0, [N, H, W, 1] float32."""
+    height, width = tf.unstack(tf.cast(tf.shape(flow)[1:3], tf.float32))
+    x = tf.range(width)[tf.newaxis, tf.newaxis, :] + flow[..., 0]
+    y = tf.range(height)[tf.newaxis, :, tf.newaxis] + flow[..., 1]
+    across = tf.logical_and(x > -0.5, x < width - 0.5)
+    down = tf.logical_and(y > -0.5, y < height - 0.5)
+    return tf.cast(tf.logical_and(across, down), tf.float32)[..., tf.newaxis]

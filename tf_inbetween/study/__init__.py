@@ -1,1 +1,1 @@
-"""The study: a table of questions, their trainings, and the page of results."""
+"""The study: a table of questions, their trainings, and the pages of results."""

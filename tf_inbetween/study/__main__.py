@@ -1,11 +1,11 @@
-"""Trains and judges all runs of the study, and writes its page.
+"""Trains and judges all runs of the study, and writes its pages.
 
     python -m tf_inbetween.study --flagfile=flags/study.flags
 
 The runs are in tf_inbetween/study/questions.py. Each is trained and evaluated by its own commands,
 one after another, which print into a log beside its run directory. What is
 done is skipped, what was cut off goes on from its last checkpoint, and a run that fails does not
-stop the others. At the end the results page is written from the runs that are there.
+stop the others. At the end the pages of results are written from the runs that are there.
 
 --dry_run says how far all is and what is left. --only=paper,alpha takes some of the questions.
 --recorded resumes without the run directories, on another machine say: what is in the
@@ -30,7 +30,7 @@ QUESTIONS = (*questions.QUESTIONS, *sound_questions.QUESTIONS, *text_questions.Q
 def define_flags():
     """Defines the flags of this command."""
     flags.DEFINE_string("runs_dir", "runs/study", "The folder of the run directories.")
-    flags.DEFINE_string("results_dir", "docs/results", "The folder to write the page to.")
+    flags.DEFINE_string("results_dir", "docs/results", "The folder to write the pages to.")
     flags.DEFINE_list("seeds", ["0", "1", "2"], "Seeds of every row of a table.")
     flags.DEFINE_integer("steps", 1000, "Steps of a training whose row does not say.", 1)
     flags.DEFINE_integer("steps_per_epoch", 250, "Steps between two of its validations.", 1)
@@ -40,7 +40,7 @@ def define_flags():
     flags.DEFINE_bool(
         "recorded", False, "Do not train again what study.json of --results_dir has, by its flags."
     )
-    flags.DEFINE_bool("run", True, "Train and evaluate; else only write the page.")
+    flags.DEFINE_bool("run", True, "Train and evaluate; else only write the pages.")
     flags.DEFINE_bool("dry_run", False, "Say what is done and what is left, and write nothing.")
 
 

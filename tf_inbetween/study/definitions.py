@@ -3,6 +3,9 @@
 import dataclasses
 from pathlib import Path
 
+# A short, a middle and a long gap of the turn, and of clips.
+GAPS = ("20°", "60°", "120°", "8 frames", "16 frames", "32 frames")
+
 
 @dataclasses.dataclass(frozen=True)
 class Run:
@@ -55,11 +58,11 @@ class Best:
 
 @dataclasses.dataclass(frozen=True)
 class Question:
-    """A section of the page.
+    """A page of the results, and its section on the front page.
 
     Attributes:
-        name: for --only, and for files.
-        title: of the section; none for the one that opens the page.
+        name: for --only, and for files: the page is NAME.md.
+        title: of the page.
         asks: one paragraph: what is compared, and what is the same for all rows.
         rows: `Run`s and `Best`s, one row of the table each.
         gaps: labels of the gaps that the table and the pictures show; () for all.
@@ -70,19 +73,25 @@ class Question:
         geometry: whether a table has the latent geometry.
         names_best: whether a last line says which method is the best at each gap.
         pictures: which ones, see `pictures.PICTURES`.
+        front_clips: what the rows on the front page are judged on, such as "teapot_2dof_heldout";
+            () for that of the first row.
+        front_rows: labels of the rows on the front page (of a `Best` without the winner's), and
+            names of pixel methods; () for the first ones.
     """
 
     name: str
     title: str
     asks: str
     rows: tuple
-    gaps: tuple[str, ...] = ("20°", "60°", "120°", "8 frames", "16 frames", "32 frames")
+    gaps: tuple[str, ...] = GAPS
     measures: tuple[str, ...] = ("hit_rate", "timing_error", "mse", "detail")
     columns: tuple[str, ...] = ("reconstruction", "elbo")
     pixels: tuple[str, ...] = ("optical_flow", "crossfade", "nearest_frame")
     geometry: bool = False
     names_best: bool = False
     pictures: tuple[str, ...] = ("inbetween",)
+    front_clips: tuple[str, ...] = ()
+    front_rows: tuple[str, ...] = ()
 
 
 def sweep(flags, name, values, more=""):

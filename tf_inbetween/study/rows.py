@@ -113,3 +113,16 @@ def at_gap(metrics, label, places=(0.5,)):
         [row for row in each["inbetween"] if row["gap_label"] == label and row["t"] in places]
         for each in metrics
     ]
+
+
+def as_measured(question, rows):
+    """The question without the measures that none of its rows has."""
+    there = {
+        name
+        for row in rows
+        for metrics in row.metrics
+        for at in metrics["inbetween"]
+        for name in at["methods"].get(row.method, ())
+    }
+    measures = tuple(name for name in question.measures if name in there)
+    return dataclasses.replace(question, measures=measures)

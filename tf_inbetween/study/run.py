@@ -11,7 +11,7 @@ import numpy as np
 from tqdm import tqdm
 
 from tf_inbetween.config import InputError
-from tf_inbetween.study import page
+from tf_inbetween.study import pages
 from tf_inbetween.study.jobs import CUT_OFF, DONE, MISSING, TRAINED
 from tf_inbetween.study.schedule import (
     each_once,
@@ -26,13 +26,13 @@ _OTHER_FLAGS = "other flags"
 
 
 def study(questions, settings, only=(), run=True, dry_run=False):
-    """Runs questions and writes the page.
+    """Runs questions and writes the pages.
 
     Args:
-        questions: `definitions.Question`s; the page has all of them.
+        questions: `definitions.Question`s; the pages have all of them.
         settings: `settings.Settings`.
         only: names of those to run; empty for all.
-        run: whether to run them, or only to write the page.
+        run: whether to run them, or only to write the pages.
         dry_run: whether only to say what is left.
 
     Raises:
@@ -57,7 +57,7 @@ def study(questions, settings, only=(), run=True, dry_run=False):
         job.check_record()
     with only_one(settings.runs_dir) if run else contextlib.nullcontext() as lock:
         failed = run_all(chosen, settings, lock) if run else {}
-        page.write(questions, settings)
+        pages.write(questions, settings)
     if failed:
         raise RuntimeError(
             f"{len(failed)} of the runs failed: {', '.join(failed)}; each has its .log in "

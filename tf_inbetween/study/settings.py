@@ -13,7 +13,7 @@ class Settings:
 
     Attributes:
         runs_dir: folder of the run directories.
-        results_dir: folder of the page.
+        results_dir: folder of the pages.
         seeds: of every row; the runs that a `Best` chooses among have the first.
         steps: of a training where they do not stand beside the flag file.
         steps_per_epoch: likewise.

@@ -1,4 +1,4 @@
-"""The tables of the study's page: what their cells, rows and columns say."""
+"""The tables of the study's pages: what their cells, rows and columns say."""
 
 import collections
 

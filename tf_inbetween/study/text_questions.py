@@ -27,11 +27,10 @@ QUESTIONS = (
     Question(
         name="text",
         title="Text",
-        asks="A frame is a line of text: the time in words (`clock`; gaps in minutes), the weather "
-        "(`weather`) and numbers (`counting`). All lines of the clock are in training; of the "
-        "others no line of the test clips is. Each row "
-        "is trained for as many steps as the flag file of its scene says. The rivals copy letters "
-        "of both ends, or the nearer end.",
+        asks="A frame is a line of text: the time in words (`clock`; gaps in minutes), the "
+        "weather (`weather`) or numbers (`counting`). Training has every line of the clock, but "
+        "none of the test lines of the other two. The rivals copy letters of both ends, or the "
+        "nearer end.",
         rows=tuple(
             row
             for scene in ("clock", "weather", "counting")

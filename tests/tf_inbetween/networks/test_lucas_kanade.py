@@ -63,6 +63,24 @@ def test_a_flow_of_another_size_is_in_its_pixels():
     )
 
 
+def test_flows_do_not_bleed_over_edges():
+    """A square that moves in front of points of light; beside it the points stand still."""
+    rng = np.random.default_rng(0)
+    behind = np.where(rng.uniform(size=[1, 96, 96, 1]) < 0.04, 0.6, 0.05) * np.ones(3)
+    first, second = behind.astype(np.float32), behind.astype(np.float32)
+    first[:, 30:70, 20:60], second[:, 30:70, 26:66] = 0.4, 0.4
+    still = np.abs(lucas_kanade(first, second).numpy()[0, ..., 0])
+    still[26:74, 12:74] = 0
+    assert np.mean(still > 1) < 0.05
+
+
+def test_what_leaves_the_frame_does_not_pull():
+    """All moves by (7, 0); at the right border there is nothing to be found."""
+    wide = texture(64, 104)
+    flow = lucas_kanade(wide[:, :, 20:84], wide[:, :, 13:77]).numpy()
+    assert np.abs(flow[..., 0] - 7)[:, 8:-8].mean() < 0.3
+
+
 def test_an_untrained_fusion_decoder_draws_as_the_flow_says():
     first = texture(64, 64)
     truth, second = moved(first, 4, -3), moved(first, 8, -6)
@@ -70,6 +88,7 @@ def test_an_untrained_fusion_decoder_draws_as_the_flow_says():
     decoder.build()
     t, trust = tf.constant([0.5]), tf.constant([0.0])
     parts = decoder(first, second, first, second, first, t, trust)
+    # `moved` repeats borders, so only pixels are compared that no border was ever moved into.
     part = (slice(None), slice(12, -12), slice(12, -12))
     by_flow = metrics.psnr(parts["frame"][part], truth[part])
     crossfade = metrics.psnr(baselines.crossfade(first, second, 0.5)[part], truth[part])

@@ -58,7 +58,7 @@ def questions(tiny_flags):
     """A table of two runs, and a choice between the same two."""
     alphas = sweep(tiny_flags, "alpha", (0, 5))
     return (
-        Question("opening", "", "In ten seconds:", alphas, measures=("hit_rate",)),
+        Question("opening", "Opening", "In ten seconds:", alphas, measures=("hit_rate",)),
         Question(
             "alpha",
             "How much?",

@@ -44,11 +44,19 @@ def test_a_study_interrupted_and_failing_runs_everything_once(
     conclusion.parent.mkdir(parents=True)
     conclusion.write_text("Nobody knows.\n\nNot even on two seeds.\n")
     study.study(questions, settings, run=False)
-    page = (tmp_path / "results" / "README.md").read_text()
+    front, opening, page, best = (
+        (tmp_path / "results" / f"{name}.md").read_text()
+        for name in ("README", "opening", "alpha", "best")
+    )
     assert "\n\nNobody knows.\n\nNot even on two seeds.\n\n" in page
+    assert "## [How much?](alpha.md)\n\nNobody knows.\n\n![" in front
+    assert "## [Which?](best.md)\n\nOne.\n\nNone of its 2 runs is there yet.\n" in front
+    assert "Not all of its runs are there yet: 3 are [missing](opening.md).\n" in front
+    assert "## [How long were the trainings?](trainings.md)\n\nTrainings: 1, seeds 0, 1. " in front
     assert conclusion.read_text() == "Nobody knows.\n\nNot even on two seeds.\n"
-    assert "**Missing (3):** alpha 0: seed 1; alpha 5: seed 0, seed 1." in page
-    assert "None of its runs is there yet." in page
+    for text in (opening, page):
+        assert "**Missing (3):** alpha 0: seed 1; alpha 5: seed 0, seed 1." in text
+    assert "None of its runs is there yet." in best
     study.study(questions, settings, dry_run=True)
     said = capsys.readouterr().out
     assert "opening: 4 runs: 1 done, 1 to be evaluated, 0 cut off, 2 missing; 4 of 8 st" in said
@@ -74,7 +82,7 @@ def test_a_study_interrupted_and_failing_runs_everything_once(
         ("evaluate", f"{five},seed=0", "validation"),
     ]
     assert "seed=1: FAILED: error: step 1: loss became NaN\n" in capsys.readouterr().out
-    assert "**Missing (1):** alpha 5: seed 1." in (tmp_path / "results/README.md").read_text()
+    assert "**Missing (1):** alpha 5: seed 1." in (tmp_path / "results/opening.md").read_text()
 
     # The rest, once; then nothing, also without the checkpoints.
     del spoils[:], ran[:]
@@ -127,10 +135,10 @@ def test_a_study_goes_on_where_its_run_directories_are_gone(
     ]
     study.study(asked, recorded)
     assert [name for _, name, _ in ran] == [f"{more.name},seed={s}" for s in (0, 0, 1, 1)]
-    page = (results / "README.md").read_text()
+    page = (results / "alpha.md").read_text()
     assert "| alpha 0 | 2 | " in page
     assert "| alpha 7 | 2 | " in page
-    assert page.count('(Drawn before these were there: "alpha 7".)') == 3
+    assert page.count('(The picture does not show "alpha 7".)') == 3
     assert (results / "study/alpha_latent_pca_alpha_7.png").exists()
     for path, content in before.items():
         if path.suffix == ".png" and "trade_off" not in path.name:
@@ -144,7 +152,7 @@ def test_a_study_goes_on_where_its_run_directories_are_gone(
         (questions, (1,)),
     ):
         study.study(fewer, dataclasses.replace(recorded, seeds=seeds), run=False)
-        page = (results / "README.md").read_text()
+        page = (results / "alpha.md").read_text()
         assert re.findall(r"!\[.*?\]\(study/(.*?)\)", page) == (
             ["alpha_trade_off.png"]
             if seeds == (1,)
@@ -171,19 +179,23 @@ def test_a_study_goes_on_where_its_run_directories_are_gone(
 
 
 def check_whole(results, questions):
-    """The page has every section, number and picture, and nothing is missing."""
-    page = (results / "README.md").read_text()
-    assert "Missing" not in page
+    """Every question has its page, number and picture, and nothing is missing."""
+    pages = {path.stem: path.read_text() for path in results.glob("*.md")}
+    front, page = pages["README"], pages["alpha"]
+    assert set(pages) == {"README", "trainings", *(q.name for q in questions)}
+    assert not [name for name, text in pages.items() if "issing" in text]
     for question in questions:
-        assert f"--only={question.name}\n" in page
+        assert pages[question.name].startswith(f"# {question.title}\n")
+        assert f"--only={question.name}\n" in pages[question.name]
+        assert f"## [{question.title}]({question.name}.md)\n" in front
     for name in ("opening", "best"):
-        assert f"(No conclusion is written yet: conclusions/{name}.md.)" in page
+        assert f"(No conclusion is written yet: conclusions/{name}.md.)" in pages[name]
+    assert "(No introduction is written yet: conclusions/front_page.md.)" in front
     for words in (
         "<summary>The same, mean over t = 1/4, 1/2 and 3/4</summary>",
         "The latents, at t = 1/2: KL of the reading that the row was trained with",
         "| **the best** |  | ",
         "Steps of each training: 2.",
-        "## How long the trainings were",
     ):
         assert words in page
     # Two batches of twelve frames, of the 36 of the turn.
@@ -191,9 +203,9 @@ def check_whole(results, questions):
         r"^\| `teapot_1dof` \| in-between likelihood \| 4 \| 2 \| 12 \| 0\.7 "
         r"\| .* \| - \| 0 of 0 \|$"
     )
-    assert re.search(row, page, re.M)
-    assert "- [How much?](#how-much)\n" in page
-    pictures = re.findall(r"!\[.*?\]\((.*?)\)", page)
+    assert re.search(row, pages["trainings"], re.M)
+    assert re.findall(r"!\[.*?\]\((.*?)\)", front) == ["study/opening.png", "study/alpha.png"]
+    pictures = {name for text in pages.values() for name in re.findall(r"!\[.*?\]\((.*?)\)", text)}
     assert {Path(name).name for name in pictures} == {
         "opening.png",
         *("alpha.png", "alpha_path.png", "alpha_reconstruction.png", "alpha_trade_off.png"),
@@ -202,7 +214,7 @@ def check_whole(results, questions):
     for name in pictures:
         assert (results / name).stat().st_size > 1000
     assert {str(path.relative_to(results)) for path in results.rglob("*.*")} == {
-        "README.md",
+        *(f"{name}.md" for name in pages),
         "study.json",
         "conclusions/alpha.md",
         *pictures,

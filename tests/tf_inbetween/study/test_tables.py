@@ -5,8 +5,7 @@ import re
 
 from study_metrics import measured
 
-from tf_inbetween.study import hparams, tables
-from tf_inbetween.study import page as study_page
+from tf_inbetween.study import hparams, question_page, tables
 from tf_inbetween.study import rows as study_rows
 from tf_inbetween.study.jobs import Job
 
@@ -87,19 +86,19 @@ def test_records_without_detail_have_the_tables_of_before(settings, questions):
     )
     assert "detail" in question.measures
     (words, *_), before = (
-        study_page._shown(asked, [rows["old"]], {}, {"x": []})
+        question_page._shown(asked, [rows["old"]], {}, {"x": []})
         for asked in (
             question,
             dataclasses.replace(question, measures=("hit_rate", "timing_error", "mse")),
         )
     )
-    assert study_page._shown(question, [rows["old"]], {}, {"x": []}) == before
-    assert words.startswith("In each cell: hit rate, timing error (degrees, or frames where there ")
+    assert question_page._shown(question, [rows["old"]], {}, {"x": []}) == before
+    assert words.startswith("Each cell has, at t = 1/2: hit rate, timing error (degrees, ")
     assert not re.search(r"\bdetail\b", "".join(before))  # But for <details>.
 
-    words, _, _, _, *lines = study_page._shown(question, list(rows.values()), {}, {"x": []})
-    assert words.startswith("In each cell: hit rate, ")
-    assert ", MSE x 1e4, detail, at t = 1/2" in words
+    words, _, _, _, *lines = question_page._shown(question, list(rows.values()), {}, {"x": []})
+    assert words.startswith("Each cell has, at t = 1/2: hit rate, ")
+    assert ", MSE x 1e4, detail. " in words
     cell = "0.90<br>2.00°<br>1.00"
     assert lines[:4] == [
         f"| old | 1 | {cell}<br>- | {cell}<br>- |",
