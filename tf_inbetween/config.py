@@ -242,12 +242,12 @@ class Config:
         if self.inbetween_decoder == "fusion" and not self.inbetween_weight:
             raise InputError(
                 "--inbetween_decoder=fusion: needs the in-between likelihood; "
-                "--inbetween_weight=0 has none"
+                "--inbetween_weight=0 turns it off"
             )
         if self.latent_path == "curved" and not self.inbetween_weight:
             raise InputError(
                 "--latent_path=curved: needs the in-between likelihood; "
-                "--inbetween_weight=0 has none"
+                "--inbetween_weight=0 turns it off"
             )
         if self.inbetweens_per_clip > self.triplets_per_clip:
             raise InputError(

@@ -128,7 +128,7 @@ def test_versions_are_counted_on(trained, tmp_path, no_check):
     assert exporter.export(trained, model_dir) == model_dir / "4"
     assert "4" in names(model_dir)
     assert ".partial" not in names(model_dir)
-    with pytest.raises(InputError, match="3: is there already"):
+    with pytest.raises(InputError, match="3: exists already"):
         exporter.export(trained, model_dir, version=3)
 
 

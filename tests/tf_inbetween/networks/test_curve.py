@@ -104,7 +104,7 @@ def test_key_frames_are_joined_by_the_curve_and_by_no_spline(tiny_config):
     drawn = np.stack(list(drawing.draw_through(model, keys, 2, show="none")))
     expected = [drawing.draw(model, a, b, 2) for a, b in ((keys[0], keys[1]), (keys[1], keys[2]))]
     np.testing.assert_allclose(drawn, np.concatenate(expected), atol=1e-5)
-    with pytest.raises(InputError, match="--keyframe_path=spline: this model was trained with --latent_path=curved"):
+    with pytest.raises(InputError, match="trained with --latent_path=curved; --keyframe"):
         next(drawing.draw_through(model, keys, 2, "spline"))
 
 
