@@ -1,9 +1,9 @@
-"""How fast it is: `python -m benchmarks.run`, on a machine that does little else.
+"""Measures the speed: `python -m benchmarks.run`, on an idle machine.
 
     python -m benchmarks.run --only=training,roof --turns=10
 
-Each part is measured, written into its entry of the JSON file and into its section of the page;
-what is there of other parts stays. docs/speed.md says what the rows mean.
+Each part is written into its entry of the JSON file and its section of the page; other parts stay.
+docs/speed.md says what the rows mean.
 """
 
 import json
@@ -46,31 +46,19 @@ _DEFAULT = [part for part in PARTS if part != "quality"]
 
 # What the summary calls some of the findings; it leaves the others to the page.
 _HEADLINES = {
-    r"the same step, (\d+) .* of PyTorch, float32 \(.*\)": (
-        r"a training step of \1 frames, against the fastest float32 of PyTorch"
+    r"the same step, 32 .* of PyTorch \(PyTorch, (.*)\)": (
+        r"one training step, float32, against the fastest of PyTorch (\1)"
     ),
-    r"the same step, (\d+) .* of PyTorch \(PyTorch, (.*)\)": (
-        r"a training step of \1 frames, against the fastest of PyTorch (\2)"
+    r"whole programs, 32 .* of PyTorch \(.*\)": (
+        "triplets a second in training, against the paper's program in PyTorch, its fastest"
     ),
-    r"whole programs, (\d+) .* of PyTorch \(.*\)": (
-        r"triplets of `fit`, \1 frames a batch, against the fastest of the paper in PyTorch"
+    r"30 frames between .* of 64 x .* DIS medium, flows once, .*": (
+        "30 frames between two of 64 x 64, against DIS optical flow"
     ),
-    r"whole programs, (\d+) .* of plain Keras .*": (
-        r"triplets of `fit`, \1 frames a batch, against the plainest Keras `fit`"
+    r"teapot_1dof: .* against trimesh": "rendering, against trimesh",
+    r"time to the bar, .*": (
+        "time to the same quality, as a share of that of the paper's program in PyTorch"
     ),
-    r"share of the roof of float32 .*": "share of the float32 roof that a step reaches",
-    r"share of a step spent waiting for its batch, memory": "share of a step that waits for data",
-    r"(1 frame|30 frames) between .* of (\d+) x .* DIS medium, flows once, .*": (
-        r"\1 between two of \2 pixels, against DIS optical flow (its medium preset)"
-    ),
-    r"(1 frame|30 frames) between .* of (\d+) x .* DIS of the evaluation .*": (
-        r"\1 between two of \2 pixels, against DIS as fine as the evaluation's"
-    ),
-    r"1 frame between one pair of (\d+(?:x\d+)?): .* against DIS (medium|of the evaluation).*": (
-        r"a frame of \1 by the fusion model of footage, against DIS \2"
-    ),
-    r"time to the bar, .*": r"\g<0>",
-    r"(teapot_1dof|linked_arm): .* against trimesh": r"frames of \1 rendered, against trimesh",
 }
 
 
@@ -127,7 +115,7 @@ def markdown(results):
         "",
         f"{hardware['cores']} cores of {hardware['processor']}, TensorFlow "
         f"{results['environment']['packages']['tensorflow']}, {results['turns']} turns of "
-        f"{results['seconds']:g} s; load of the machine before: {results['load_before']:g}.",
+        f"{results['seconds']:g} s; load average before: {results['load_before']:g}.",
     ]
     return "\n".join(lines) + "\n"
 
@@ -143,7 +131,7 @@ def summary(results):
         for pattern, head in _HEADLINES.items()
         if (match := re.fullmatch(pattern, what))
     ]
-    return "\n".join(["| | times (quartiles) |", "| --- | --- |", *rows]) + "\n"
+    return "\n".join(["| | ratio (quartiles) |", "| --- | --- |", *rows]) + "\n"
 
 
 def _table(title, group):
@@ -153,7 +141,7 @@ def _table(title, group):
         f"{unit}s/s (quartiles)",
         f"ms a {unit}",
         f"CPU ms a {unit}",
-        f"{group['base']} is as fast, times (quartiles)",
+        f"speed of {group['base']} / of this row (quartiles)",
         "by CPU time",
         *(["memory, MiB"] if memory else []),
     ]
@@ -174,7 +162,7 @@ def _table(title, group):
     yield ""
     for name, why in group["failed"].items():
         yield f"Left out: {name} ({why})."
-    yield f"The host took {group['steal_share']:.1%} of the cores for others meanwhile."
+    yield f"CPU steal: {group['steal_share']:.1%}."
     yield ""
 
 
@@ -201,7 +189,7 @@ def _read(path):
     try:
         return json.loads(Path(path).read_text())
     except ValueError as error:
-        raise InputError(f"--output={path}: is no JSON: {error}") from None
+        raise InputError(f"--output={path}: is not JSON: {error}") from None
 
 
 if __name__ == "__main__":

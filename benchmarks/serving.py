@@ -303,7 +303,7 @@ def markdown_table(results):
         f"Requests per second, median of {results['turns']} neighbouring turns: {ratios}. Memory "
         f"of the batching server after each turn with {results['clients']} clients: "
         f"{', '.join(map(str, busy['memory_mib']))} MiB. {results['cores']} cores, shared with the "
-        f"clients; the host took {results['stolen_share_of_a_core']:g} of a core for others.",
+        f"clients; CPU steal: {results['stolen_share_of_a_core']:g} of a core.",
     ]
     return "\n".join(lines) + "\n"
 

@@ -1,6 +1,6 @@
 """Scenes, their renderer, and the TensorFlow Datasets builder of the clips they make.
 
-Importing this package makes the data set known to TFDS by name:
+Importing this package registers the data set with TFDS:
 
     import data_gen
     import tensorflow_datasets as tfds

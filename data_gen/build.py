@@ -13,7 +13,7 @@ _DATA_DIR = flags.DEFINE_string(
     None,
     "Where TFDS keeps its data sets. Default: TFDS_DATA_DIR, or ~/tensorflow_datasets.",
 )
-_OVERWRITE = flags.DEFINE_boolean("overwrite", False, "Build it again even if it is there.")
+_OVERWRITE = flags.DEFINE_boolean("overwrite", False, "Build again if it exists.")
 
 _BEAM = flags.DEFINE_string(
     "beam_pipeline_options",

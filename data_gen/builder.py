@@ -17,15 +17,14 @@ one look the code tells), how it was drawn:
     background  float32 [3]       linear RGB
     seed        int64 []          with the clip's name, what `Scene.clip` needs to plan it again
 
-How the splits of a scene differ is the scene's business; no two splits ever share a pose. For
+Each scene defines its splits; no two splits share a pose. For
 `teapot_1dof`, all three are one full turn: train stands at the whole degrees 0, 1, ..., 359;
 validation halfway between them at 0.5, 1.5, ..., 359.5; test is twice as dense, at 0.25, 0.75,
 ..., 359.75, so that every test pose is a quarter of a degree away from the nearest pose of
 either.
 
-The bytes on disk depend on the config (its seed included) and on the installed versions, and on
-nothing else, such as the number of worker processes. Another kind of CPU may round a pixel
-differently.
+The bytes on disk depend only on the config (with its seed) and the installed versions, not, for
+example, on the number of worker processes. Another kind of CPU may round a pixel differently.
 """
 
 import contextlib
@@ -187,8 +186,8 @@ class InbetweenClips(tfds_hooks.CanonicalBuilder):
     def download_and_prepare(self, **kwargs):
         """Builds the data set unless it is there, as in TFDS.
 
-        Only one process builds it at a time. A second one waits and then finds it built. What a
-        killed build has left behind is removed.
+        Only one process builds it at a time. A second one waits and then finds it built. Leftovers
+        of killed builds are removed.
 
         Args:
           **kwargs: those of `tfds.core.DatasetBuilder.download_and_prepare`. If its download_config
@@ -299,7 +298,7 @@ def build(
     workers=None,
     beam_pipeline_options=None,
 ):
-    """Returns the builder of a scene or a variant of one, its data set built if it was not.
+    """Returns the builder of a scene or a variant, after building its data set if needed.
 
     Args:
       scene: a row of `data_gen.scenes.SCENES`, or a variant, see there.
@@ -307,7 +306,7 @@ def build(
       channels: 3 for RGB, 1 for luminance.
       data_dir: where TFDS keeps its data sets; None for its default (TFDS_DATA_DIR, or
         tensorflow_datasets in the home directory).
-      overwrite: build it again even if it is there.
+      overwrite: build it again if it exists.
       workers: rendering processes; None for one per CPU core, 0 for none but this one.
       beam_pipeline_options: build by Apache Beam with these, such as "runner=DirectRunner"; the
         examples are the same, how many files they fill may differ.

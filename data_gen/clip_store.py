@@ -1,7 +1,7 @@
-"""Stores clips, wherever they come from, as a data set like a rendered scene's.
+"""Stores clips from any source as a data set like a rendered scene's.
 
 The data set is the config of a name of `inbetween_clips`, with the features that `data_gen.builder`
-describes. It is written beside and renamed into place; `data_gen.imported` opens it. Memory holds
+describes. It is written atomically; `data_gen.imported` opens it. Memory holds
 one clip and a few for the contact sheet.
 """
 
@@ -56,7 +56,7 @@ class StoreSettings:
             raise ValueError(f"--name={self.name}: only letters, digits, '_', '-' and '.'")
         if scenes.is_variant(self.name):
             raise ValueError(
-                f"--name={self.name}: is a rendered scene's, or begins like one; choose another"
+                f"--name={self.name}: begins like a rendered scene's name; choose another"
             )
         if self.image_size is not None:
             self._check_size()
@@ -79,7 +79,7 @@ class Motion:
 
     Attributes:
       pose_names: of the columns of the pose.
-      gaps: to judge at, in gap units; multiples of 4 frames, so that a quarter is a whole frame.
+      gaps: to evaluate at, in gap units; multiples of 4 frames, so that a quarter is a whole frame.
       gap_unit: "" for frames.
       units_per_frame: gap units per frame; 0 where these are frames.
       cyclic: whether the last frame leads back to the first.
@@ -118,13 +118,13 @@ class Imported:
 
 
 def shares(units, held_out):
-    """Returns how many of so many units are for each split; under three all are for training."""
+    """Returns how many of some units go to each split; under three all go to training."""
     held = max(round(held_out * units), 1) if units >= 3 else 0
     return units - 2 * held, held, held
 
 
 def gaps(length):
-    """Returns the gaps at which clips of so many frames are judged: 4, 8, 16, … frames, and most.
+    """Returns the gaps at which to evaluate clips of a length: 4, 8, 16, … frames, and the most.
 
     All are multiples of 4, so that a quarter of them is a whole frame.
     """
@@ -162,7 +162,7 @@ def store(
     data_dir=None,
     overwrite=False,
 ):
-    """Writes clips as a data set, whole or not at all.
+    """Writes clips as a data set, atomically.
 
     Args:
       clips: the split, a name, the frames uint8 [K, H, W, C] and the pose [K, P] of each; made one
@@ -179,8 +179,7 @@ def store(
       The data set's folder, and the number of clips of each split.
 
     Raises:
-      ValueError: if the name is taken, or a split gets no clip. Nothing is left behind then, nor
-        after any other error.
+      ValueError: if the name is taken, or a split gets no clip. After any error nothing is left.
       OSError, tf.errors.OpError: if it cannot be written.
     """
     folder = free_folder(settings.name, data_dir, overwrite)
@@ -296,7 +295,7 @@ class _Shards(contextlib.AbstractContextManager):
 
 
 class _Spread:
-    """Keeps `count` clips, about evenly spread over all that come, in constant memory."""
+    """Keeps `count` clips, about evenly spread over a stream, in constant memory."""
 
     def __init__(self, count):
         self._count, self._step, self._seen, self._held = count, 1, 0, []

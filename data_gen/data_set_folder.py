@@ -1,4 +1,4 @@
-"""The folder of a data set: what is stored in it, who may write it, and whether it is whole."""
+"""The folder of a data set: its features, its lock and its checksum."""
 
 import contextlib
 import fcntl
@@ -16,11 +16,11 @@ from absl import logging
 
 @contextlib.contextmanager
 def locked(directory):
-    """Waits for the other builds in a directory to end, then clears away what dead ones left.
+    """Waits for other builds in a directory to end, then removes leftovers of dead ones.
 
-    The operating system drops the lock of a process that dies, so whoever holds it is the only
-    one at work here and every unfinished build is a dead one's. After an error the lock file goes
-    while it is still held, and so do the folders that were not there before, if they are empty.
+    The operating system drops the lock of a process that dies, so its holder is the only active
+    build and every unfinished build is dead. After an error the lock file is removed while it is
+    held, and so are new empty folders.
     """
     path = directory / ".lock"
     new = list(itertools.takewhile(lambda f: not f.exists(), [directory, *directory.parents]))
@@ -38,7 +38,7 @@ def locked(directory):
 
 
 def _locked_file(path):
-    """Opens a file and waits for its lock; if it was removed meanwhile, does so with a new one."""
+    """Opens a file and waits for its lock; if the file was removed meanwhile, tries again."""
     while True:
         path.parent.mkdir(parents=True, exist_ok=True)
         with contextlib.suppress(FileNotFoundError), contextlib.ExitStack() as stack:
@@ -75,9 +75,9 @@ def features_of(frame_shape, pose_size, **more):
 
 
 def with_checksum(**metadata):
-    """Returns metadata with the key "sha256", of all the others; `check_metadata` looks at it.
+    """Returns metadata with the key "sha256", over all other keys; `check_metadata` checks it.
 
-    TFDS keeps no checksum of it, and a bit that flips in it would change gaps or names.
+    TFDS keeps no checksum of it, and a flipped bit would change gaps or names.
     """
     return tfds.core.MetadataDict(**metadata, sha256=_sha256(metadata))
 

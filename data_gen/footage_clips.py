@@ -8,15 +8,15 @@ no clip is cyclic, there is no gap unit (gaps are frames) and units_per_frame is
 
 - Shots, from one scene change to the next, are found by `frame_io.shots` in frames of the clips'
   size. No clip goes over a scene change.
-- Clips: `frames_per_clip` frames one after another, none in two clips. What is left at the end of
-  a shot is dropped.
+- Clips: `frames_per_clip` frames one after another, none in two clips. The rest of a shot is
+  dropped.
 - Splits: of each input the last clips are for the test, those before for validation, each
   `held_out` of all and at least one; the rest is for training. Inputs of fewer than three clips go
   whole to one split, in the same shares.
 
-Where cuts are looked for, footage is decoded twice: once to count its clips, once to store them.
-Memory holds one clip and a few frames. The data set's bytes depend on the footage, the
-settings and the installed versions alone.
+To find cuts, footage is decoded twice: once to count its clips, once to store them. Memory holds
+    one clip and a few frames. The data set's bytes depend only on the footage, the settings and the
+    installed versions.
 """
 
 import collections
@@ -99,9 +99,8 @@ def import_clips(inputs, settings, data_dir=None, overwrite=False, notify=lambda
       notify: called with one line that describes each input.
 
     Raises:
-      ValueError: if the name is taken, an input cannot be read, or a split gets no clip. Nothing
-        is left behind then, nor after any other error.
-      OSError, tf.errors.OpError: if it cannot be written.
+      ValueError: if the name is taken, an input cannot be read, or a split gets no clip. After any
+      error nothing is left. OSError, tf.errors.OpError: if it cannot be written.
     """
     free_folder(settings.name, data_dir, overwrite)
     if not inputs:
@@ -242,7 +241,7 @@ def _describe(one, wanted, settings):
     own, units_per_frame = footage.rate(one.times), _pace(one, settings)
     line = f"{one.path}: {len(one.times)} frames, {own:.4g} a second"
     if not footage.is_even(one.times):
-        line += f", unevenly: made even at {units_per_frame:.4g}"
+        line += f", at an uneven rate: resampled at {units_per_frame:.4g}"
     if len(wanted) != len(one.times):
         line += f"; {len(wanted)} taken"
     if len(wanted) < settings.frames_per_clip:

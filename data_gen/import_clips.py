@@ -1,4 +1,4 @@
-"""Makes a data set of clips of footage of your own, or of a public data set.
+"""Makes a data set of clips from your own footage, or from a public data set.
 
     python -m data_gen.import_clips --name=my_clips --input=walk.mp4 --input=frames/
     python -m data_gen.import_clips --name=my_song --input=song.wav
@@ -80,7 +80,7 @@ def define_flags():
         "What to keep, of which the largest middle part of the frame's shape is taken: centre, of "
         "all, or x,y,w,h.",
     )
-    flags.DEFINE_float("folder_fps", 30.0, "How many pictures of a folder make a second.")
+    flags.DEFINE_float("folder_fps", 30.0, "Pictures per second of a folder.")
     flags.DEFINE_float(
         "shot_threshold",
         15.0,
@@ -90,7 +90,7 @@ def define_flags():
 
 
 def main():
-    """Imports what the flags say and prints what came out."""
+    """Imports what the flags say and prints a summary."""
     began = time.monotonic()
     made, length, cyclic, units_per_frame = _import_of_kind()()
     seconds = time.monotonic() - began
@@ -134,7 +134,7 @@ def _is_public():
     given, other = ("tfds", "input") if public else ("input", "tfds")
     alien = [f"--{name}" for name in _ONLY_WITH[other] if FLAGS[name].present]
     if alien:
-        raise ValueError(f"{', '.join(alien)}: means nothing with --{given}")
+        raise ValueError(f"{', '.join(alien)}: cannot be used with --{given}")
     return public
 
 
@@ -154,7 +154,7 @@ def _import_text():
 
     alien = [f"--{name}" for name in _ONLY_WITH["input"] if FLAGS[name].present]
     if alien:
-        raise ValueError(f"{', '.join(alien)}: means nothing with text")
+        raise ValueError(f"{', '.join(alien)}: cannot be used with text")
     FLAGS.set_default("channels", 1)
     settings = text_clips.Settings(
         name=FLAGS.name,
@@ -173,7 +173,7 @@ def _import_sound():
         f"--{name}" for name in ("crop", "folder_fps", "shot_threshold") if FLAGS[name].present
     ]
     if alien:
-        raise ValueError(f"{', '.join(alien)}: means nothing with sound")
+        raise ValueError(f"{', '.join(alien)}: cannot be used with sound")
     FLAGS.set_default("channels", 1)
     settings = sound_clips.Settings(
         name=FLAGS.name,

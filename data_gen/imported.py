@@ -41,7 +41,7 @@ def open_clips(name, image_size=64, channels=3, data_dir=None):
     try:
         builder = tfds.builder_from_directory(folder)
         metadata = builder.info.metadata
-    except Exception as error:  # TFDS raises a different one for every damage.
+    except Exception as error:  # TFDS raises various errors for damage.
         raise damaged(folder, error) from error
     size = Size.of(image_size)
     if (Size.of(metadata["image_size"]), metadata["channels"]) != (size, channels):
@@ -57,7 +57,7 @@ def kind_of(name, data_dir=None):
     """Returns the kind of an imported data set's frames, a row of `data_gen.kinds.KINDS`.
 
     Raises:
-      ValueError: as `open_clips`, as far as the metadata tell.
+      ValueError: as `open_clips`, from the metadata alone.
     """
     folder = _folder_of_import(name, data_dir)
     check_metadata(folder)
@@ -89,4 +89,4 @@ def _check_features(path):
         raise ValueError(f"{path}: missing or damaged; import the clips again") from error
     for name in named:
         if not str(name).startswith("tensorflow_datasets.core.features."):
-            raise ValueError(f"{path}: {name!r} is no feature of TFDS; import the clips again")
+            raise ValueError(f"{path}: {name!r} is not a feature of TFDS; import the clips again")

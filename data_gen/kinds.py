@@ -1,6 +1,6 @@
 """What a frame is, by kind of data: its shape, and the names of its sizes.
 
-`tf_inbetween.kinds` has what a model and an evaluation do with a kind.
+`tf_inbetween.kinds` says how models and evaluations use a kind.
 """
 
 import dataclasses
@@ -34,7 +34,7 @@ KINDS = {
 
 
 def check_channels(kind, channels):
-    """Raises ValueError unless frames of a kind can have so many channels."""
+    """Raises ValueError unless frames of a kind can have that many channels."""
     valid = KINDS[kind].channels
     if channels not in valid:
         raise ValueError(

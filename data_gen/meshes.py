@@ -256,7 +256,7 @@ def _from_file(path):
     if not np.isfinite(vertices).all():
         raise ValueError(f"{path}: the mesh has vertices that are not finite")
     if len(triangles) and (triangles.min() < 0 or triangles.max() >= len(vertices)):
-        raise ValueError(f"{path}: the mesh has triangles of vertices that it lacks")
+        raise ValueError(f"{path}: the mesh has triangles with missing vertices")
     # Vertices that no triangle uses must not count in the size.
     used, triangles = np.unique(triangles, return_inverse=True)
     vertices, triangles = vertices[used], triangles.reshape(-1, 3)
@@ -271,7 +271,7 @@ def _from_file(path):
     has_area = np.linalg.norm(face, axis=-1) > 1e-12
     triangles, face = triangles[has_area], face[has_area]
     if not len(triangles):
-        raise ValueError(f"{path}: the mesh is empty: no triangle in it has an area")
+        raise ValueError(f"{path}: the mesh is empty: no triangle has an area")
     if Path(path).suffix.lower() in (".glb", ".gltf"):
         vertices, face = (np.stack([v[:, 0], -v[:, 2], v[:, 1]], -1) for v in (vertices, face))
     normals = np.zeros_like(vertices)

@@ -18,10 +18,12 @@ from data_gen import scene_flags
 from frame_io import command_line, texts
 
 _SPLIT = flags.DEFINE_string("split", "train", "The split whose first clips to draw.")
-_ROWS = flags.DEFINE_integer("rows", 4, "Clips, as far as the split has them.", lower_bound=1)
-_COLUMNS = flags.DEFINE_integer("columns", 9, "Frames of each, evenly spaced.", lower_bound=2)
+_ROWS = flags.DEFINE_integer(
+    "rows", 4, "Number of clips, at most as many as the split has.", lower_bound=1
+)
+_COLUMNS = flags.DEFINE_integer("columns", 9, "Evenly spaced frames of each clip.", lower_bound=2)
 _OUTPUT = flags.DEFINE_string(
-    "output", None, "The PNG; the GIF or WAV lies beside it. Default: SCENE.png in this folder."
+    "output", None, "The PNG; the GIF or WAV goes beside it. Default: SCENE.png in this folder."
 )
 _GAP = 2  # pixels between pictures
 _MILLISECONDS = 60  # of a frame of the GIF

@@ -12,7 +12,7 @@ _CHANNELS = flags.DEFINE_integer(
 _WORKERS = flags.DEFINE_integer(
     "workers",
     None,
-    "Rendering processes; 0 for none but this one. Default: one per CPU core.",
+    "Rendering processes; 0 renders in this process. Default: one per CPU core.",
     lower_bound=0,
 )
 _MESH = flags.DEFINE_string("mesh", None, "A mesh file in place of the teapot.")
@@ -21,15 +21,17 @@ _SETTINGS = {
     "frames": flags.DEFINE_integer("frames", None, "Frames of a clip, odd."),
     "links": flags.DEFINE_integer("links", None, "Links of linked_arm, 2 to 7."),
     "objects": flags.DEFINE_integer(
-        "objects", None, "How many: 2 to 4 for objects, 2 to 12 for fast_motion."
+        "objects", None, "Number of solids: 2 to 4 for objects, 2 to 12 for fast_motion."
     ),
-    "seed": flags.DEFINE_integer("seed", None, "Another draw of the clips. Default: 0."),
+    "seed": flags.DEFINE_integer("seed", None, "Seed of the clips. Default: 0."),
     "heldout": flags.DEFINE_boolean(
         "heldout", False, "Hold an arc of teapot_1dof out of training, for the split heldout."
     ),
     "colour": flags.DEFINE_boolean("colour", False, "Colours vary from clip to clip."),
-    "light": flags.DEFINE_boolean("light", False, "The lamp's direction varies likewise."),
-    "background": flags.DEFINE_boolean("background", False, "The background varies likewise."),
+    "light": flags.DEFINE_boolean("light", False, "The lamp's direction varies from clip to clip."),
+    "background": flags.DEFINE_boolean(
+        "background", False, "The background varies from clip to clip."
+    ),
 }
 
 

@@ -10,7 +10,7 @@ sound of videos too.
   1.024 s later for 64 times; or `fps` of them a second, which overlap.
 - Silence: a stretch in which no band reaches -60 dB at any time belongs to no clip, and no clip
   goes over it.
-- Clipping: what reaches full scale is taken as it is; a line says how much of it there is.
+- Clipping: samples at full scale are kept, and their number is reported.
 - Clips: `frames_per_clip` stretches one after another, none in two clips. What is left before a
   silence or at the end is dropped.
 - Splits: by time. Of each input the last clips are for the test, those before for validation, each
@@ -110,7 +110,7 @@ def is_sound(inputs):
     if any(are) and not all(are):
         other = inputs[are.index(False)]
         raise ValueError(
-            f"--input={other}: is no sound file, as others are; import them apart, or --sound "
+            f"--input={other}: is not a sound file, but others are; import them apart, or --sound "
             "for the sound of videos"
         )
     return all(are)
@@ -240,7 +240,7 @@ def _describe(path, heard, clips, settings):
     if heard.silent:
         line += f", {heard.silent} of them silent and left out"
     if heard.clipped:
-        line += f"; {heard.clipped} samples at full scale, taken as they are"
+        line += f"; {heard.clipped} samples at full scale, kept"
     if not clips:
         line += f"; too few in a row for a clip of {settings.frames_per_clip}"
     return line

@@ -111,7 +111,7 @@ def to_power(frames):
 
 @tf.function
 def to_samples(frames):
-    """Turns spectrograms into sounds; the same frames give the same sounds, whatever is beside.
+    """Turns spectrograms into sounds; each row's result is independent of the others.
 
     Args:
       frames: float32 [N, mels, times, 1] in [0, 1].

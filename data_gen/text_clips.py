@@ -45,7 +45,9 @@ def is_text(inputs):
     are = [Path(path).suffix.lower() == ".txt" for path in inputs]
     if any(are) and not all(are):
         other = inputs[are.index(False)]
-        raise ValueError(f"--input={other}: is no .txt file, as others are; import them apart")
+        raise ValueError(
+            f"--input={other}: is not a .txt file, but others are; import them separately"
+        )
     return all(are)
 
 

@@ -9,13 +9,13 @@ source:
 - Pictures with their factors: a clip is all pictures that differ in one factor alone, in its order.
   TFDS stores the pictures shuffled. So the labels are read first (tens of bytes a picture stay in
   memory), and then the pictures, undecoded, by whole groups: as many at a time as make 256 MiB of
-  PNG, each time in a pass of its own through the files. Groups in which a value is missing or comes
-  twice are left out and counted.
+  PNG, each time in a pass of its own through the files. Groups with a missing or repeated value are
+  skipped and counted.
 
-Splits: what the source calls its test is the test. What else it has is dealt: to training, to
-validation (`held_out` of it) and, if the source has no test, to the test (as much). Dealt are whole
-objects where there are objects, otherwise clips, in an order that a hash of their labels or of
-their number decides, so that neither is in two splits.
+Splits: the source's test split is the test. The rest is divided into training, validation (a share
+    of `held_out`) and, if the source has no test split, the test (as much). It is divided by
+    objects if there are any, otherwise by clips, in the order of a hash of their labels or number,
+    so that no object or clip is in two splits.
 """
 
 import collections
@@ -130,12 +130,12 @@ def import_source(
 
 
 def mixed(keys):
-    """Returns keys in an order that has nothing to do with their own, but is always the same."""
+    """Returns keys in a fixed pseudorandom order."""
     return sorted(keys, key=lambda key: hashlib.sha256(repr(key).encode()).digest())
 
 
 def deal(owners, held_out):
-    """Deals what the splits of a source hold to the splits of the clips.
+    """Divides the splits of a source among the splits of the clips.
 
     Args:
       owners: for each split of the source what is dealt as a whole.
@@ -208,7 +208,7 @@ class _Part:
         if taken < len(self.keys):
             line += f", {taken} taken"
         if self.left_out:
-            line += f"; {self.left_out} groups left out: {self._source.sweep} missing or twice"
+            line += f"; {self.left_out} groups skipped: {self._source.sweep} missing or repeated"
         return line
 
     def name(self, key):

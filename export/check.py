@@ -1,12 +1,13 @@
-"""Proves a SavedModel the way a server meets it: `python -I check.py FOLDER CASES TOLERANCE`.
+"""Checks a SavedModel as a server sees it: `python -I check.py FOLDER CASES TOLERANCE`.
 
-A file of its own, run and not imported, in a Python that is told not to find this project,
-TensorFlow Probability or tf_keras. It reads the graph for operations that no server can run, loads
-the folder through `tf.compat.v1.saved_model.loader.load` as TensorFlow Serving does, replays its
-warmup requests, and compares the answers to the requests in CASES, a TFRecord of PredictionLog,
-each with the response that the Keras model gives, within TOLERANCE (relative for values above 1; of
-texts the share of letters that differ).
-One line on stderr and exit code 1 where something is wrong; else one on stdout for each signature.
+It runs in its own process, which cannot import this project, TensorFlow Probability or tf_keras. It
+reads the graph for operations that no server can run, loads the folder through
+`tf.compat.v1.saved_model.loader.load` as TensorFlow Serving does, replays its warmup requests, and
+compares the answers to the requests in CASES, a TFRecord of PredictionLog, each with the response
+that the Keras model gives, within TOLERANCE (relative for values above 1; of texts the share of
+letters that differ).
+
+Prints one line for each signature, or one line to stderr with exit code 1.
 """
 
 import collections
@@ -17,14 +18,14 @@ import sys
 FORBIDDEN = ("tf_inbetween", "export", "data_gen", "tensorflow_probability", "tf_keras")
 PYTHON_OPS = ("PyFunc", "PyFuncStateless", "EagerPyFunc")
 WARMUP = "assets.extra/tf_serving_warmup_requests"
-SOUND_POWERS = 0.05  # The share of its power that a sound may have elsewhere.
-GREY_LEVELS = 1  # By how much a pixel of a PNG may differ: floats that round up or down.
+SOUND_POWERS = 0.05  # The share of a sound's power that may differ.
+GREY_LEVELS = 1  # How much a pixel of a PNG may differ, by rounding.
 
 _BINS = 16  # of a spectrum that are summed
 
 
 class Mismatch(Exception):
-    """What a server could not do, or would do differently."""
+    """A server cannot run this, or would answer differently."""
 
 
 class _Hidden:
@@ -70,7 +71,7 @@ def main(folder, cases, tolerance):
 
 
 def _check_operations(folder):
-    """Raises `Mismatch` for operations that need Python, XLA or a library of their own."""
+    """Raises `Mismatch` for operations that need Python, XLA or another library."""
     # Private to TensorFlow: its public tf.raw_ops lacks some of the operations that graphs have.
     from tensorflow.core.protobuf import saved_model_pb2
     from tensorflow.python.framework import op_def_registry
@@ -122,9 +123,9 @@ def _answer(session, signatures, request):
 
 
 def _compare(name, answer, expected, tolerance):
-    """The rows of an answer, its largest difference in numbers, and in grey levels of pictures.
+    """The rows of an answer, and its largest differences in numbers and in grey levels.
 
-    Of sounds it is that of their powers, in spectra, of the loudest.
+    For sounds it is the difference of the power spectra, relative to the loudest.
     """
     import numpy as np
     import tensorflow as tf

@@ -1,4 +1,4 @@
-"""What signatures ask of their inputs: assertions, whose messages a server passes on."""
+"""Assertions on the inputs of signatures; a server returns their messages."""
 
 import tensorflow as tf
 
@@ -11,7 +11,7 @@ def same_rows(a, b, names):
 
 def in_unit_range(values, name):
     """Asserts that all values lie in [0, 1]."""
-    # NaN compares false, so it does not pass either.
+    # NaN compares false, so it fails too.
     inside = tf.reduce_all((values >= 0) & (values <= 1))
     return tf.debugging.Assert(inside, [f"{name} must be numbers from 0 to 1"])
 

@@ -1,9 +1,9 @@
-"""SHA256SUMS: whether the files of an exported version are still those that were proven.
+"""SHA256SUMS: detects changes in the files of an exported version.
 
-TensorFlow keeps checksums of a SavedModel's weights, but not of its graph: a bit that flips in
-`saved_model.pb` may change a constant, and nothing says so. So an export lists the SHA-256 of every
-file in `assets.extra/SHA256SUMS`, where TensorFlow Serving does not look, in the format of
-`sha256sum`: `sha256sum --check assets.extra/SHA256SUMS` in the version's folder says the same.
+TensorFlow keeps checksums of a SavedModel's weights, but not of its graph: a flipped bit in
+`saved_model.pb` may silently change a constant. So an export lists the SHA-256 of every file in
+`assets.extra/SHA256SUMS`, which TensorFlow Serving ignores. `sha256sum --check
+assets.extra/SHA256SUMS` in the version's folder checks it too.
 """
 
 import hashlib
@@ -13,7 +13,7 @@ NAME = Path("assets.extra") / "SHA256SUMS"
 
 
 def write(folder):
-    """Lists all files below `folder`, which has a folder assets.extra, but for the list itself."""
+    """Lists all files below `folder`, which has a folder assets.extra, except the list itself."""
     folder = Path(folder)
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     files = [path for path in files if path != folder / NAME]
@@ -22,7 +22,7 @@ def write(folder):
 
 
 def check(folder):
-    """Reads every listed file below `folder`; does nothing where there is no list.
+    """Checks every listed file below `folder`; does nothing if there is no list.
 
     Raises:
         ValueError: if one is missing or damaged, or the list itself is.

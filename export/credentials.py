@@ -7,12 +7,12 @@ from pathlib import Path
 
 from frame_io.errors import InputError, one_line
 
-_SHORTEST_TOKEN = 16  # Characters; what can be guessed by trying is no secret.
+_SHORTEST_TOKEN = 16  # Characters; a shorter token could be guessed.
 
 
 @dataclasses.dataclass(frozen=True)
 class Tls:
-    """What a server shows that it is itself.
+    """The certificate of a server.
 
     Attributes:
         context: the `ssl.SSLContext` of a server, TLS 1.2 or newer.
@@ -35,7 +35,7 @@ def read_tls(certificate, key):
         A `Tls`; None if both are None.
 
     Raises:
-        InputError: only one is given, or a file cannot be read, or they do not belong together.
+        InputError: only one is given, a file cannot be read, or they do not match.
     """
     if certificate is None and key is None:
         return None
@@ -50,7 +50,7 @@ def read_tls(certificate, key):
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     try:
-        # A password of no characters, or OpenSSL would ask the terminal for one.
+        # An empty password, or OpenSSL would ask for one in the terminal.
         context.load_cert_chain(certificate, key, password="")
     except (ssl.SSLError, OSError, ValueError) as error:
         raise InputError(
@@ -73,13 +73,13 @@ def check_authority(path):
 
 
 def read_token(path):
-    """Reads the token that a client has to show; None if `path` is None.
+    """Reads the token that clients must send; None if `path` is None.
 
     Args:
         path: a file with one line: letters, digits and -._~+/ (RFC 6750), at least 16 of them.
 
     Raises:
-        InputError: it cannot be read, or is no such line.
+        InputError: it cannot be read, or is not such a line.
     """
     if path is None:
         return None

@@ -1,8 +1,8 @@
-"""A run directory to a SavedModel for TensorFlow Serving, proven before it is there; other formats.
+"""Exports a run directory to a checked SavedModel for TensorFlow Serving, and other formats.
 
-The version is written beside, loaded by a Python that cannot see this project, asked everything at
-batch 0, 1 and 5, compared with the Keras model, and only then renamed into place. `saved_model` is
-the command; its docstring lists what is written.
+A version is moved into place only after a process that cannot import this project has loaded it,
+called every signature at batch 0, 1 and 5, and compared the answers with the Keras model.
+`saved_model` is the command; its docstring lists what is written.
 """
 
 import contextlib
@@ -36,14 +36,13 @@ _TOLERANCES = {"float32": 1e-5, "mixed_bfloat16": 2**-5}
 def export(run_dir, model_dir, version=None, image_size=None):
     """Writes the next version (or `version`) of a run's model; returns its folder.
 
-    It takes and draws frames of `image_size`, as `frame_io.sizes.Size.of` takes it; None: of the
-    size of the training's.
+    Frames have `image_size`, see `frame_io.sizes.Size.of`; None: the size in training.
 
     Raises:
-        InputError: if there is no trained run, or the version is there already, or the extra
-            `serving` is missing.
-        RuntimeError: if the SavedModel does not answer as the Keras model does, or holds an
-            operation that a server cannot run. Nothing is left behind then.
+        InputError: if there is no trained run, the version exists, or the extra `serving` is
+            missing.
+        RuntimeError: if the SavedModel differs from the Keras model, or has an operation that a
+            server cannot run. Then nothing is written.
     """
     run_dir, model_dir = Path(run_dir), Path(model_dir)
     name = _model_name(model_dir)
@@ -71,7 +70,7 @@ def export(run_dir, model_dir, version=None, image_size=None):
         folder.rename(model_dir / str(version))
     print(f"wrote {model_dir / str(version)}, the files for TensorFlow Serving beside it")
     if kept:
-        print(f"left as they were: {', '.join(kept)}")
+        print(f"kept: {', '.join(kept)}")
     return model_dir / str(version)
 
 
@@ -89,7 +88,7 @@ def convert(run_dir, model_dir, to):
     exported = EXPORTED[model.kind]
     if to not in exported.formats:
         raise InputError(
-            f"--format={to}: has no strings, which a model of {model.kind} is asked with"
+            f"--format={to}: does not support strings, which models of {model.kind} take"
         )
     tried = [case for n in BATCHES if n for case in exported.cases(model, config, error, n)]
     with _workplace(model_dir) as beside:
@@ -107,8 +106,8 @@ def convert(run_dir, model_dir, to):
 def training_rmse(run_dir, model):
     """The root mean square error of a training frame's reconstruction, in (0, 1].
 
-    It is the scale of a calibrated likelihood; for the others it is what evaluate measured. Raises
-    `InputError` if that was not done.
+    It is the scale of a calibrated likelihood; otherwise evaluate measured it. Raises `InputError`
+    if the run was not evaluated.
     """
     if model.likelihood == "calibrated_normal":
         return float(model.scale.numpy())
@@ -137,7 +136,7 @@ def write_saved_model(model, table, folder):
 
 
 def check(folder, cases, tolerance):
-    """Runs `check.py` on a SavedModel in a Python of its own; raises `RuntimeError` if it fails."""
+    """Runs `check.py` on a SavedModel in its own process; raises `RuntimeError` if it fails."""
     script = Path(__file__).with_name("check.py")
     with without_pattern(folder) as plain:
         result = subprocess.run(
@@ -148,16 +147,16 @@ def check(folder, cases, tolerance):
         )
     if result.returncode:
         said = result.stderr.strip().rpartition("\n")[2] or f"exit code {result.returncode}"
-        raise RuntimeError(f"the SavedModel does not hold, nothing was exported: {said}")
+        raise RuntimeError(f"the check of the SavedModel failed, nothing was exported: {said}")
     print("largest difference from the Keras model, loaded as a server does:")
     print(result.stdout, end="")
 
 
 @contextlib.contextmanager
 def _workplace(model_dir):
-    """Yields an empty folder inside `model_dir`, which is gone afterwards.
+    """Yields an empty folder inside `model_dir`, removed afterwards.
 
-    Raises `InputError` while another export is at work there.
+    Raises `InputError` while another export is running there.
     """
     model_dir.mkdir(parents=True, exist_ok=True)
     lock = os.open(model_dir, os.O_RDONLY)
@@ -174,7 +173,7 @@ def _workplace(model_dir):
             with contextlib.suppress(OSError):
                 model_dir.rmdir()  # if nothing was exported, ever
     except BlockingIOError:
-        raise InputError(f"--model_dir={model_dir}: another export is at work there") from None
+        raise InputError(f"--model_dir={model_dir}: another export is running there") from None
     finally:
         os.close(lock)
 
@@ -185,7 +184,7 @@ def _free_version(model_dir, version):
     if version is None:
         return max(taken, default=0) + 1
     if version in taken:
-        raise InputError(f"{model_dir / str(version)}: is there already; name a free --version")
+        raise InputError(f"{model_dir / str(version)}: exists already; choose another --version")
     return version
 
 
@@ -236,7 +235,7 @@ def _provenance(run_dir, folder, error):
 
 
 def _copy_samples(run_dir, folder, pattern):
-    """Takes the frames along that the evaluation left for trying the model."""
+    """Copies the sample frames that the evaluation wrote."""
     samples = run_dir / "figures" / "samples"
     folder.mkdir()
     for path in sorted(samples.glob(pattern)):

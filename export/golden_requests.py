@@ -1,6 +1,6 @@
-"""Requests for every signature with the answers that the Keras model gives, as a server logs them.
+"""Requests for every signature with the Keras model's answers, as a server logs them.
 
-The export's check compares with them, and those of one row become the warmup requests.
+The export's check uses them, and those with one row become the warmup requests.
 """
 
 import io

@@ -3,9 +3,9 @@
     python -m export.saved_model --format=litert ...   one file with the signatures below
     python -m export.saved_model --format=onnx ...     one file for each of them
 
-The converters know no PNG decoder and no stateless random numbers, so only `SIGNATURES` go along:
-frames and latents as arrays, one row or more; and `mask` of a `FusionVAE`. A file is compared with
-the Keras model through the runtime it is for.
+The converters support no PNG decoder and no stateless random numbers, so only `SIGNATURES` are
+converted (frames and latents as arrays, one row or more), and `mask` of a `FusionVAE`. Each file is
+compared with the Keras model in its own runtime.
 """
 
 import subprocess
@@ -17,7 +17,7 @@ import tensorflow as tf
 from tf_inbetween.config import InputError
 
 SIGNATURES = ("inbetween", "sequence", "encode", "decode", "reconstruct", "mask")
-# ONNX wants different names for what comes in and goes out: `reconstruct` is encode and decode.
+# ONNX needs different names for inputs and outputs; `reconstruct` is encode and decode.
 ONNX_SIGNATURES = tuple(name for name in SIGNATURES if name != "reconstruct")
 TOLERANCE = 1e-4  # Of float32: another runtime sums in another order.
 _ONNX_OPSET = 18
@@ -92,7 +92,7 @@ def _run_tf2onnx(saved_model, signature, path):
 
 
 def tried(signatures, cases):
-    """Those of `signatures` that the model has: a case tries every one."""
+    """The signatures that the model has: those in `cases`."""
     names = {name for name, *_ in cases}
     return [name for name in signatures if name in names]
 

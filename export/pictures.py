@@ -1,15 +1,15 @@
-"""PNG and JPEG bytes to frames and back, in TensorFlow operations, so that a server can do it.
+"""PNG and JPEG bytes to frames and back, in TensorFlow operations, for servers.
 
-What comes out is what `tf_inbetween.images.read_frame` makes of the same file, to a grey level or
-two, but that EXIF orientation and embedded ICC profiles are not looked at: the client of
-`export.client` writes such pictures anew before it sends them.
+The result is that of `tf_inbetween.images.read_frame`, within a grey level or two, except that EXIF
+orientation and embedded ICC profiles are ignored: `export.client` converts such pictures before it
+sends them.
 """
 
 import tensorflow as tf
 
 from frame_io.sizes import Size
 
-MAX_SERVED_PIXELS = 2**24  # 16.8 million; a picture is refused by its header, before it is decoded.
+MAX_SERVED_PIXELS = 2**24  # 16.8 million; checked in the header, before decoding.
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 _JPEG = b"\xff\xd8\xff"
@@ -19,13 +19,13 @@ _LUMA = (0.299, 0.587, 0.114)  # Rec. 601
 def decode(pictures, size, channels, name):
     """PNG or JPEG files [B] -> frames [B, *size, channels] float32 in [0, 1].
 
-    Transparency is laid over white, 16 bits are rounded to 8, grey and colour are made the model's,
-    and a picture of another size is cut to its largest middle part of the shape of `size`, (height,
-    width), and resized (Lanczos, antialiased).
+    Transparency is composited over white, 16 bits are rounded to 8, channels become the model's,
+    and a picture of another size is cropped to its largest central part with the shape of `size`,
+    (height, width), and resized (Lanczos, antialiased).
 
     Raises (when the graph runs):
-        InvalidArgumentError: that says `name` and what is wrong, for other bytes, a damaged file,
-            or more than `MAX_SERVED_PIXELS` pixels.
+        InvalidArgumentError: for other bytes, a damaged file, or more than `MAX_SERVED_PIXELS`
+            pixels; the message has `name`.
     """
     size = Size.of(size)
     return tf.map_fn(

@@ -1,4 +1,4 @@
-"""Exports a trained run as a SavedModel for TensorFlow Serving, and proves it before it is there.
+"""Exports a trained run as a checked SavedModel for TensorFlow Serving.
 
     python -m export.saved_model --run_dir=runs/teapot --model_dir=models/teapot
 
@@ -9,8 +9,8 @@
       models.config            and batching_parameters.txt, monitoring.config, compose.yaml:
                                for TensorFlow Serving; an existing one is left alone
 
-The version is written beside, loaded by a Python that cannot see this project, asked everything at
-batch 0, 1 and 5, compared with the Keras model, and only then renamed into place.
+A version is moved into place only after a process that cannot import this project has loaded it,
+called every signature at batch 0, 1 and 5, and compared the answers with the Keras model.
 
 --format=litert and --format=onnx write models/teapot/teapot.tflite and teapot.SIGNATURE.onnx
 instead, see `export.litert_onnx`.

@@ -1,9 +1,9 @@
-"""Serves a SavedModel over TensorFlow Serving's REST and gRPC APIs, for trying and testing.
+"""Serves a SavedModel over TensorFlow Serving's REST and gRPC APIs, for development.
 
     python -m export.serve --model_dir=models/teapot
 
-It is TensorFlow Serving compatible, not TensorFlow Serving: in production use that. Any SavedModel
-will do; neither this project's models nor TensorFlow Probability nor Keras is imported.
+It is compatible with TensorFlow Serving; in production, use TensorFlow Serving itself. It serves
+any SavedModel, and imports neither this project's models nor TensorFlow Probability nor Keras.
 """
 
 import asyncio

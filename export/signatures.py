@@ -1,4 +1,4 @@
-"""What an exported model can be asked: functions of named tensors that share their first dimension.
+"""The signatures of an exported model: functions of named tensors with one first dimension.
 
 B rows a request, K frames a row, frames [H, W, C] and latents [Z] of the model's sizes:
 
@@ -14,23 +14,24 @@ B rows a request, K frames a row, frames [H, W, C] and latents [Z] of the model'
     mask           first, second, t [B]                 mask [B,H,W,3]
     mask_png       first_bytes, second_bytes, t [B]     mask_bytes [B]
 
-A `FusionVAE` alone has `mask` and `mask_png`: for each pixel of what `inbetween` draws, the shares
-that are copied from the first frame (red), copied from the second (green), and drawn from the
-latent (blue); they sum to 1. `inbetween` and `sequence` are then fused from both frames, while
-`sample`, `encode`, `decode` and `reconstruct` are those of the latent model.
+Only a `FusionVAE` has `mask` and `mask_png`: the shares of each pixel of `inbetween` copied from
+the first frame (red), copied from the second (green), and drawn from the latent (blue); they sum to
+1. Its `inbetween` and `sequence` fuse both frames; `sample`, `encode`, `decode` and `reconstruct`
+use the latent model.
 
 `inbetween_png` is `serving_default` too. Pixels are float32 in [0, 1], `*_bytes` are PNG files, or
-JPEG on the way in, of any size; t is in [0, 1], seeds are integers. A row's answer does not depend
-on the other rows, so a server may batch requests. Anything else (NaN, pixels in 0..255, t outside,
-rows that do not match) is an INVALID_ARGUMENT that says so.
+JPEG on the way in, of any size; t is in [0, 1], seeds are integers. Rows are independent, so a
+server may batch requests. Invalid inputs (NaN, pixels in 0..255, t outside [0, 1], different
+numbers of rows) are an INVALID_ARGUMENT.
 
-`confidence` says how near both ends are to what the model was trained on. It is
+`confidence` says how close both ends are to the training data. It is
 
     min(1, (2 u / e)^2)     e: the larger root mean square error of the two ends' reconstructions
                             u: that of the training, the calibrated likelihood's scale
 
-so 1 while both ends are drawn back within twice the usual error, 1/4 at four times that error, and
-1/100 at twenty. For a `FusionVAE` e^2 has one more term, 4 t (1-t) d^2, where d is the root mean
+so 1 while both ends are reconstructed within twice the usual error, 1/4 at four times that error,
+and 1/100 at twenty. For a `FusionVAE` e^2 has one more term, 4 t (1-t) d^2, where d is the root
+mean
 square difference of the two ends once they are warped to t: two copies that disagree cannot both be
 right. (The share that is drawn says little of the error: BUILD_NOTES.md, 2026-11-29.)
 """

@@ -1,4 +1,4 @@
-"""What an exported model of sound can be asked, and requests with the answers of the Keras model.
+"""The signatures of a model of sound, and requests with the Keras model's answers.
 
 B rows a request, K sounds a row, frames [M,T,1] in [0, 1] (see `data_gen.spectrograms`), latents
 [Z]; files are WAV, 16 bits at 16 kHz:
@@ -16,11 +16,11 @@ B rows a request, K sounds a row, frames [M,T,1] in [0, 1] (see `data_gen.spectr
     reconstruct    image [B,M,T,1]                     image [B,M,T,1]
     sample         first, second, t [B], seed [B,2]    frame [B,M,T,1]
 
-`inbetween_wav` is `serving_default` too. Files have any number of channels, which are averaged; of
-longer ones the middle is taken, shorter ones get silence at their ends. What comes out is as long
-as a frame (`glide_wav`: K times as many spectra), and quieter where it would be louder than full
-scale. A row's answer does not depend on the other rows. Other files, another rate, no samples and t
-outside [0, 1] are an INVALID_ARGUMENT that says so. `confidence` is as in `export.signatures`.
+`inbetween_wav` is `serving_default` too. Channels are averaged; longer files are cut to their
+middle, shorter ones padded with silence. Outputs are as long as a frame (`glide_wav`: K times as
+many spectra), and scaled down if louder than full scale. Rows are independent. Other files, another
+rate, no samples and t outside [0, 1] are an INVALID_ARGUMENT. `confidence` is as in
+`export.signatures`.
 """
 
 import numpy as np

@@ -1,4 +1,4 @@
-"""What an exported model of text can be asked, and requests with the answers of the Keras model.
+"""The signatures of a model of text, and requests with the Keras model's answers.
 
 B rows a request, K lines a row, lines UTF-8 of at most L bytes, latents [Z]:
 
@@ -11,13 +11,11 @@ B rows a request, K lines a row, lines UTF-8 of at most L bytes, latents [Z]:
     reconstruct     text [B]                          text [B]
     sample          first, second, t [B], seed [B,2]  text [B]
 
-`inbetween_text` is `serving_default` too. Of `sequence` frames are bytes / 255, padded with zeros.
-What comes out is valid UTF-8 without control characters: other bytes become U+FFFD. A row's answer
-does not depend on the other rows. An empty or too long line, one that is not UTF-8 or holds a
-control character, and t outside [0, 1] are an INVALID_ARGUMENT that says so.
-
-`confidence` is the share of its letters that the model gives back in their place, of the end that
-it knows less well.
+`inbetween_text` is `serving_default` too. Frames of `sequence` are bytes / 255, padded with zeros.
+Outputs are valid UTF-8 without control characters: other bytes become U+FFFD. Rows are independent.
+An empty or too long line, one that is not UTF-8 or has a control character, and t outside [0, 1]
+are an INVALID_ARGUMENT. `confidence` is the share of letters that the model reconstructs in place,
+for the worse of the two ends.
 """
 
 import numpy as np

@@ -1,4 +1,4 @@
-"""The files that TensorFlow Serving reads beside a model: which versions, batching, monitoring.
+"""The files that TensorFlow Serving reads beside a model: versions, batching, monitoring.
 
     docker compose -f models/teapot/compose.yaml up
 
@@ -59,7 +59,7 @@ services:
 
 
 def write(model_dir, name, version):
-    """Writes the files that are not there yet; returns the names of those that were left alone.
+    """Writes the missing files; returns the names of those that exist.
 
     Args:
         model_dir: the folder of the versions.

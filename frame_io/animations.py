@@ -1,4 +1,4 @@
-"""Animated images, written frame by frame: GIF, WebP and APNG that loop for ever.
+"""Animated images, written frame by frame: GIF, WebP and APNG that loop forever.
 
 Pillow encodes the frames, and this puts them into the file one at a time, because Pillow's own
 `save_all` holds all of them. Equal neighbours become one frame that is shown as long as both. Of
@@ -22,13 +22,15 @@ import PIL.Image
 
 from frame_io.palettes import Colors
 
-_GIF_DATA = 13 + 3 * 256 + 10  # Behind the head, a palette of 256 greys and the image's own head.
+_GIF_DATA = (
+    13 + 3 * 256 + 10
+)  # After the header, a palette of 256 greys and the image's own header.
 _MAX_UINT16 = 2**16 - 1
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 
 def write(path, frames, seconds_per_frame):
-    """Writes an animation of the kind that the ending of `path` says.
+    """Writes an animation in the format of the extension of `path`.
 
     Args:
         path: a `Path` that ends in .apng, .gif or .webp.
@@ -127,7 +129,7 @@ def _unpacked(file, shape):
 
 
 def _write_gif_header(file, shape, palette):
-    """The head of a file that loops for ever: a palette, uint8 [N, 3], and a place for one more."""
+    """The header of a looping file: a palette, uint8 [N, 3], and one more entry."""
     bits = max(1, len(palette).bit_length())
     file.write(b"GIF89a")
     file.write(struct.pack("<HHBBB", shape[1], shape[0], 0x80 | 0x70 | (bits - 1), 0, 0))
@@ -156,13 +158,13 @@ def _write_webp(file, frames, seconds):
             has_alpha = frame.shape[-1] == 4
             canvas = _uint24(frame.shape[1] - 1) + _uint24(frame.shape[0] - 1)
             _write_webp_chunk(file, b"VP8X", bytes([0x10 * has_alpha | 0x02, 0, 0, 0]) + canvas)
-            _write_webp_chunk(file, b"ANIM", bytes(6))  # No background; for ever.
+            _write_webp_chunk(file, b"ANIM", bytes(6))  # No background; loops forever.
         left, top, right, bottom = box
         still = io.BytesIO()
         picture(_cut(frame, box)).save(still, "WEBP", lossless=True, method=0)
         numbers = (left // 2, top // 2, right - left - 1, bottom - top - 1)
         delay = round(1000 * end) - round(1000 * begin)
-        head = b"".join(map(_uint24, (*numbers, delay))) + b"\x02"  # In place of what is below.
+        head = b"".join(map(_uint24, (*numbers, delay))) + b"\x02"  # Replaces what is below.
         _write_webp_chunk(file, b"ANMF", head + still.getvalue()[12:])
         count += 1
     size = file.tell()
@@ -173,7 +175,7 @@ def _write_webp(file, frames, seconds):
 
 def _write_webp_chunk(file, name, content):
     if not file.tell():
-        file.write(bytes(12))  # Where the file's head will stand.
+        file.write(bytes(12))  # The place of the file's header.
     file.write(name + struct.pack("<I", len(content)) + content + bytes(len(content) % 2))
 
 

@@ -21,8 +21,8 @@ def to_srgb(picture):
       picture: of 8 bits and any mode. Its `info["icc_profile"]` says what its colours mean.
 
     Returns:
-      One in mode RGB or RGBA without a profile; the picture itself where it has no profile, or one
-      that is damaged or of other colours than its own, which browsers ignore as well.
+      One in mode RGB or RGBA without a profile; the picture itself if it has no profile, or one
+      that is damaged or for another colour space, which browsers ignore too.
     """
     profile = picture.info.get("icc_profile")
     if not profile or not isinstance(profile, bytes):  # A PNG may have a text of that name.

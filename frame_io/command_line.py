@@ -1,4 +1,4 @@
-"""Runs commands: a bad input ends in an error of one line and exit code 1."""
+"""Runs commands: bad input is a one-line error with exit code 1."""
 
 import contextlib
 import logging as standard_logging
@@ -18,22 +18,21 @@ _SERVING |= {"requests", "tensorflow_serving"}
 
 
 def run(main, on_interrupt="", bad_input=(InputError,), verbosity=logging.ERROR):
-    """Runs `main()` on the parsed flags; a bad input ends in one line and exit code 1.
+    """Runs `main()` on the parsed flags; bad input is a one-line error with exit code 1.
 
-    Besides `bad_input` that is a file or a port that cannot be used, a package of the extra
-    `serving` that is missing (import those inside `main`), an error that TensorFlow reports, more
-    than memory holds, or a `RuntimeError`, such as that of a rendering process that died. With
-    --verbosity=1 the traceback is printed too.
+    Besides `bad_input`, that covers files and ports that cannot be used, missing packages of the
+    extra `serving` (import those inside `main`), errors of TensorFlow, out of memory, and
+    `RuntimeError`, such as a rendering process that died. --verbosity=1 also prints the traceback.
 
     Args:
         main: a function of no arguments.
-        on_interrupt: what Ctrl-C means for this command, said after "interrupted: ".
+        on_interrupt: the effect of Ctrl-C, printed after "interrupted: ".
         bad_input: classes of errors.
-        verbosity: of absl's logging, where --verbosity is not given.
+        verbosity: of absl's logging, unless --verbosity is given.
     """
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # What TensorFlow says of GPUs and CPUs.
-    with contextlib.suppress(AttributeError):  # Of another object in its place.
-        sys.stdout.reconfigure(errors="backslashreplace")  # Names of files may be no Unicode.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's messages about GPUs and CPUs.
+    with contextlib.suppress(AttributeError):  # Stdout may be replaced by another object.
+        sys.stdout.reconfigure(errors="backslashreplace")  # File names may not be Unicode.
     app.run(guarded(main, on_interrupt, bad_input, verbosity), flags_parser=_parse)
 
 
@@ -42,7 +41,7 @@ def guarded(main, on_interrupt="", bad_input=(InputError,), verbosity=logging.ER
 
     def run_main(argv):
         if not FLAGS["verbosity"].present:
-            # TFDS tells of every file that it opens, and of deprecated calls of its own.
+            # TFDS logs every file that it opens, and its own deprecated calls.
             logging.set_verbosity(verbosity)
             standard_logging.getLogger("tensorflow").setLevel(standard_logging.ERROR)
         try:
@@ -66,8 +65,7 @@ def guarded(main, on_interrupt="", bad_input=(InputError,), verbosity=logging.ER
 
 
 def _parse(argv):
-    # Absl prints its usage page behind an unknown flag; the one line that says what is wrong is
-    # all a person needs, and --help still has the rest.
+    # Absl prints its usage page after an unknown flag; one line is enough, and --help has the rest.
     try:
         return FLAGS(argv)
     except flags.CantOpenFlagFileError as error:

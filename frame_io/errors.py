@@ -1,17 +1,17 @@
-"""The error of a bad input, and the message of any error in one line."""
+"""The error for bad input, and one-line messages of any error."""
 
 import re
 import sys
 
 
 class InputError(ValueError):
-    """Something the user gave is wrong. The message is one line: what, where, what is right."""
+    """Bad input. The message is one line: what, where, and what would be right."""
 
 
 def one_line(error):
     """Returns the message of an error in one line."""
     if isinstance(error, tensorflow_errors()):
-        # What went wrong stands last, below the places in the code and among those in the graph.
+        # The cause is last, below the places in the code and among those in the graph.
         text = re.sub(r"\[\[.*?\]\]|\{\{.*?\}\}|\[Op:\w+\]( name:.*)?", "", error.message)
         text = text.strip().rpartition("\n\n")[2]
     elif isinstance(error, OSError) and error.filename is not None and error.strerror:

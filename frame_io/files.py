@@ -1,4 +1,4 @@
-"""Writing files whole or not at all."""
+"""Atomic writes, and checks of files."""
 
 import contextlib
 import hashlib
@@ -15,10 +15,10 @@ _LARGEST_TEXT = 2**26  # bytes; a page or a metrics.json has some hundred thousa
 
 @contextlib.contextmanager
 def atomic_write(path):
-    """Yields a path beside `path` to write to; on success it takes the place of `path`.
+    """Yields a temporary path to write to; on success it replaces `path`.
 
-    A crash leaves what was at `path` before. Raises `OSError` with the file's name, which `write`
-    itself does not tell of a full disk.
+    A crash leaves the old file. Raises `OSError` with the file's name, which `write` itself omits
+    for a full disk.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -43,7 +43,7 @@ def check_no_source(path, sources):
 
 
 def check_place(path, called=None):
-    """Raises `InputError` if a path is a folder, or in none that may be written to.
+    """Raises `InputError` if a path is a folder, or its folder is not writable.
 
     `called`: what messages call it; None: the path.
     """
@@ -53,16 +53,14 @@ def check_place(path, called=None):
         raise InputError(f"{called}: is a folder; name a file")
     parent = next(parent for parent in path.absolute().parents if parent.exists())
     if not (parent.is_dir() and os.access(parent, os.W_OK)):
-        raise InputError(
-            f"{called}: cannot be written: {parent} is no folder that you may write to"
-        )
+        raise InputError(f"{called}: cannot be written: {parent} is not a folder you can write to")
 
 
 @contextlib.contextmanager
 def without_pattern(path):
-    """Yields another path to the same, without characters that TensorFlow takes for a pattern's.
+    """Yields an alias of a path, without the characters of TensorFlow's patterns.
 
-    It does so wherever it looks for a checkpoint, that of a SavedModel too: *, ?, [] and \\.
+    TensorFlow expands *, ?, [] and \\ in the paths of checkpoints and SavedModels.
 
     Args:
         path: of a file or folder, or the prefix of a checkpoint's files; its own name has none.
@@ -78,13 +76,13 @@ def without_pattern(path):
 
 
 def write_json(path, content):
-    """Writes `content` as JSON, whole or not at all. NaN and infinity are errors."""
+    """Writes `content` as JSON, atomically. NaN and infinity are errors."""
     with atomic_write(path) as beside:
         beside.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n")
 
 
 def write_checked_json(path, content, table=None):
-    """As `write_json`, and with the key "sha256", which `read_checked_json` looks at.
+    """As `write_json`, with the key "sha256", which `read_checked_json` checks.
 
     Args:
         path, content: as for `write_json`.
@@ -104,7 +102,7 @@ def write_checked_json(path, content, table=None):
 
 
 def read_checked_json(path):
-    """Returns what `write_checked_json` wrote, without the key "sha256".
+    """Reads what `write_checked_json` wrote, without the key "sha256".
 
     Raises:
         OSError: if it cannot be read.
@@ -127,12 +125,12 @@ def _sha256(content):
 def read_text(path):
     """Returns the text, in UTF-8, of a file that a command wrote.
 
-    Raises `OSError` if it cannot be read and `ValueError` if it is no such file: a pipe or a
-    device, which might never end, or one of over 64 MiB.
+    Raises `OSError` if it cannot be read, and `ValueError` for a pipe or a device, which might
+    never end, or over 64 MiB.
     """
     path = Path(path)
     if path.exists() and not path.is_file():
-        raise ValueError(f"{path}: is no file")
+        raise ValueError(f"{path}: is not a file")
     if path.stat().st_size > _LARGEST_TEXT:
         raise ValueError(f"{path}: larger than {_LARGEST_TEXT:,} bytes")
     return path.read_text(encoding="utf-8")
@@ -141,7 +139,7 @@ def read_text(path):
 def read_json(path):
     """Returns the content of a JSON file.
 
-    Raises as `read_text`, and `ValueError` if it is no JSON.
+    Raises as `read_text`, and `ValueError` if it is not JSON.
     """
     try:
         return json.loads(read_text(path))

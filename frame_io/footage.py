@@ -5,42 +5,40 @@
     for place, picture in clip.pictures(wanted):  # PIL pictures, upright, one at a time
         ...
 
-An input is looked through once for the times of its frames (8 bytes each; of a video the packets,
-and only the first frame is decoded) and then decoded frame by frame, so memory does not grow with
-its length. Every error is a ValueError whose message is one line and names the file.
+An input is scanned once for the times of its frames (8 bytes each; only the first frame of a video
+is decoded) and then decoded frame by frame, so memory does not grow with its length. Every error is
+a ValueError with a one-line message that names the file.
 
 How footage from cameras is read:
 
-- Videos stand upright as their display matrix says, turned and mirrored by quarter turns, and
-  pictures as their EXIF orientation says.
-- Pixels that are not square are made so: the shorter side of them is stretched. Of videos alone:
-  for pictures, browsers and most viewers ignore what the file says of its density.
-- Alpha is kept, that of VP8 and VP9 in WebM too, and laid over white by `frame_io.pictures`.
+- Videos are rotated and mirrored by quarter turns as their display matrix says, and pictures as
+  their EXIF orientation says.
+- Non-square pixels of videos are made square by stretching the shorter side. Pictures are not
+  stretched: browsers and most viewers ignore their density.
+- Alpha is kept, also of VP8 and VP9 in WebM, and composited over white by `frame_io.pictures`.
 - More than 8 bits are rounded to 8. High dynamic range (PQ, HLG) is tone-mapped, and wide primaries
   (BT.2020, P3) become sRGB's, where FFmpeg's scale filter can (since FFmpeg 8).
 - Untagged colours are BT.709 from 1280 columns or 577 lines on and BT.601 below, as mpv has it.
   BT.2020 of constant luminance is read as the other BT.2020. Pictures with an ICC profile are
-  converted to sRGB; PNG's gamma is not looked at.
+  converted to sRGB; PNG's gamma is ignored.
 - Interlaced frames are deinterlaced (bwdif); each frame becomes one.
-- A variable frame rate is made even, see `select`. Frames of animated images that stand for 10 ms
-  or less stand for 100 ms, as in browsers.
+- A variable frame rate is resampled, see `select`. Delays of animated images of 10 ms or less
+  become 100 ms, as in browsers.
 - A video that begins in the middle of a group of pictures, as a recorded broadcast does, begins
   with the first frame that can be decoded.
-- Frames are sought by the key frame before the first that is wanted; where a container cannot
-  seek, all are decoded from the beginning.
-- A file that ends before its header says is refused. MPEG-TS and raw streams say nothing of their
-  length, nor does FFmpeg of an ASF file that has lost over a twentieth, so a shorter one is just
-  shorter.
+- Decoding starts at the key frame before the first wanted frame; if a container cannot seek, at the
+  beginning.
+- A file that ends before its header says is rejected. MPEG-TS, raw streams, and ASF files that have
+  lost over a twentieth have no known length, so a truncated one is just shorter.
 - Of several video streams the first is read that is not a cover picture.
 - HEIC needs the package pillow-heif.
 
 How untrusted footage is read:
 
-- Nothing but the files that were named is read: a folder's links that lead out of it are refused,
-  and so are playlists and everything else that is no container of `frame_io.videos`, whatever
-  its name.
-- Frames of over 2^26 pixels, and animated images of over 2^34 in all, are refused, as are frames
-  that stand so long that a hundred times as many would come out as are there.
+- Only the named files are read: links out of a folder are rejected, and so are playlists and
+  everything that is not a container of `frame_io.videos`, whatever its name.
+- Frames of over 2^26 pixels, and animated images of over 2^34 in all, are rejected, as are delays
+  so long that the output would have a hundred times as many frames.
 """
 
 import collections
@@ -64,13 +62,13 @@ _MAX_REPEATED = 100
 
 @dataclasses.dataclass(frozen=True)
 class Footage:
-    """One input, looked through but not decoded.
+    """One input, scanned but not decoded.
 
     Attributes:
       path: the file or the folder.
       times: float64 [N], when each frame is shown, in seconds from the first; rising.
-      end: when the last frame is taken off, in seconds from the first.
-      notes: what is done to its frames, what is not, and what of a folder is left out: short lines.
+      end: when the last frame ends, in seconds from the first.
+      notes: short lines about conversions of frames, and skipped files of a folder.
       sound: the path of a file that has the sound; None if there is none.
       begins: when the first frame is shown, in seconds of the clock of `sound`.
     """
@@ -84,7 +82,7 @@ class Footage:
     begins: float = 0.0
 
     def pictures(self, wanted):
-        """Decodes the frames that are wanted.
+        """Decodes the wanted frames.
 
         Args:
           wanted: int [M], indices of `times`, never falling; some may repeat.
@@ -97,7 +95,7 @@ class Footage:
         """
         place, begin = 0, self.times[wanted[0]] if len(wanted) else 0.0
         for seconds, picture in self._decode(begin):
-            # By time and not by number: decoders drop what they cannot show.
+            # By time, not by number: decoders drop frames that they cannot show.
             shown = None
             while place < len(wanted) and self.times[wanted[place]] <= seconds + 1e-4:
                 shown = shown or picture()
@@ -109,17 +107,17 @@ class Footage:
 
 
 def look(path, folder_fps=FOLDER_FPS):
-    """Looks through an input.
+    """Scans an input.
 
     Args:
       path: a video file, an animated image (GIF, WebP, PNG) or a folder of pictures. A folder's are
-        taken in natural order (frame_2 before frame_10); hidden files and names that do not end
-        like a picture's are left out.
-      folder_fps: pictures of a folder in a second, so that it has times too.
+        taken in natural order (frame_2 before frame_10); hidden files and files without a picture's
+        extension are skipped.
+      folder_fps: pictures per second of a folder.
 
     Raises:
-      ValueError: if there is no such input, it cannot be read, has fewer than two frames or more
-        pixels than the module says, or is a video and PyAV is not installed.
+      ValueError: if there is no such input, it cannot be read, has fewer than two frames or too
+          many pixels, or is a video and PyAV is not installed.
     """
     path = Path(path)
     if path.is_dir():
@@ -144,16 +142,16 @@ def rate(times):
 
 
 def select(times, fps=None, start=0.0, end=None):
-    """Chooses frames at an even pace.
+    """Selects evenly spaced frames.
 
-    Without `fps` and with even times, that is every frame. Otherwise it is, for every 1/fps
-    seconds, the frame nearest to that moment or the one still on the screen: as a player shows it,
-    so a frame that stands long is repeated. A rate that divides the source's gives an exact pace.
+    Without `fps` and with even times, that is every frame. Otherwise, for every 1/fps seconds, it
+    is the frame that a player shows, or the nearest, so a long frame is repeated. A rate that
+    divides the source's gives an exact pace.
 
     Args:
       times: float64 [N], in seconds, rising.
       fps: frames wanted per second; None for the source's own.
-      start: seconds to leave out at the beginning.
+      start: seconds to skip at the beginning.
       end: where to stop, in seconds; None for the end.
 
     Returns:
@@ -187,13 +185,13 @@ def select(times, fps=None, start=0.0, end=None):
 
 
 def is_even(times):
-    """Returns whether times [N] lie within half a frame of an even pace, as rounded ones do."""
+    """Returns whether times [N] are even within half a frame, as rounded times are."""
     even = np.linspace(times[0], times[-1], len(times))
     return bool(np.abs(times - even).max() <= 0.5 * (even[1] - even[0]) + 1e-9)
 
 
 def natural_key(name):
-    """Returns what to sort names by so that frame_2 comes before frame_10, and 01 before 1."""
+    """Returns a sort key with frame_2 before frame_10, and 01 before 1."""
     parts = [
         (0, int(part), "") if part.isdecimal() else (1, 0, part.casefold())
         for part in re.split(r"(\d+)", name)
@@ -245,7 +243,7 @@ def _folder(path, fps):
         for i, name in enumerate(names):
             yield i / fps, lambda name=name: pictures.read(path / name)
 
-    notes = (f"left out, as no pictures that can be read: {others}",) if others else ()
+    notes = (f"skipped, not readable pictures: {others}",) if others else ()
     return Footage(path, np.arange(len(names)) / fps, len(names) / fps, decode, notes)
 
 
@@ -283,7 +281,7 @@ def _upright(path, picture):
 
 @contextlib.contextmanager
 def _readable(path):
-    """Makes whatever decoders raise for a damaged picture one line."""
+    """Turns any decoder's error for a damaged picture into one line."""
     try:
         yield
     except Exception as error:
@@ -302,7 +300,7 @@ def _steps(path):
             raise ValueError(f"more than {videos.MAX_FRAME_PIXELS:,} pixels")
         if pixels * frames > _MAX_ANIMATED_PIXELS:
             raise ValueError(f"more than {_MAX_ANIMATED_PIXELS:,} pixels in {frames:,} frames")
-        # An APNG may begin with a still for programs that cannot show it move.
+        # An APNG may begin with a still for programs without animation.
         still = picture.info.get("default_image") is True
         for place in range(still, frames):
             picture.seek(place)

@@ -1,4 +1,4 @@
-"""One palette for many frames, so that what stands still does not flicker."""
+"""One palette for many frames, so that still parts do not flicker."""
 
 import numpy as np
 import PIL.Image

@@ -1,7 +1,7 @@
-"""Converts pictures to frames: upright, of the model's size, in its colours.
+"""Converts pictures to frames: upright, with the model's size and channels.
 
 The rules are the same for the pictures of `tf_inbetween.images` and the footage of
-`frame_io.footage`. It needs Pillow alone. Every error is a ValueError whose message is one line.
+`frame_io.footage`. It needs only Pillow. Every error is a ValueError with a one-line message.
 """
 
 import contextlib
@@ -31,12 +31,12 @@ Box = tuple[int, int, int, int]
 
 
 def read(path):
-    """Returns the picture in a file, upright and decoded; of an animated one the first frame.
+    """Returns the picture in a file, upright and decoded; for an animation the first frame.
 
     Its attribute `filename` is the path.
 
     Raises:
-      ValueError: if it is no picture of a kind in `FORMATS`, or one of over 2^27 pixels.
+      ValueError: if it is not a picture in one of `FORMATS`, or has over 2^27 pixels.
     """
     too_many = f"{path}: more than the {MAX_PIXELS:,} pixels that a picture may have"
     try:
@@ -48,7 +48,7 @@ def read(path):
                 return turned
     except PIL.Image.DecompressionBombError:
         pass
-    except Exception as error:  # Decoders raise of everything for a damaged file.
+    except Exception as error:  # Decoders raise various errors for a damaged file.
         raise ValueError(f"{path}: not a readable picture ({error})") from error
     raise ValueError(too_many)
 
@@ -99,7 +99,7 @@ def convert(picture, size, channels, crop=None, notify=lambda text: None, quick=
     Grey, black-and-white, palette, transparent, CMYK and 16-bit pictures are converted: grey is
     repeated to RGB, RGB becomes luma (Rec. 601) where there is one channel, transparency is laid
     over white, whole numbers of more than 8 bits count from 0 to 65535 and floats from 0 to 1. The
-    picture, or the box of it, is cut to the largest centred part of the frame's shape and resized
+    picture, or its box, is cropped to the largest centred part of the frame's shape and resized
     with antialiasing.
 
     Args:
@@ -107,7 +107,7 @@ def convert(picture, size, channels, crop=None, notify=lambda text: None, quick=
       size: of the frame, (height, width) or as `Size.of` takes it.
       channels: 3 or 1.
       crop: x, y, width and height of a box in pixels, x from the left and y from the top.
-      notify: called with one line that says what was cut, resized or laid over white.
+      notify: called with one line about cropping, resizing or compositing over white.
       quick: whether more than sixfold reductions average whole blocks first: seven times as fast
         for a frame of 1080 lines, and off by a grey level or two.
 

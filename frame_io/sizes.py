@@ -1,4 +1,4 @@
-"""The size of a frame, as a person writes it: 64, or 320x180, the width first."""
+"""The size of a frame, as users write it: 64, or 320x180, the width first."""
 
 import re
 import typing
@@ -12,7 +12,7 @@ class Size(typing.NamedTuple):
 
     @classmethod
     def of(cls, value):
-        """The size that is meant by 64, "64", "320x180", or (height, width).
+        """The size for 64, "64", "320x180", or (height, width).
 
         Raises:
           ValueError: if it is none of these; the message is one line.

@@ -1,6 +1,6 @@
-"""The sound of a video, taken over into another one: copied, or stretched without changing pitch.
+"""The sound of a video for another one: copied, or stretched without changing pitch.
 
-Packets are copied where the length stays and players take the codec in the new container.
+Packets are copied if the length stays and players support the codec in the new container.
 Otherwise the sound is decoded, stretched by FFmpeg's atempo, and encoded: as Opus in WebM and as
 AAC elsewhere. Of several sound streams the first is taken.
 """
@@ -37,7 +37,7 @@ class Sound:
     Attributes:
         path: of a file with sound.
         start: when the first frame is shown, in seconds of the file's clock.
-        end: when the last one is taken off; None for when the sound ends.
+        end: when the last one ends; None for the end of the sound.
         slower: how many times as long as in the file it takes.
     """
 
@@ -112,7 +112,7 @@ def _copied(sound, target, preroll):
 
 
 def _seek(source, seconds):
-    """Goes to about a second before a time, where the container can; what is earlier is no harm."""
+    """Seeks to about a second before a time, if the container can; earlier is fine."""
     import av
 
     if seconds > 2:

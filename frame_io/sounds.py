@@ -5,12 +5,13 @@ A sound in memory is float32 [samples], full scale being -1 to 1.
 How sounds are read:
 
 - Every container with one sound stream or more that FFmpeg reads, the sound of videos too; of
-  several streams the first. Playlists, and all else that would open other files, are refused.
+  several streams the first. Playlists, and everything else that would open other files, are
+  rejected.
 - Channels are averaged, whole numbers of any width become floats, and any rate becomes 16 kHz.
-- Nothing is taken off: a constant (DC) stays, but lies below the bands of a spectrogram.
-- FLAC and MP4 that end before their header says are refused, and so is all damage that FFmpeg
-  notices. Other headers cannot be trusted: a WAV file that was cut off is just shorter.
-- Samples that are NaN or infinite are refused.
+- A constant (DC) stays, but is below the bands of a spectrogram.
+- FLAC and MP4 that end before their header says are rejected, and so is damage that FFmpeg notices.
+  Other headers cannot be trusted: a truncated WAV file is just shorter.
+- NaN and infinite samples are rejected.
 """
 
 import contextlib
@@ -67,7 +68,7 @@ def read(path):
 
 
 def duration(path):
-    """How long its header says that a sound is, in seconds; 0 where it does not say.
+    """The duration of a sound in seconds, from its header; 0 if unknown.
 
     Raises as `read`.
     """
@@ -104,15 +105,14 @@ def stream(path):
     seconds = count / SAMPLE_RATE
     if exact and declared - seconds > _SLACK:
         raise ValueError(
-            f"{path}: truncated or damaged: what can be read ends at {seconds:.3g} of "
-            f"{declared:.3g} s"
+            f"{path}: truncated or damaged: readable only up to {seconds:.3g} of {declared:.3g} s"
         )
     if not count:
         raise ValueError(f"{path}: has no samples")
 
 
 def check_writable(path):
-    """Raises `InputError` unless the name of a file ends as one that `write` can write."""
+    """Raises `InputError` unless `write` supports the file's extension."""
     suffix = Path(path).suffix.lower()
     if suffix not in WRITABLE:
         raise InputError(f"{path}: the name must end in one of {', '.join(WRITABLE)}")
@@ -124,11 +124,11 @@ def check_writable(path):
 
 
 def write(path, samples):
-    """Writes a sound, whole or not at all: .wav and .flac with 16 bits, .ogg and .opus as Opus.
+    """Writes a sound, atomically: .wav and .flac with 16 bits, .ogg and .opus as Opus.
 
     Args:
       path: where to.
-      samples: float [S] at 16 kHz. A sound that is louder than full scale becomes quieter.
+      samples: float [S] at 16 kHz. A sound louder than full scale is scaled down.
 
     Raises:
       InputError: for a name that `check_writable` refuses.
@@ -157,7 +157,7 @@ def from_wav(content):
     """The samples, float32 [S], of the bytes of such a WAV file as `to_wav` makes.
 
     Raises:
-      ValueError: if they are no such file.
+      ValueError: if they are not such a file.
     """
     try:
         with wave.open(io.BytesIO(content)) as file:

@@ -45,8 +45,8 @@ def to_frame(line, length, where="line"):
 def to_line(frame):
     """Returns the text of a frame, uint8 [length, 1, 1], up to its first zero.
 
-    Bytes that are not UTF-8 become U+FFFD, and so do control characters, which a terminal would
-    obey.
+    Bytes that are not UTF-8 become U+FFFD, and so do control characters, which could affect a
+    terminal.
     """
     encoded = np.asarray(frame, np.uint8).tobytes().partition(b"\0")[0]
     line = encoded.decode(errors="replace")
@@ -81,8 +81,8 @@ def read_clips(path, length):
       A list of clips, each uint8 [K, length, 1, 1], K at least 1.
 
     Raises:
-      ValueError: if it cannot be read, is not UTF-8, or holds a line that is no frame, with the
-        line's number; or has no line at all.
+      ValueError: if it cannot be read, is not UTF-8, has an invalid line (the message has its
+          number), or has no line.
     """
     content = _read(path)
     if content.startswith(_UTF_16):

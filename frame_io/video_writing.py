@@ -28,7 +28,7 @@ _LIMITED = 1
 
 
 def write(path, frames, seconds_per_frame, sound=None):
-    """Writes a video of the kind that the ending of `path` says.
+    """Writes a video in the format of the extension of `path`.
 
     Args:
         path: a `Path` that ends in one of `KINDS`.
@@ -38,7 +38,7 @@ def write(path, frames, seconds_per_frame, sound=None):
         sound: a `Sound`, or None.
 
     Returns:
-        The number of frames, (H, W) of the video, and in words what became of the sound.
+        The number of frames, (H, W) of the video, and a text about the sound.
 
     Raises:
         InputError: if the sound cannot be read.

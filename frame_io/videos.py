@@ -31,15 +31,15 @@ _LIMITS = {
 
 @dataclasses.dataclass(frozen=True)
 class Video:
-    """A video, looked through.
+    """A scanned video.
 
     Attributes:
       times: float64 [N], when each frame is shown, in seconds from the first; rising.
-      end: when the last frame is taken off, in seconds from the first.
+      end: when the last frame ends, in seconds from the first.
       begins: when the first frame is shown, in seconds of the file's clock.
       decode: a function of seconds from the first; yields, for every frame from one no later than
         that on, its time and a function that makes an upright RGB or RGBA picture of it.
-      notes: what is done to its frames, and what is not: short lines.
+      notes: short lines about conversions of frames.
       has_sound: whether it has a sound stream.
     """
 
@@ -52,7 +52,7 @@ class Video:
 
 
 def look(path):
-    """Looks through a video: at its packets, and at its first frame, which alone is decoded.
+    """Scans a video: reads its packets and decodes only its first frame.
 
     Returns:
       A `Video`.
@@ -91,9 +91,9 @@ def look(path):
 
 
 def ended_early(path, seconds, whole):
-    """The error of a file that can be read for so many of its seconds."""
+    """The error for a file that is readable only up to some second."""
     return ValueError(
-        f"{path}: truncated or damaged: what can be read ends at {seconds:.3g} of {whole:.3g} s"
+        f"{path}: truncated or damaged: readable only up to {seconds:.3g} of {whole:.3g} s"
     )
 
 
@@ -119,7 +119,7 @@ def _opened(path):
             if not streams:
                 raise ValueError(f"{path}: has no video stream")
             if streams[0].codec_context is None:
-                raise ValueError(f"{path}: its video is of a codec that cannot be decoded here")
+                raise ValueError(f"{path}: its video codec cannot be decoded here")
             if streams[0].width * streams[0].height > MAX_FRAME_PIXELS:
                 raise ValueError(f"{path}: more than {MAX_FRAME_PIXELS:,} pixels")
             yield container, streams[0]
@@ -265,7 +265,7 @@ def _decoder(stream):
             decoder = av.CodecContext.create(name, "r")
             decoder.extradata = stream.codec_context.extradata
         except av.codec.codec.UnknownCodecError:
-            notes.append("its transparency is not read; that takes FFmpeg with libvpx")
+            notes.append("its transparency is not read; that needs FFmpeg with libvpx")
     decoder.options = _LIMITS  # Its size may change on the way.
     return decoder, notes
 

@@ -1,4 +1,4 @@
-"""Writes frames as an animation, a video or pictures: whole or not at all."""
+"""Writes frames as an animation, a video or pictures, atomically."""
 
 import dataclasses
 import fractions
@@ -23,7 +23,7 @@ _BROWSERS_SLOW_DOWN_S = fractions.Fraction(1, 50)  # They show shorter ones for 
 
 @dataclasses.dataclass(frozen=True)
 class Written:
-    """What came out.
+    """The result.
 
     Attributes:
         frames: as many as a viewer shows. An animation may have fewer than were given: equal
@@ -31,7 +31,7 @@ class Written:
         given: how many frames were given.
         height, width: of a frame in the file, in pixels; of a strip, of each part.
         rate: frames given a second; None where the file has no times.
-        sound: what became of the sound, in words; "" where the file can have none.
+        sound: a text about the sound; "" if the file can have none.
     """
 
     frames: int
@@ -79,7 +79,7 @@ def define_flags(required=True):
         "Where to: .mp4, .mov, .mkv, .webm, .gif, .webp, .apng, .png (a strip) or %04d.png.",
         required=required,
     )
-    flags.DEFINE_integer("scale", 1, "Pixels drawn for every pixel of a frame.", 1, 64)
+    flags.DEFINE_integer("scale", 1, "Enlarge frames by this whole number.", 1, 64)
 
 
 def keeps_alpha(path):
@@ -93,7 +93,7 @@ def keeps_sound(path):
 
 
 def write(path, frames, seconds_per_frame=0.1, scale=1, sound=None, notify=print):
-    """Writes frames as the ending of `path` says.
+    """Writes frames in the format of the extension of `path`.
 
     But for a strip, memory does not grow with their number.
 
@@ -104,7 +104,7 @@ def write(path, frames, seconds_per_frame=0.1, scale=1, sound=None, notify=print
         frames: uint8 [H, W, C], C 1, 3 or 4 (RGBA), all of one shape, in anything that yields one
             or more. Transparency is laid over white where `keeps_alpha` is false.
         seconds_per_frame: how long each is shown; a `Fraction` is exact.
-        scale: whole number of pixels drawn for every pixel.
+        scale: whole number by which frames are enlarged.
         sound: a `frame_io.sound_tracks.Sound`, for videos alone, or None.
         notify: called with one line if browsers would show the file more slowly.
 
@@ -171,7 +171,7 @@ def _write_strip(path, frames):
 
 
 def _write_numbered(path, frames):
-    """Writes all frames into a folder beside, then moves them to their places."""
+    """Writes all frames into a temporary folder, then moves them into place."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".partial-", dir=path.parent) as beside:
         for number, frame in enumerate(frames, 1):

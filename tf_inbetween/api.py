@@ -1,4 +1,4 @@
-"""What a notebook needs: load, train, build, triplets, write.
+"""The Python API: load, train, build, triplets, write.
 
     import tf_inbetween as ib
 
@@ -49,7 +49,7 @@ def load(path):
         `decode` and train on, too; a SavedModel is an `ExportedModel`.
 
     Raises:
-        InputError: where there is none that loads.
+        InputError: if there is none, or it cannot be loaded.
     """
     path = Path(path)
     if path.suffix == ".keras":
@@ -109,25 +109,24 @@ class ExportedModel:
 def train(clips, run_dir=None, validation=None, cyclic=False, **settings):
     """Trains a model on frames in memory.
 
-    As the command does, it seeds Python, NumPy and TensorFlow, and has TensorFlow use deterministic
-    operations from then on (`seed`, `deterministic=False` for other choices).
+    Like the command, it seeds Python, NumPy and TensorFlow, and turns on deterministic operations
+    (to change that: `seed`, `deterministic=False`).
 
     Args:
         clips: a list of arrays [K, H, W, C], each the frames of one motion at an even pace: uint8
             in 0..255 or floats in [0, 1]; H and W from 16 to 4096, C 3 or 1.
-        run_dir: where checkpoints, TensorBoard's logs and the model go, and where the same call
-            resumes a training that was cut off, other clips are refused; None: a new temporary
-            folder.
-        validation: the same as `clips`, to choose the best weights by. None: every tenth of
-            `clips` instead; of fewer than ten, all: they are trained on too.
+        run_dir: for checkpoints, TensorBoard's logs and the model. The same call resumes an
+            interrupted training; other clips are an error. None: a new temporary folder.
+        validation: like `clips`, for choosing the best weights. None: every tenth of `clips`; if
+            there are fewer than ten, all of them, which are trained on too.
         cyclic: whether the last frame of each clip leads back to its first.
-        **settings: fields of `Config` in place of those of `config_for`.
+        **settings: fields of `Config` that override those of `config_for`.
 
     Returns:
         The model with its best weights.
 
     Raises:
-        InputError: for clips or settings that do not fit; one line says what would be right.
+        InputError: for clips or settings that do not fit; the message says what would.
     """
     source = ClipsInMemory(clips, validation, cyclic)
     run_dir = str(run_dir or tempfile.mkdtemp(prefix="tf_inbetween-"))
@@ -140,7 +139,7 @@ def config_for(clips, **settings):
 
     Args:
         clips: a `ClipsInMemory`.
-        **settings: fields that are to differ.
+        **settings: fields to override.
 
     Raises:
         InputError: for an unknown field or a value out of range.
@@ -194,7 +193,7 @@ def write(path, frames, seconds_per_frame=0.1, scale=1):
         frames: [K, H, W, C], floats in [0, 1] or uint8 in 0..255; or anything that yields frames
             [H, W, C].
         seconds_per_frame: how long each is shown.
-        scale: whole number of pixels drawn for every pixel.
+        scale: whole number by which frames are enlarged.
     """
     pixels = (images.as_frame(f"frames[{i}]", frame) for i, frame in enumerate(frames))
     images.write_frames(path, pixels, seconds_per_frame, scale)

@@ -69,16 +69,16 @@ class Progress(keras.callbacks.Callback):
 class TerminateOnNonFinite(keras.callbacks.Callback):
     """Raises `InputError` with the step as soon as a metric is NaN or infinite.
 
-    The terms of the loss are looked at inside of every step, see `raise_for_non_finite`; this is
-    for the rest: the diagnostics, and sums that overflow though each of their terms is finite.
+    The terms of the loss are checked inside every step, see `raise_for_non_finite`. This covers the
+    rest: diagnostics, and sums that overflow although each term is finite.
     """
 
     def on_train_batch_end(self, batch, logs=None):
-        """Looks at the running means of the epoch, which keep a NaN."""
+        """Checks the running means of the epoch, which keep a NaN."""
         self._check(logs)
 
     def on_epoch_end(self, epoch, logs=None):
-        """Looks at the validation too."""
+        """Checks the validation too."""
         self._check(logs)
 
     def _check(self, logs):
@@ -102,14 +102,14 @@ def _broken(step, names):
 
 
 class CheckRunDirectory(keras.callbacks.Callback):
-    """Raises `InputError` after an epoch if the run directory is gone. The first of the callbacks.
+    """Raises `InputError` after an epoch if the run directory is missing. Must come first.
 
-    The others make a new one that lacks what was written at the start. So it looks for the file of
-    that, after an epoch and at the end.
+    Other callbacks would create it again without what was written at the start, so this checks for
+    that file after each epoch and at the end.
     """
 
     def __init__(self, run_dir, chief=True):
-        """`chief`: whether the folder has flags.txt; that of another worker has not."""
+        """`chief`: whether the folder has flags.txt; other workers' folders do not."""
         super().__init__()
         self._folder = Path(run_dir)
         self._sign = self._folder / "flags.txt" if chief else self._folder
@@ -127,7 +127,7 @@ class CheckRunDirectory(keras.callbacks.Callback):
 
 
 class SaveBestAndCheckpoint(keras.callbacks.Callback):
-    """After each epoch: the model with the least validation error so far, and a checkpoint.
+    """Saves the model with the least validation error so far, and a checkpoint, each epoch.
 
     The error is the kind's `validation_error` of the validation: the weights kept are those with
     the largest in-between likelihood. For a calibrated normal -log p(x1 | ...) is log(MSE) times
@@ -268,7 +268,7 @@ class TensorBoardLogger(keras.callbacks.Callback):
         return to_float(self._frames[places]).numpy(), np.float32(places / places[-1])
 
     def _start_projector(self):
-        """Writes all of the Projector's data but the latents, which every epoch saves anew."""
+        """Writes the Projector's data except the latents, which every epoch saves."""
         # Into a run's own folder: the Projector gives a checkpoint above them to every run.
         folder = self._dir / "validation"
         count = min(len(self._frames), _PROJECTED)

@@ -1,7 +1,7 @@
-"""Checkpoints: what a stopped training needs to end as if it had never stopped.
+"""Checkpoints: an interrupted training resumes and ends as if it had never stopped.
 
-The two newest are kept. TensorFlow stores a CRC32C of every tensor beside it; a checkpoint is only
-restored after all of them were read and found right, and a damaged one gives way to the one before.
+The two newest are kept. TensorFlow stores a CRC32C of every tensor beside it; a checkpoint is
+restored only after all of them were checked, and a damaged one is skipped for the previous one.
 """
 
 import contextlib
@@ -49,7 +49,7 @@ class Checkpoints:
     def restore(self):
         """Restores the newest checkpoint that is whole, if any; returns its step, or 0.
 
-        Of damaged ones `progress` tells. Raises `InputError` if there are checkpoints and none can
+        `progress` reports damaged ones. Raises `InputError` if there are checkpoints and none can
         be read, or it is of another model.
         """
         path = newest_whole(self._directory, say=lambda line: None)
@@ -58,7 +58,7 @@ class Checkpoints:
         try:
             with without_pattern(path) as prefix:
                 self._checkpoint.restore(prefix).assert_existing_objects_matched()
-        except Exception as error:  # TensorFlow raises a different one for every mismatch.
+        except Exception as error:  # TensorFlow raises various errors for a mismatch.
             raise InputError(f"{path}: cannot be restored: {_line(error)}") from error
         self.restored_step = self.step
         return self.step
@@ -73,12 +73,12 @@ class Checkpoints:
         self._clear_away()
 
     def _clear_away(self):
-        """Removes what killed saves have left, damaged ones that were passed over, and old ones."""
+        """Removes partial saves, damaged checkpoints that were skipped, and old ones."""
         steps = [step for step in _steps(self._save_to) if step <= self.step]
         kept = {f"ckpt-{step}" for step in steps[:_KEEP]}
         for path in self._save_to.glob("ckpt-*"):
             if path.name.partition(".")[0] not in kept:
-                # Leftovers that cannot be removed are no reason to stop a training.
+                # Failing to remove leftovers must not stop the training.
                 with contextlib.suppress(OSError):
                     shutil.rmtree(path) if path.is_dir() else path.unlink()
 
@@ -105,15 +105,15 @@ def latest(directory):
 
 
 def newest_whole(directory, say=print):
-    """The path prefix of the newest checkpoint of which every byte is right; None if there is none.
+    """The path prefix of the newest undamaged checkpoint; None if there is none.
 
     Args:
-        directory: the folder; all of its checkpoints are looked at, whether listed or not.
+        directory: the folder; all of its checkpoints are checked, listed or not.
         say: called with one line for every damaged checkpoint that is skipped.
 
     Raises:
-        InputError: if there are checkpoints and none can be read. (A single one that was not
-            finished is what a kill in the first save leaves; it does not count.)
+        InputError: if there are checkpoints and none can be read. (A single unfinished one, left by
+            a kill during the first save, does not count.)
     """
     prefixes, listed = _prefixes(directory), _listed(directory)
     reasons = {}
@@ -168,7 +168,7 @@ def _damage(prefix):
             reader = tf.train.load_checkpoint(path)
             for name in reader.get_variable_to_shape_map():
                 reader.get_tensor(name)
-    except Exception as error:  # TensorFlow raises a different one for every damage.
+    except Exception as error:  # TensorFlow raises various errors for damage.
         return _line(error)
     return ""
 

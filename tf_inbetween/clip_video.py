@@ -29,7 +29,7 @@ def define_flags():
 
 
 def main():
-    """Writes the clip that the flags name, its data set built first if need be."""
+    """Writes the clip that the flags name, after building its data set if needed."""
     writing.check_writable(FLAGS.output)
     config = Config(
         scene=FLAGS.scene,

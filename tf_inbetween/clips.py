@@ -1,4 +1,4 @@
-"""Clips to train and to judge on: stored on disk by `data_gen`, or given as arrays.
+"""Clips for training and evaluation: stored on disk by `data_gen`, or given as arrays.
 
 Both kinds have splits of `Clip`s and the same methods:
 
@@ -37,7 +37,7 @@ class Clip:
         frames: [K, H, W, C] uint8.
         pose: [K, P] float32, the scene's degrees of freedom.
         cyclic: whether the last frame leads back to the first.
-        units_per_frame: what one frame is worth in the scene's unit (degrees); 1 where it has none.
+        units_per_frame: the scene's units (degrees) per frame; 1 if it has none.
     """
 
     name: str
@@ -54,7 +54,7 @@ class Clip:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class ClipInfo:
-    """What is known of a clip without its frames: `length`, how many there are; else as `Clip`."""
+    """A `Clip` without its frames, but with `length`, their number."""
 
     length: int
     cyclic: bool
@@ -62,7 +62,7 @@ class ClipInfo:
 
 
 def prepare(config, data_dir=""):
-    """The `StoredClips` that `config` names; a scene's are rendered if need be.
+    """The `StoredClips` that `config` names; scenes are rendered if needed.
 
     `data_dir`, if not empty, takes the place of the config's. Raises `InputError` for an unknown
     scene.
@@ -119,7 +119,7 @@ class StoredClips:
             return [_clip(example) for example in tfds.as_numpy(self._examples(split))]
 
     def read(self, split, numbers):
-        """Some clips of a split, each read and decoded when it is asked for; the others never are.
+        """Some clips of a split, each read and decoded on demand.
 
         Args:
             split: one of `splits`.
@@ -184,10 +184,10 @@ class StoredClips:
 
     @contextlib.contextmanager
     def report_corruption(self, *splits):
-        """Names the damaged file, in an `InputError`, where reading some splits fails below.
+        """Turns a failed read of some splits into an `InputError` that names the damaged file.
 
-        TensorFlow finds the damage (every record has a CRC32C, and TFDS counts the records) and
-        says where in a file it is, but not in which.
+        TensorFlow detects the damage (every record has a CRC32C, and TFDS counts the records) but
+        does not name the file.
         """
         try:
             yield
@@ -215,7 +215,7 @@ class StoredClips:
         return None
 
     def _examples(self, split, decoders=None):
-        """The examples of a split in the order of the files, none kept by TFDS."""
+        """The examples of a split in the order of the files, not cached by TFDS."""
         _check_split(split, self.splits)
         return self.builder.as_dataset(
             split=split, decoders=decoders, read_config=tfds.ReadConfig(try_autocache=False)
@@ -230,13 +230,13 @@ class ClipsInMemory:
     Args:
         clips: arrays [K, H, W, C], uint8 in 0..255 or floats in [0, 1], all of one H, W, C, each
             the frames of one motion at an even pace.
-        validation: the same, to choose the best weights by. None: every tenth of `clips` instead;
-            of fewer than ten, all: they are trained on too.
+        validation: like `clips`, for choosing the best weights. None: every tenth of `clips`; if
+            there are fewer than ten, all of them, which are trained on too.
         cyclic: whether the last frame of each clip leads back to its first.
 
     Raises:
-        InputError: for clips of other ranks, types, sizes or ranges, or too few of them; it says
-            which clip, and what would be right.
+        InputError: for clips of other ranks, types, sizes or ranges, or too few of them; the
+            message names the clip and what would be right.
     """
 
     gap_unit = ""
@@ -281,12 +281,12 @@ class ClipsInMemory:
         ]
 
     def fit_in_memory(self, split, config):
-        """They do."""
+        """Always true."""
         del split, config
         return True
 
     def report_corruption(self, *splits):
-        """There is none to name."""
+        """Does nothing: there are no files."""
         del splits
         return contextlib.nullcontext()
 

@@ -17,14 +17,14 @@ def _setting(default, help_text, *, choices=None, low=None, high=None, names="",
     """A field of `Config`.
 
     Args:
-        default: also says the type.
+        default: its type is the setting's type.
         help_text: for --help.
-        choices: all values there are.
+        choices: the valid values.
         low, high: the least and the largest value.
-        names: the table whose keys are the values there are, such as "matching.MATCHINGS"; it is
-            read by those who can import it, and completes the help text.
-        section: "place" for what says where a run, its data and its first weights lie and how they
-            are held, "seed", "method" for the rest.
+        names: the table whose keys are the valid values, such as "matching.MATCHINGS". Modules that
+            can import it read it, and it completes the help text.
+        section: "place" for where a run, its data and its initial weights are and how they are
+            stored, "seed", or "method" for everything else.
     """
     metadata = {
         "help": help_text,
@@ -44,15 +44,17 @@ class Config:
     Gaps are in the scene's own unit where it has one (degrees for the teapot), else in frames.
     """
 
-    run_dir: str = _setting("", "Where everything this run leaves behind goes.", section="place")
+    run_dir: str = _setting("", "The folder for everything this run writes.", section="place")
     seed: int = _setting(
         0, "Seed of the weights, the batches and the latent noise.", low=0, section="seed"
     )
     init_from: str = _setting(
-        "", "Run directory (or model.keras) to take the first weights from; empty: random ones."
+        "", "Run directory (or model.keras) with the initial weights; empty: random weights."
     )
 
-    scene: str = _setting("teapot_1dof", "Which clips to train on: a config of inbetween_clips.")
+    scene: str = _setting(
+        "teapot_1dof", "Which clips to train on: a scene or an imported data set."
+    )
     image_size: Size = _setting(
         Size(64, 64), "Height and width of a frame in pixels, or WIDTHxHEIGHT.", low=16, high=4096
     )
@@ -66,16 +68,16 @@ class Config:
         choices=("auto", "memory", "none"),
         section="place",
     )
-    memory_limit_mb: int = _setting(
-        4096, "The most that --cache=auto keeps in memory.", low=0, section="place"
-    )
+    memory_limit_mb: int = _setting(4096, "Limit of --cache=auto, in MiB.", low=0, section="place")
 
-    clips_per_batch: int = _setting(1, "Clips in a batch.", low=1)
+    clips_per_batch: int = _setting(1, "Clips per batch.", low=1)
     frames_per_clip: int = _setting(
         36, "Evenly spaced frames drawn from each clip of a batch.", low=3
     )
     triplets_per_clip: int = _setting(256, "Triplets matched in latent space, per clip.", low=1)
-    inbetweens_per_clip: int = _setting(36, "Of those, how many are decoded and compared.", low=1)
+    inbetweens_per_clip: int = _setting(
+        36, "How many of these are decoded and compared with the truth.", low=1
+    )
     t_sampling: str = _setting(
         "midpoint",
         "Where x1 lies between x0 and x2. midpoint: in the middle, as in the paper; uniform: "
@@ -119,7 +121,7 @@ class Config:
         (32, 64, 128, 256), "Filters of the encoder's stride-2 convolutions; mirrored to decode."
     )
     dense_units: int = _setting(
-        256, "Units of the dense layer on either side of the latent space.", low=1
+        256, "Units of the dense layers before and after the latent space.", low=1
     )
     likelihood: str = _setting("calibrated_normal", "p(x|z).", names="distributions.LIKELIHOODS")
     normal_scale: float = _setting(0.02, "Standard deviation of --likelihood=normal.", low=1e-6)
@@ -128,14 +130,14 @@ class Config:
     alpha_warmup_steps: int = _setting(300, "Steps over which alpha grows from 0.", low=0)
     matching: str = _setting(
         "averaged",
-        "How KL(q(x1) || (q(x0)+q(x2))/2) is read.",
+        "The reading of KL(q(x1) || (q(x0)+q(x2))/2).",
         names="matching.MATCHINGS",
     )
     matching_samples: int = _setting(8, "Monte Carlo samples of --matching=mixture.", low=1)
     prior_weight: float = _setting(1.0, "Weight of KL(q(x) || N(0, I)); 1 is the ELBO.", low=0)
     latent_path: str = _setting(
         "straight",
-        "From one latent to another: straight, or curved, a line that a learned curve bends.",
+        "How to go from one latent to another: straight, or along a learned curve.",
         names="networks.LATENT_PATHS",
     )
     inbetween_weight: float = _setting(
@@ -172,7 +174,7 @@ class Config:
 
     steps: int = _setting(4000, "Optimizer steps.", low=1)
     steps_per_epoch: int = _setting(200, "Steps between validations and checkpoints.", low=1)
-    validation_steps: int = _setting(10, "Batches of one validation.", low=1)
+    validation_steps: int = _setting(10, "Batches per validation.", low=1)
     optimizer: str = _setting(
         "muon",
         "muon; adam needs --learning_rate=2e-3 and more steps.",
@@ -192,7 +194,7 @@ class Config:
         "float32, mixed_bfloat16, or auto: mixed_bfloat16 where the hardware multiplies it fast.",
         choices=("auto", "float32", "mixed_bfloat16"),
     )
-    steps_per_execution: int = _setting(10, "Steps run by one graph call.", low=1)
+    steps_per_execution: int = _setting(10, "Steps per graph call.", low=1)
     deterministic: bool = _setting(True, "Use deterministic ops: same seed, same weights.")
 
     def __post_init__(self):
@@ -239,13 +241,13 @@ class Config:
             )
         if self.inbetween_decoder == "fusion" and not self.inbetween_weight:
             raise InputError(
-                "--inbetween_decoder=fusion: is learned from the in-between likelihood; "
-                "--inbetween_weight=0 has none"
+                "--inbetween_decoder=fusion: needs the in-between likelihood; "
+                "--inbetween_weight=0 turns it off"
             )
         if self.latent_path == "curved" and not self.inbetween_weight:
             raise InputError(
-                "--latent_path=curved: is learned from the in-between likelihood; "
-                "--inbetween_weight=0 has none"
+                "--latent_path=curved: needs the in-between likelihood; "
+                "--inbetween_weight=0 turns it off"
             )
         if self.inbetweens_per_clip > self.triplets_per_clip:
             raise InputError(
@@ -265,7 +267,7 @@ class Config:
 
     @property
     def coded_size(self):
-        """Height and width of what the encoder sees and the decoder draws, see `latent_size`."""
+        """Height and width of the encoder's input and the decoder's output, see `latent_size`."""
         height, width = self.image_size
         fits = height == width <= 128 and width % 2 ** len(self.filters) == 0
         return self.latent_size or (width if fits else 64)

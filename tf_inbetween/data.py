@@ -7,8 +7,8 @@ once, and names many triplets first < middle < second among the frames of one cl
     "triplets"  [T, 3] int32, indices of frames
     "t"         [T] float32, where the middle frame lies: (middle - first) / (second - first)
 
-What batch number i holds follows from the seed, i and the cache (clips in memory and clips
-streamed come in different orders) alone, so a resumed run sees the batches that it would have seen.
+Batch number i depends only on the seed, i and the cache (clips in memory and streamed clips come in
+different orders), so a resumed run sees the same batches.
 """
 
 import numpy as np
@@ -26,8 +26,8 @@ _LOOKED_AT = 16  # streamed clips that are checked before the training starts
 def batches(clips, split, config, start_step=0, widen_gaps=True, replicas=1, own=range(1)):
     """Endless batches of a split.
 
-    Where `replicas` share every batch, each gets whole clips of it as a smaller batch: its frames
-    are its rows of the whole batch's, and its triplets index them from 0.
+    If `replicas` share every batch, each gets whole clips of it as a smaller batch, whose triplets
+    index its own frames from 0.
 
     Args:
         clips: a `clips.StoredClips` or `clips.ClipsInMemory`.
@@ -36,16 +36,16 @@ def batches(clips, split, config, start_step=0, widen_gaps=True, replicas=1, own
         start_step: the number of the first batch.
         widen_gaps: whether the largest gap grows over `gap_warmup_steps`.
         replicas: how many share a batch; divides `clips_per_batch`.
-        own: the range of those to make batches for, in turn, from 0 to `replicas` - 1.
+        own: the replicas to make batches for, in turn, a range within 0 to `replicas` - 1.
 
     Returns:
         A `tf.data.Dataset` of the dicts that this module describes, `len(own)` for every step.
 
     Raises:
-        InputError: where a clip is too short, or no triplet in it has a gap in the range, or a
-            file is damaged. Of streamed clips the first few are looked at; a later one that does
-            not fit raises `tf.errors.InvalidArgumentError` when its turn comes, and a damaged file
-            `tf.errors.DataLossError`, which `clips.report_corruption` names.
+        InputError: if a clip is too short, has no triplet with a gap in the range, or its file is
+            damaged. Only the first few streamed clips are checked; a later one that does not fit
+            raises `tf.errors.InvalidArgumentError` when it is read, and a damaged file
+            `tf.errors.DataLossError`, which `clips.report_corruption` explains.
     """
     per_batch = config.clips_per_batch
     per_replica = per_batch // replicas
@@ -97,8 +97,8 @@ def sample_triplets(seed, step, length, cyclic, units_per_frame, config):
     """Draws the frames of one clip and the triplets among them, from a stateless seed.
 
     The frames lie at an even stride. A closed clip whose length is a multiple of their number is
-    covered all round, and its triplets go round its end; otherwise the stride is drawn from those
-    that have gaps in the range. For t = 1/2 the middle frame is exactly in the middle.
+    covered all the way round, and its triplets cross its end; otherwise the stride is drawn from
+    those with gaps in the range. For t = 1/2 the middle frame is exactly in the middle.
 
     Args:
         seed: [2] int64; the same seed draws the same.
@@ -184,7 +184,7 @@ def _uniform_int(u, n):
 
 
 def _in_memory(source, split, config, start_draw, keep):
-    """Draws from decoded clips; each epoch goes through them in a new order.
+    """Draws from decoded clips, in a new order each epoch.
 
     `keep`, if not None, is asked of the number of every draw.
     """
@@ -219,8 +219,8 @@ def _in_memory(source, split, config, start_draw, keep):
 def _streamed(clips, split, config, start_draw, keep):
     """Draws from clips read from disk, of which only the frames in use are decoded.
 
-    `keep`, if not None, is asked of the number of every draw. Clips of other draws are read all
-    the same, so that the order of the clips does not depend on who reads them.
+    `keep`, if not None, selects draws by their number. Clips of other draws are read too, so that
+    the order does not depend on the worker.
     """
     examples = clips.encoded(split)
     for example in tfds.as_numpy(examples.take(_LOOKED_AT)):

@@ -37,15 +37,14 @@ def draw_through(model, keys, count, path="linear", show="given"):
         keys: as for `draw_at`, two at least.
         count: at least 1.
         path: as for `draw_at`.
-        show: what stands at the key frames themselves: "given", as they are; "drawn", as the model
-            draws them at t = 0: a latent model reconstructs them, a `FusionVAE` copies them, so
-            that "drawn" is "given"; "none", nothing.
+        show: how to show the key frames: "given", as they are; "drawn", as the model draws them at
+            t = 0 (a latent model reconstructs them, a `FusionVAE` copies them); "none", not at all.
 
     Yields:
         float32 [H, W, C] in [0, 1]: the frames in order.
 
     Raises:
-        InputError: for fewer than one in-between, and as `draw_at`, when the first is asked for.
+        InputError: for fewer than one in-between, and as `draw_at`, on the first frame.
     """
     _check_count(count)
     steps = (step for step in itertools.count() if show != "none" or step % (count + 1))
@@ -64,7 +63,7 @@ def draw_at(model, keys, places, path="linear", redraw=False, shots=(0,), alpha=
         keys: M frames, float [H, W, C] in [0, 1]; a list, or anything else that can be iterated
             over twice. One batch of them is held at a time.
         places: numbers from 0 to M-1, never falling: i is key i, and i + t lies at t between keys i
-            and i+1. May be endless; what comes after the last key is left out.
+            and i+1. May be endless; places after the last key are dropped.
         path: how the latents are joined: a row of `interpolation.PATHS`.
         redraw: whether keys are shown as the model draws them; else as they are.
         shots: numbers of the keys that begin a shot, rising from 0. Paths end with their shot.
@@ -76,12 +75,11 @@ def draw_at(model, keys, places, path="linear", redraw=False, shots=(0,), alpha=
         no longer over white.
 
     Raises:
-        InputError: for an unknown path or one that the model cannot go, when the first is asked
-            for.
+        InputError: for an unknown path or one that the model does not support, on the first frame.
     """
     colors = _Colors(keys) if alpha else keys
     draw_steps = _drawing(model, colors, path, redraw, np.asarray(shots))
-    redraw = redraw and not isinstance(model, FusionVAE)  # Which would draw them as they are.
+    redraw = redraw and not isinstance(model, FusionVAE)  # It would draw them as they are.
     for batch in _batches_of(_steps(keys, places), _batch_size(colors), redraw):
         wanted = [step for step in batch if step.t or redraw]
         drawn = iter(draw_steps(wanted, alpha) if wanted else ())
@@ -150,8 +148,8 @@ def _drawing(model, keys, path, redraw, shots):
     if model.curve is not None:
         if path != "linear":
             raise InputError(
-                f"--keyframe_path={path}: this model has a curve of its own from key to key "
-                "(--latent_path=curved in its training); --keyframe_path=linear follows it"
+                f"--keyframe_path={path}: this model was trained with --latent_path=curved; "
+                "--keyframe_path=linear follows its curve"
             )
         interpolate = functools.partial(interpolate, interpolate=model.interpolate_latents)
     size = _batch_size(keys)
@@ -211,7 +209,7 @@ def _check_without_latents(path, redraw):
             f"--keyframe_path={path}: this model has no latents; --keyframe_path=linear draws pairs"
         )
     if redraw:
-        raise InputError("--redraw: this model has no latents and draws no key frames again")
+        raise InputError("--redraw: this model has no latents and cannot redraw key frames")
 
 
 def _with_opacity(frame, step):

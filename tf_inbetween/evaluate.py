@@ -17,7 +17,7 @@ def define_flags():
     """Defines the flags of this command."""
     flags.DEFINE_string("run_dir", None, "The run to evaluate.", required=True)
     flags.DEFINE_string("data_dir", "", "Where data sets live; empty: as in training.")
-    flags.DEFINE_string("split", "test", "The split to judge in-betweens on.")
+    flags.DEFINE_string("split", "test", "The split to evaluate on.")
     flags.DEFINE_integer("pairs", PAIRS, "Pairs of frames for each gap.", lower_bound=1)
     flags.DEFINE_list(
         "methods",

@@ -25,10 +25,10 @@ _TICKS = (100, 300, 1000, 3000)  # Hz
 
 
 def write_between(flags):
-    """Writes the sounds between the sound files that the flags of the command name, as one sound.
+    """Writes the sounds between the sound files that the flags name, as one sound.
 
-    The spectrograms are laid one after another and their phases are found for all of them at once,
-    so that the sound has no seams. Beside the sound lies a PNG of its spectrogram.
+    The spectrograms are concatenated before their phases are found, so that the sound has no seams.
+    A PNG of the spectrogram is written beside the sound.
 
     Raises:
         InputError: for flags that are not for sound, files that cannot be read, an output that
@@ -36,9 +36,7 @@ def write_between(flags):
     """
     for name in _PICTURES_ONLY:
         if flags[name].present:
-            raise InputError(
-                f"--{name}: is not for sound, which the model of {flags.run_dir} is of"
-            )
+            raise InputError(f"--{name}: is not for sound; {flags.run_dir} is a model of sound")
     paths = flags.frame or [flags.first, flags.second]
     picture = check_output(flags.output, paths)
     model = run_directory.load_model(flags.run_dir)

@@ -1,4 +1,4 @@
-"""Reading pictures a person gives and writing the ones the commands make.
+"""Reads the user's pictures and writes the ones the commands make.
 
 A frame in memory is float32 [H, W, C], sRGB values in [0, 1]; C is 3 or 1.
 """
@@ -21,8 +21,8 @@ def read_frame(path, size, channels, notify=print, alpha=False):
     Grey, black-and-white, palette, transparent, CMYK and 16-bit pictures are converted: grey is
     repeated to RGB, RGB becomes luma (Rec. 601) for a grey model, transparency is laid over white,
     whole numbers of more than 8 bits count from 0 to 65535 and floats from 0 to 1. A picture of
-    another size is cut to its largest centred part of the frame's shape and resized with
-    antialiasing, and `notify` is told in one line.
+    another size is cropped to its largest centred part of the frame's shape and resized with
+    antialiasing; `notify` gets one line about it.
 
     Args:
         path: of a PNG, JPEG or any other file that Pillow opens; of an animated image the first
@@ -36,8 +36,8 @@ def read_frame(path, size, channels, notify=print, alpha=False):
         float32 [height, width, channels] in [0, 1]; with `alpha` one channel more.
 
     Raises:
-        InputError: if there is no such file, or it is no picture, or one of over 2^27 pixels, or
-            its values lie outside those ranges.
+        InputError: if there is no such file, it is not a picture or has over 2^27 pixels, or its
+            values are outside those ranges.
     """
     path = Path(path)
     if not path.is_file():
@@ -74,7 +74,7 @@ def _converted(picture, size, channels, alpha=False, crop=None, notify=None, qui
 
 
 def as_frame(name, value, shape=None, any_size=False, notify=print):
-    """A frame of whatever a person has: a path, a PIL picture, an array of uint8 or of floats.
+    """Converts a path, a PIL picture, or an array of uint8 or floats to a frame.
 
     Args:
         name: for messages.
@@ -124,13 +124,13 @@ def _has_shape(pixels, shape, any_size):
 class Footage:
     """The frames of a video, an animated image or a folder of pictures, in the model's size.
 
-    Going through it gives float32 [height, width, channels] in [0, 1], as `read_frame` does, one at
-    a time; it can be done again. `len` is their number.
+    Iterating yields float32 [height, width, channels] in [0, 1], as `read_frame` does, one at a
+    time; it can be repeated. `len` is their number.
 
     Attributes:
         size: (height, width) of the frames.
         times: float64 [M], when each of them is shown, in seconds from the first of them.
-        end: when the last of them is taken off, in seconds from the first of them.
+        end: when the last of them ends, in seconds from the first of them.
         rate: frames per second of the whole input.
         has_alpha: whether the last channel is opacity.
         sound: a `Sound`, that of the input while they are shown; None if there is none.
@@ -161,15 +161,15 @@ class Footage:
             fps: frames per second to take; None for all.
             start: seconds to leave out at the beginning.
             end: where to stop, in seconds; None for its end.
-            notify: a function of one string, told once of whatever is done to the frames.
+            notify: a function of one string, called once for each change made to the frames.
             folder_fps: pictures of a folder in a second.
-            even: whether a variable rate is made even. If not, no frame comes twice, and each has
-                its own time.
+            even: whether a variable rate is resampled to an even one. If not, no frame repeats, and
+                each has its own time.
             alpha: as for `read_frame`.
 
         Raises:
-            InputError: if it cannot be read, or holds no two such frames. Damage further on shows
-                when it is reached.
+            InputError: if it cannot be read or has fewer than two such frames. Later damage is
+                found when it is reached.
         """
         with _input_errors():
             self._crop = pictures.parse_crop(crop)

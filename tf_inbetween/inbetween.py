@@ -72,14 +72,14 @@ def define_flags():
     flags.DEFINE_string(
         "output_fps",
         None,
-        "In place of --frames, of --input: frames per second of the result, such as 60 or "
+        "With --input, instead of --frames: frames per second of the result, such as 60 or "
         "60000/1001. It is as long as the input, and keeps its sound.",
     )
     flags.DEFINE_float(
         "slow",
         None,
-        "In place of --frames, of --input: how many times as long the result is, at the frame rate "
-        "of the input. Its sound is stretched, at the same pitch.",
+        "With --input, instead of --frames: how many times as long the result is, at the frame "
+        "rate of the input. Its sound is stretched, at the same pitch.",
         lower_bound=0.1,
         upper_bound=1000,
     )
@@ -87,7 +87,7 @@ def define_flags():
         "keyframe_path",
         "linear",
         list(interpolation.PATHS),
-        "From key to key as the model joins two frames, or a smooth curve through all.",
+        "How to join key frames: linear, one pair at a time, or spline, a smooth curve.",
     )
     writing.define_flags(required=False)
     flags.DEFINE_string(
@@ -97,36 +97,36 @@ def define_flags():
         "the training's.",
     )
     flags.DEFINE_float("seconds_per_frame", 0.1, "With --frames: how long one is shown.", 0.001)
-    flags.DEFINE_bool("ends", True, "Show the key frames too, not the in-betweens alone.")
+    flags.DEFINE_bool("ends", True, "Show the key frames too, not only the in-betweens.")
     flags.DEFINE_bool(
         "redraw",
         False,
-        "Show key frames as the model draws them: then sharpness does not pulse. With "
+        "Show key frames as the model draws them, so that sharpness does not pulse. With "
         "--inbetween_decoder=fusion these are the key frames as given.",
     )
     flags.DEFINE_bool(
         "loop",
         False,
-        "Go on from the last key frame to the first, and end before it: the result repeats without "
+        "Continue from the last key frame to just before the first: the result loops without "
         "a jump.",
     )
     _define_input_flags()
 
 
 def _define_input_flags():
-    flags.DEFINE_float("fps", None, "Of --input: key frames per second. Default: all frames.")
-    flags.DEFINE_float("start", 0.0, "Of --input: seconds to leave out at the beginning.")
-    flags.DEFINE_float("end", None, "Of --input: where to stop, in seconds. Default: its end.")
+    flags.DEFINE_float("fps", None, "With --input: key frames per second. Default: all frames.")
+    flags.DEFINE_float("start", 0.0, "With --input: seconds to leave out at the beginning.")
+    flags.DEFINE_float("end", None, "With --input: where to stop, in seconds. Default: its end.")
     flags.DEFINE_string(
-        "crop", "centre", "Of --input: what to keep, as it was imported: centre, or x,y,w,h."
+        "crop", "centre", "With --input: what to keep, as it was imported: centre, or x,y,w,h."
     )
     flags.DEFINE_float(
-        "folder_fps", 30.0, "Of --input: how many pictures of a folder make a second.", 0.001, 1e4
+        "folder_fps", 30.0, "With --input: pictures per second of a folder.", 0.001, 1e4
     )
     flags.DEFINE_float(
         "shot_threshold",
         shots.THRESHOLD,
-        "Of --input: how much frames differ at a cut between shots (mean, of 255), across which "
+        "With --input: how much frames differ at a cut between shots (mean, of 255), across which "
         "nothing is drawn; 0: look for no cuts.",
         0,
     )
@@ -134,14 +134,14 @@ def _define_input_flags():
         "duplicates",
         "redraw",
         ["redraw", "keep"],
-        "Of --input: what becomes of frames that repeat the one before. redraw: drawn anew if they "
-        "stand for 0.2 s at most, else a still scene. keep: key frames like all others.",
+        "With --input: what to do with frames that repeat the one before. redraw: draw them again "
+        "if they last 0.2 s at most, else keep a still scene. keep: they are key frames.",
     )
-    flags.DEFINE_bool("sound", True, "Of --input: keep its sound, if --output is a video.")
+    flags.DEFINE_bool("sound", True, "With --input: keep its sound, if --output is a video.")
 
 
 def main():
-    """Draws what the flags say, as the kind of the run's frames asks for it."""
+    """Draws what the flags say, by the kind of the run's frames."""
     _kind_of_keys()
     COMMANDS[run_directory.kind_of(FLAGS.run_dir)](FLAGS)
 
@@ -283,7 +283,7 @@ def _say_what_was_seen(plan):
     if len(plan.shots) > 1:
         said.append(f"{len(plan.shots)} shots, with nothing drawn from one to the next")
     if plan.redrawn:
-        said.append(f"{plan.redrawn} repeated frames are drawn anew")
+        said.append(f"{plan.redrawn} repeated frames are drawn again")
     if plan.sound and not writing.keeps_sound(FLAGS.output) and FLAGS.sound:
         said.append(f"its sound is left out, as a {Path(FLAGS.output).suffix} has none")
     if said:
@@ -291,7 +291,7 @@ def _say_what_was_seen(plan):
 
 
 def _draw(model, plan, output):
-    """Draws and writes one result, and says what came out."""
+    """Draws and writes one result, and reports it."""
     frames = plan.frames(model, FLAGS.keyframe_path, FLAGS.redraw)
     sound = plan.sound if FLAGS.sound and writing.keeps_sound(output) else None
     with _progress(frames, len(plan.places), "Drawing") as told:
@@ -315,7 +315,7 @@ def _progress(frames, total, what):
 
 
 def _draw_pairs():
-    """Draws between the pairs of a list; all of it is looked through before the first is drawn."""
+    """Draws between the pairs of a list; all pairs are checked before the first is drawn."""
     config = run_directory.load_config(FLAGS.run_dir)
     size = _size(config)
     pairs, faults = pair_list.read(FLAGS.pairs)

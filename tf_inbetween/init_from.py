@@ -25,7 +25,7 @@ _SHAPED_BY = {
 
 
 def check_other(config):
-    """Raises `InputError` if a run is to begin from itself."""
+    """Raises `InputError` if a run would start from itself."""
     if config.init_from and config.run_dir and _path(config).parent == _real(config.run_dir):
         raise InputError(f"--init_from={config.init_from}: is this run itself; name another one")
 
@@ -33,7 +33,7 @@ def check_other(config):
 def read(config):
     """The model that `config.init_from` names, and the SHA-256 of its file in hexadecimal.
 
-    Raises `InputError` where there is none that loads, and where a training replaces it meanwhile.
+    Raises `InputError` if it cannot be loaded, or a training replaces it during reading.
     """
     path = _path(config)
     try:
@@ -55,10 +55,10 @@ def read(config):
 
 
 def take_over(model, other, config):
-    """Gives `model` the weights of the networks that `other` has too; returns a line that says so.
+    """Copies the weights of shared networks from `other` to `model`; returns a line about it.
 
-    Networks match by attribute name. A calibrated scale is taken over as well. The optimizer is
-    left alone. Call it in the scope of the model's strategy.
+    Networks match by attribute name. A calibrated scale is copied too. The optimizer is not. Call
+    it in the scope of the model's strategy.
 
     Args:
         model: the `TripletModel` of `config`, built.
@@ -66,8 +66,8 @@ def take_over(model, other, config):
         config: a `Config`.
 
     Raises:
-        InputError: if they share no network, if a shared one does not fit in all shapes, or if
-            they read the outputs of a decoder differently. Nothing is assigned then.
+        InputError: if they share no network, a shared one differs in a shape, or they interpret a
+            decoder's outputs differently. Nothing is assigned then.
     """
     given = f"--init_from={config.init_from}"
     own = [name for name in model.networks if getattr(model, name) is not None]

@@ -1,4 +1,4 @@
-"""The private names of Keras that this project overrides, all of them, and why.
+"""All private names of Keras that this project overrides, and why.
 
 `tests/tf_inbetween/test_keras_hooks.py` fails when Keras changes one; pyproject.toml has an upper
 bound for Keras until then.

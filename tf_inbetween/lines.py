@@ -17,7 +17,7 @@ _PICTURES_ONLY = (
 
 
 def check_output(path):
-    """Raises `InputError` unless lines can be written to a path; None is none."""
+    """Raises `InputError` unless lines can be written to a path (None: no check)."""
     if path is None:
         return
     path = Path(path)
@@ -27,7 +27,7 @@ def check_output(path):
 
 
 def write_between(flags):
-    """Prints the lines between the key lines that the flags of the command name, or writes them.
+    """Prints or writes the lines between the key lines that the flags name.
 
     A key line is given as it is, or as the name of a .txt file that holds it; those of --input are
     all lines of a .txt file.
@@ -38,7 +38,7 @@ def write_between(flags):
     """
     for name in _PICTURES_ONLY:
         if flags[name].present:
-            raise InputError(f"--{name}: is for pictures; the model of {flags.run_dir} is of text")
+            raise InputError(f"--{name}: is for pictures; {flags.run_dir} is a model of text")
     check_output(flags.output)
     model = run_directory.load_model(flags.run_dir)
     keys = _keys(flags, model.frame_shape)

@@ -33,7 +33,7 @@ def triplet_loss(terms, alpha, prior_weight, inbetween_weight):
     """The loss of a triplet in nats, from the batch means of its terms.
 
     `terms` holds scalars: "reconstruction_nll" and "prior_kl" (means over frames), "matching_kl"
-    and "inbetween_nll" (means over triplets). With `inbetween_weight` 0 the last has no part in it.
+    and "inbetween_nll" (means over triplets). With `inbetween_weight` 0 the last is ignored.
     """
     vae = terms["reconstruction_nll"] + prior_weight * terms["prior_kl"]
     loss = 3 * vae + alpha * terms["matching_kl"]

@@ -1,4 +1,4 @@
-"""The optimizers of a training: Adam, and Muon, which needs about half of the steps.
+"""The optimizers: Adam, and Muon, which needs about half as many steps.
 
 Muon: K. Jordan et al., "Muon: An Optimizer for Hidden Layers in Neural Networks", 2024; the scale
 of its updates from J. Liu et al., "Muon is Scalable for LLM Training", 2025 (arXiv 2502.16982), so
@@ -41,8 +41,7 @@ def orthogonalize(matrix, steps=5):
 class Muon(MuonByShape):
     """Keras's Muon, for kernels of convolutions too: a matrix of [all other axes, last axis].
 
-    Biases, and kernels with a side shorter than 16 (those next to few latents), are Adam's, as
-    Keras has it for biases.
+    Biases, and kernels with a side shorter than 16 (those next to few latents), use Adam.
     """
 
     def uses_adam(self, variable):

@@ -25,10 +25,10 @@ def read(path):
 
     Args:
         path: of a CSV file in UTF-8 with the columns first, second and output, in this order; a
-            header that says so may stand above. Empty rows are left out.
+            header row is optional. Empty rows are skipped.
 
     Returns:
-        A list of `Pair`s; and of each row that has not three columns, (row, what is wrong).
+        A list of `Pair`s; and (row, error) for each row without three columns.
 
     Raises:
         InputError: if it cannot be read, or has no rows.
@@ -53,7 +53,7 @@ def read(path):
 
 
 def faults_of(pairs, read_frame):
-    """Yields (row, what is wrong) for each of some `Pair`s that could not be drawn.
+    """Yields (row, error) for each of some `Pair`s that could not be drawn.
 
     Every picture is read, one at a time.
 

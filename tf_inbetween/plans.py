@@ -1,4 +1,4 @@
-"""What is drawn to make a result of pictures or of footage: key frames, places, times, sound."""
+"""Plans a result from pictures or footage: key frames, places, times, sound."""
 
 import dataclasses
 import fractions
@@ -15,7 +15,7 @@ _NO_LONGER = 1e-3  # Of the length; sound is copied, for a second of a film of 1
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """All that `drawing.draw_at` needs, and `writing.write` after it.
+    """What `drawing.draw_at` and then `writing.write` need.
 
     Attributes:
         keys: key frames, float [H, W, C] in [0, 1], in anything that yields them twice.
@@ -24,7 +24,7 @@ class Plan:
         shots: int64 [S], which key frames begin a shot.
         has_alpha: whether the last channel of the key frames is their opacity.
         sound: that of the footage, as long as the result; None if there is none.
-        redrawn: how many repeated frames are drawn anew.
+        redrawn: how many repeated frames are drawn again.
     """
 
     keys: Iterable
@@ -50,8 +50,8 @@ def of_pictures(keys, count, seconds_per_frame, ends=True, loop=False, has_alpha
         count: at least 1.
         seconds_per_frame: a number.
         ends: whether the pictures are shown too.
-        loop: whether the last leads back to the first, which is not shown again. If the last
-            repeats the first, the way back is there already.
+        loop: whether the last leads back to the first, which is not shown again. Nothing is added
+            if the last repeats the first.
         has_alpha: whether the last channel is opacity; if all of it is 1, it is left out.
     """
     opaque = has_alpha and all(key[..., -1].min() == 1 for key in keys)

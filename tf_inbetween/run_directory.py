@@ -1,4 +1,4 @@
-"""The run directory: everything one training leaves behind, and how it is read back.
+"""The run directory: everything that one training writes, and how to read it.
 
 flags.txt          the resolved flags; --flagfile=<run>/flags.txt repeats the run
 environment.json   versions, commit, seed, hardware; of --init_from the SHA-256
@@ -55,8 +55,8 @@ def check(config):
     if (run_dir / "flags.txt").exists():
         _check_same(config, run_dir)
     elif run_dir.exists():
-        # A start cut off between its two files leaves no more than the first. A training whose
-        # folder disappeared leaves logs: TensorFlow makes them anew to end them.
+        # A start that was interrupted leaves only the first of its two files. A training whose
+        # folder disappeared leaves logs: TensorFlow creates them again to close them.
         others = [path for path in run_dir.iterdir() if "environment" not in path.name]
         others = [path for path in others if ".partial" not in path.name and path.name != "logs"]
         if others:
@@ -68,15 +68,15 @@ def check(config):
 def start(config, precision, init_sha256=None):
     """Writes the flags and the environment of a new run; returns the run directory.
 
-    Where a run is there already, nothing is written.
+    If there is a run already, nothing is written.
 
     Args:
         config: a `Config`.
         precision: the Keras dtype policy in use.
-        init_sha256: of the model.keras that the first weights are from; None if from none.
+        init_sha256: of the model.keras with the initial weights, or None.
 
     Raises:
-        InputError: as `check`, and if the run that is there began from another model.keras.
+        InputError: as `check`, and if an existing run started from another model.keras.
     """
     check(config)
     run_dir = Path(config.run_dir)
@@ -104,7 +104,7 @@ def flag_texts(config):
 
 
 def load_config(run_dir):
-    """The `Config` of a run. Raises `InputError` where there is none, or one of another format."""
+    """The `Config` of a run. Raises `InputError` if there is none, or it has another format."""
     run_dir = Path(run_dir)
     if not (run_dir / "flags.txt").is_file():
         raise InputError(f"--run_dir={run_dir}: no run there (flags.txt is missing)")
@@ -115,7 +115,7 @@ def load_config(run_dir):
 def load_model(run_dir):
     """The trained model of a run, a `TripletModel`.
 
-    Raises `InputError` where there is none that loads.
+    Raises `InputError` if there is none, or it cannot be loaded.
     """
     return load_model_file(Path(run_dir) / "model.keras")
 
@@ -123,7 +123,7 @@ def load_model(run_dir):
 def kind_of(run_dir):
     """The kind of a run's frames, a row of `kinds.KINDS`; its model is not loaded.
 
-    Raises `InputError` as `load_config`, and where there is no model or it is damaged.
+    Raises `InputError` as `load_config`, and if the model is missing or damaged.
     """
     load_config(run_dir)
     path = Path(run_dir) / "model.keras"
@@ -133,13 +133,13 @@ def kind_of(run_dir):
         with zipfile.ZipFile(path) as archive, archive.open("config.json") as file:
             kind = json.loads(file.read(_MAX_CONFIG))["config"].get("kind", "pictures")
         return lookup(KINDS, kind, "kind of frames").name
-    except Exception as error:  # A damaged archive raises of everything.
+    except Exception as error:  # A damaged archive raises various errors.
         first_line = str(error).strip().partition("\n")[0]
         raise InputError(f"{path}: cannot be loaded: {first_line}") from error
 
 
 def load_model_file(path):
-    """The `TripletModel` of a model.keras. Raises `InputError` where there is none that loads."""
+    """The `TripletModel` of a model.keras. Raises `InputError` if it cannot be loaded."""
     if not path.is_file():
         raise InputError(f"{path}: missing; the training has not saved a model there")
     try:
@@ -149,15 +149,15 @@ def load_model_file(path):
         if not isinstance(model, TripletModel) or not all(
             n.built for n in networks if n is not None
         ):
-            raise ValueError("it is no model of tf_inbetween with all its networks")
-    except Exception as error:  # Keras raises of everything for what it does not find in order.
+            raise ValueError("it is not a complete tf_inbetween model")
+    except Exception as error:  # Keras raises various errors for a damaged file.
         first_line = str(error).strip().partition("\n")[0]
         raise InputError(f"{path}: cannot be loaded: {first_line}") from error
     return model
 
 
 def _check_size(path):
-    """Raises `ValueError` if a .keras file asks for far more memory than it holds bytes.
+    """Raises `ValueError` if a .keras file needs far more memory than it has bytes.
 
     Keras stores without compression, and itself refuses members from 4 GiB on alone.
     """
@@ -250,7 +250,7 @@ def _check_format(run_dir):
     try:
         run_format = read_json(path)["format"]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{path}: missing or damaged; this is no whole run directory") from error
+        raise InputError(f"{path}: missing or damaged; not a complete run directory") from error
     if run_format != FORMAT:
         raise InputError(
             f"{run_dir}: has run-directory format {run_format}; tf_inbetween "

@@ -1,11 +1,11 @@
-"""One training on many replicas: the GPUs of a machine, or workers on many machines.
+"""Training on many replicas: the GPUs of a machine, or workers on many machines.
 
 A replica takes whole clips of every batch, `clips_per_batch` divided by the number of replicas, and
-all of them together compute what a single device computes of the whole batch: the same clips,
+together they compute what a single device computes from the whole batch: the same clips,
 frames and latent noise, the mean of the gradients, clipped as one, and one calibrated scale. Only
 the order of additions differs, and the samples of --matching=mixture.
 
-Every worker runs the same command and differs by the environment variable TF_CONFIG alone:
+Every worker runs the same command; only the environment variable TF_CONFIG differs:
 
     {"cluster": {"worker": ["host0:2222", "host1:2222"]}, "task": {"type": "worker", "index": 0}}
 
@@ -33,8 +33,8 @@ def choose(name, clips_per_batch):
         clips_per_batch: of all replicas together.
 
     Returns:
-        The strategy; of "single" TensorFlow's default one. "multi_worker" returns when all workers
-        are there.
+        The strategy (for "single", TensorFlow's default). "multi_worker" returns once all workers
+        have started.
 
     Raises:
         InputError: for an unknown name, a TF_CONFIG that is missing or wrong, or a number of
@@ -58,7 +58,7 @@ def choose(name, clips_per_batch):
 
 
 def is_distributed(strategy):
-    """Whether a strategy, or None, is another than TensorFlow's default, a single device."""
+    """Whether a strategy (or None) is not TensorFlow's default, a single device."""
     kinds = (tf.distribute.MirroredStrategy, tf.distribute.MultiWorkerMirroredStrategy)
     return isinstance(strategy, kinds)
 
@@ -110,29 +110,29 @@ def chief_first(strategy, function):
 
 
 def wait_for_all(strategy):
-    """Returns when every worker has come here; at the end, so that none goes before the others."""
+    """Waits for every worker; called at the end, so that none exits before the others."""
     _of_all_workers(strategy, 0)
 
 
 def check_validation(strategy, config):
-    """Raises `InputError` where replicas would count some batches of a validation twice."""
+    """Raises `InputError` if replicas would count some validation batches twice."""
     if is_distributed(strategy) and config.validation_steps % config.steps_per_execution:
         raise InputError(
             f"--validation_steps={config.validation_steps}: must be a multiple of "
-            f"--steps_per_execution={config.steps_per_execution} where several replicas train"
+            f"--steps_per_execution={config.steps_per_execution} with several replicas"
         )
 
 
 def check_agreement(strategy, config, start, init_sha256=None):
-    """Raises `InputError` on every worker unless all of them begin alike.
+    """Raises `InputError` on every worker unless all start from the same state.
 
-    They must have the same flags, the same first step and the same first weights.
+    They must have the same flags, the same step and the same initial weights.
 
     Args:
         strategy: from `choose`.
         config: this worker's `Config`; folders may have other names on other workers.
         start: the step of the checkpoint that this worker found.
-        init_sha256: of the model.keras that it took the first weights from; None if from none.
+        init_sha256: of the model.keras with its initial weights, or None.
     """
     folders = {"run_dir": "", "data_dir": "", "init_from": str(bool(config.init_from))}
     flags = repr(dataclasses.replace(config, **folders))
@@ -142,7 +142,7 @@ def check_agreement(strategy, config, start, init_sha256=None):
     if len(set(steps)) > 1:
         raise InputError(
             f"--run_dir={config.run_dir}: the workers found checkpoints of different steps "
-            f"({', '.join(map(str, sorted(set(steps))))}); it must be a folder that all of them see"
+            f"({', '.join(map(str, sorted(set(steps))))}); it must be a shared folder"
         )
     if len(set(_of_all_workers(strategy, zlib.crc32((init_sha256 or "").encode())))) > 1:
         raise InputError(
@@ -178,7 +178,7 @@ def _check_divides(replicas, clips_per_batch):
 
 
 def _check_tf_config():
-    """The number of workers that TF_CONFIG names. Raises `InputError` where it is wrong."""
+    """The number of workers in TF_CONFIG. Raises `InputError` if it is invalid."""
     text = os.environ.get("TF_CONFIG")
     if not text:
         raise InputError("--strategy=multi_worker: the environment variable TF_CONFIG is not set")
@@ -208,7 +208,7 @@ def _task(strategy):
 
 
 def _of_all_workers(strategy, number):
-    """A whole number of each replica, as seen by all: a list. Waits for all workers."""
+    """Gathers one integer per replica on all workers, as a list. Waits for all workers."""
     if not is_distributed(strategy):
         return [number]
     own = strategy.run(lambda: tf.constant([number], tf.int64))

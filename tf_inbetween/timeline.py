@@ -10,12 +10,12 @@ What happens between two frames is not always motion:
   see `frame_io.shots`, among the frames that the next rule leaves. Fades are not found.
 - A frame repeats the one before if they hardly differ. The difference is that of the 8x8 pixels
   that differ most (mean over pixels and channels, of 255). Up to 1 from the first of the repeated
-  ones is nothing that one sees. Up to 8 from the one before is what video codecs make of a
-  repetition, if it is a fifth at most of the second largest difference from one to the next among
-  the four frames before and the four after.
-- Animation on twos, and a rate that a converter doubled, repeat frames for a moment: up to 0.2 s.
-  These frames are drawn anew, between the first of them and the next other one. A frame that stands
-  longer is a still scene; it is held.
+  ones is not visible. Up to 8 from the one before is what video codecs make of a repetition, if it
+  is a fifth at most of the second largest difference from one to the next among the four frames
+  before and the four after.
+- Animation on twos, and a rate that a converter doubled, repeat frames for up to 0.2 s. These are
+  drawn again, between the first of them and the next different one. A frame that lasts longer is a
+  still scene and is held.
 """
 
 import collections
@@ -44,7 +44,7 @@ class Seen:
         keys: int64 [N], the numbers of the key frames, rising from 0.
         is_held: bool [N], whether a key frame is shown until the next one.
         shots: int64 [S], which key frames begin a shot, rising from 0.
-        redrawn: how many repeated frames are to be drawn anew.
+        redrawn: how many repeated frames to draw again.
         is_closed: whether the last frame repeats the first.
         is_opaque: whether the last channel is 1 throughout.
     """
@@ -174,7 +174,7 @@ def repeats(one, other):
 
 
 class Chosen:
-    """Some of the frames that something yields; it can be gone through again, as that can.
+    """Some of the frames of an iterable; can be iterated again if that can.
 
     Args:
         frames: in anything that yields them.
@@ -199,14 +199,14 @@ class Chosen:
 
 
 def evened(times):
-    """Returns times [M] at an even pace if they are even but for rounding; else as they are."""
+    """Returns evenly spaced times [M] if they are even up to rounding; else unchanged."""
     rate = nominal_rate((len(times) - 1) / (times[-1] - times[0]))
     even = times[0] + np.arange(len(times)) / float(rate)
     return even if np.abs(even - times).max() < _ROUNDING_S else times
 
 
 def nominal_rate(rate):
-    """Returns the rate, a `Fraction`, that was meant by one of rounded times: 24 or 24000/1001."""
+    """Returns the nominal rate, a `Fraction` such as 24 or 24000/1001, for a rounded one."""
     for meant in (
         fractions.Fraction(round(rate)),
         fractions.Fraction(round(rate * 1.001) * 1000, 1001),

@@ -1,8 +1,8 @@
 """Trains a model: `python -m tf_inbetween.train --flagfile=teapot.flags`.
 
 Builds the data set the first time, trains, keeps the best model by validation, evaluates it and
-draws the figures. The same command, started again, resumes. On many machines, the same command on
-each, see docs/many_machines.md.
+draws the figures. The same command, started again, resumes. On many machines, run it on each; see
+docs/many_machines.md.
 """
 
 import time
@@ -35,7 +35,7 @@ def define_flags():
 
 
 def main():
-    """Trains and evaluates what the flags describe."""
+    """Trains and evaluates the model that the flags describe."""
     began = time.monotonic()
     config = config_flags.config_from_flags()
     strategy = strategies.choose(FLAGS.strategy, config.clips_per_batch)
@@ -46,12 +46,12 @@ def main():
             if checkpoints.restored_step == 0:
                 result["total_seconds"] = round(time.monotonic() - began, 1)
                 write_checked_json(Path(config.run_dir) / "metrics.json", result)
-                print(f"took {result['total_seconds'] / 60:.1f} minutes, the data set included")
+                print(f"took {result['total_seconds'] / 60:.1f} minutes, including the data set")
         print(f"TensorBoard: tensorboard --logdir {config.run_dir}/logs")
-    # A worker that has ended would be missing if the chief had to start again.
+    # If the chief had to restart, a worker that had exited would be missing.
     strategies.wait_for_all(strategy)
 
 
 if __name__ == "__main__":
     define_flags()
-    command_line.run(main, on_interrupt="the same command goes on from the last checkpoint")
+    command_line.run(main, on_interrupt="the same command resumes from the last checkpoint")

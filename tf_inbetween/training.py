@@ -1,4 +1,4 @@
-"""Builds models and trains them, into a run directory and from its last checkpoint on."""
+"""Builds models and trains them in a run directory, from its last checkpoint if any."""
 
 import contextlib
 import functools
@@ -46,10 +46,10 @@ def train(config, clips=None, judged=False, strategy=None):
         The final `Checkpoints`.
 
     Raises:
-        InputError: for settings that do not fit the data or the run directory, and when the loss
-            becomes NaN or infinite; for an --init_from that is missing, damaged or does not fit;
-            where the model is `judged`, also for test clips on which `evaluate` would fail. On
-            workers of a cluster also where they do not fit together.
+        InputError: for settings that do not fit the data or the run directory; if the loss becomes
+            NaN or infinite; for an --init_from that is missing, damaged or does not fit; if
+            `judged`, for test clips on which `evaluate` would fail; and on workers of a cluster
+            that do not match.
     """
     strategy = strategy or tf.distribute.get_strategy()
     chief = strategies.is_chief(strategy)
@@ -80,7 +80,7 @@ def train(config, clips=None, judged=False, strategy=None):
     def validation_of(replicas, own):
         dataset = batches(clips, "validation", config, widen_gaps=False, replicas=replicas, own=own)
         dataset = dataset.take(config.validation_steps * len(own)).cache()
-        # Replicas that reach an end count steps without data.
+        # Replicas that run out of data would count empty steps.
         return dataset.repeat() if distributed else dataset
 
     training = strategies.inputs(
@@ -92,7 +92,7 @@ def train(config, clips=None, judged=False, strategy=None):
     if judged:
         fitting_gaps(clips.clip_infos("test"), clips.gaps)
 
-    # What can be wrong with the settings has shown by now; from here on files are written.
+    # All settings are checked by now; from here on files are written.
     with _folder(config, model, init_sha256, chief) as folder:
         say(f"run directory: {folder}")
         with strategy.scope():
@@ -100,7 +100,7 @@ def train(config, clips=None, judged=False, strategy=None):
         checkpoints.restore()
         if start == config.steps:
             run_directory.load_model(config.run_dir)
-            say(f"trained to step {start} already")
+            say(f"already trained to step {start}")
             return checkpoints
         if start:
             say(f"resuming at step {start} of {config.steps}")
@@ -139,9 +139,9 @@ def train(config, clips=None, judged=False, strategy=None):
 
 @contextlib.contextmanager
 def _folder(config, model, init_sha256, chief):
-    """Yields where to write: the run directory, or for other workers one that is thrown away.
+    """Yields the folder to write to: the run directory, or for other workers a temporary one.
 
-    All of them have to save and draw, because some of what is read for it is summed over replicas.
+    All workers have to save and draw, because some values that this reads are summed over replicas.
     """
     if chief:
         yield run_directory.start(config, model.dtype_policy.name, init_sha256)
@@ -151,7 +151,7 @@ def _folder(config, model, init_sha256, chief):
 
 
 def build_model(config, strategy=None, kind="pictures"):
-    """The compiled model of `config`: its optimizer, a linear warm-up and a cosine decay.
+    """The compiled model of `config`, with linear warm-up and cosine decay.
 
     Args:
         config: a `Config`.
@@ -159,7 +159,7 @@ def build_model(config, strategy=None, kind="pictures"):
         kind: of the frames, a row of `kinds.KINDS`.
 
     Raises:
-        InputError: for unknown names and those that do not go together.
+        InputError: for unknown names and invalid combinations.
     """
     model_type = model_class(config)
     KINDS[kind].check(config)

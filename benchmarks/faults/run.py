@@ -1,9 +1,9 @@
-"""Injects every fault and writes down what was lost: `python -m benchmarks.faults.run`.
+"""Injects faults and records what was lost: `python -m benchmarks.faults.run`.
 
     python -m benchmarks.faults.run --only=kills --kills=2 --output= --page=
 
-Each row is written into the JSON file and the page when it is there; the other rows stay. Exit code
-1 if anything was lost. docs/faults.md says what the rows mean.
+Each row is written into the JSON file and the page as soon as it is known; other rows stay. The
+exit code is 1 if anything was lost. docs/faults.md says what the rows mean.
 """
 
 import json
@@ -66,7 +66,7 @@ def write(part, row, output, page):
         try:
             results = json.loads(Path(output).read_text())
         except ValueError as error:
-            raise InputError(f"--output={output}: is no JSON: {error}") from error
+            raise InputError(f"--output={output}: is not JSON: {error}") from error
     rows = results.get(part, {}).get("rows", [])
     rows = {(old["what"], old["fault"]): old for old in rows} | {(row["what"], row["fault"]): row}
     rows = list(rows.values())

@@ -1,12 +1,12 @@
-"""Scenes: what moves, how, and from where it is seen. Nothing here knows how it is drawn.
+"""Scenes: what moves, how, and the view. They do not depend on the renderer.
 
 A scene turns a split, a clip's number and a seed into a clip plan (a pose for every frame), and a
 pose into parts (solids placed in the world). World coordinates are right-handed with z up; colours
 are linear RGB in [0, 1]; angles in poses are in degrees; rotations are unit quaternions w, x, y, z.
 
 A scene is a function that returns a `Scene`, and a row of `SCENES`; the function's keywords are the
-scene's settings. A variant's name is the scene's with what differs from the defaults, such as
-"linked_arm_5links_colour"; wherever a scene is asked for by name, such a name will do:
+scene's settings. A variant's name is the scene's with suffixes for settings that differ from the
+defaults, such as "linked_arm_5links_colour". It works wherever a scene's name does:
 
     _heldout                   an arc or patch of poses that only the split `heldout` shows
     _5links, _4objects         how many
@@ -14,7 +14,7 @@ scene's settings. A variant's name is the scene's with what differs from the def
     _1000clips                 clips of the training split; an eighth of that for each other split
     _mesh-bunny-0123abcd       in place of the teapot, see `data_gen.meshes.add_file`
     _colour, _light, _background   vary from clip to clip, see `Scene.look`
-    _seed7                     another draw of the clips
+    _seed7                     other clips
 """
 
 import dataclasses

@@ -21,7 +21,7 @@ LOOKS = ("colour", "light", "background")
 # Of a clip, and clips of the training split, unless a setting says otherwise.
 FRAMES, CLIPS = 33, 480
 
-# How often poses are drawn anew before a scene gives up.
+# How often poses are sampled again before a scene gives up.
 _TRIES = 10_000
 # Solids keep this share of the picture's half-width away from its edge.
 _MARGIN = 0.02
@@ -159,14 +159,13 @@ class Picture:
 class Scene:
     """A named generator of clips.
 
-    Every clip is drawn by itself, from its split, its number and the seed: it is the same whatever
-    other clips are asked for.
+    Every clip depends only on its split, its number and the seed, not on other clips.
 
     Attributes:
       description: one or two sentences for the data set's page.
       pose_names: the name of each of the P numbers of a pose.
       gap_unit: what `ClipPlan.units_per_frame` and `gaps` count, such as "°"; empty for frames.
-      gaps: the gaps, in gap_unit, at which in-betweens are to be judged.
+      gaps: the gaps, in gap_unit, at which to evaluate in-betweens.
       clips: how many clips each split has.
       clip: (split, number of the clip, seed) -> its plan.
       parts: pose [P] -> the solids in the world.
@@ -205,7 +204,7 @@ class Scene:
             raise ValueError(f"unknown split {split!r}; valid: {', '.join(self.clips)}")
 
     def look(self, split, number, seed, parts):
-        """Returns the look of a clip: the scene's own but for what varies.
+        """Returns the look of a clip: the scene's own except for what varies.
 
         Parts of one colour keep one colour. A colour's hue is drawn evenly; the lamp's direction
         evenly from those within 60 degrees of the scene's own; the background evenly from dark

@@ -83,7 +83,7 @@ def teapot_1dof(*, heldout=False, mesh="teapot"):
         ),
         pose_names=("azimuth",),
         gap_unit="°",
-        # An evaluation wants gaps that all clips have, and those of `heldout` are 60 degrees long.
+        # An evaluation needs gaps that all clips have, and those of `heldout` are 60 degrees long.
         gaps=(10.0, 20.0, 40.0, 60.0) if heldout else (10.0, 20.0, 40.0, 60.0, 90.0, 120.0),
         clips=dict.fromkeys((*SPLITS, HELDOUT) if heldout else SPLITS, 1),
         clip=clip,
@@ -184,7 +184,8 @@ POSE_NAMES = ("qw", "qx", "qy", "qz", "x", "y", "z")
 def teapot_6dof(*, frames=FRAMES, clips=CLIPS, mesh="teapot"):
     """The pot turns from one random rotation to another and flies from one place to another.
 
-    Rotations are even in SO(3): where the pot leaves the picture, only its places are drawn anew.
+    Rotations are uniform in SO(3): if the pot leaves the picture, only its positions are sampled
+    again.
 
     Args:
       frames: of a clip, odd.

@@ -1,10 +1,10 @@
-"""Draws the frames between pictures by asking a server: TF Serving, or this package's own.
+"""Draws frames between pictures with a server: TF Serving, or this package's.
 
     client = connect("http://127.0.0.1:8501", "teapot")
     frames, confidence = draw(client, first_bytes, second_bytes, [0.25, 0.5, 0.75])
 
-`python -m export.client` is its command. REST needs no TensorFlow here, and neither needs the code
-of the model.
+`python -m export.client` is its command. REST needs no TensorFlow, and neither API needs the
+model's code.
 """
 
 import urllib.parse
@@ -46,19 +46,19 @@ def connect(
     Args:
         server: `http://HOST:PORT`, `grpc://HOST:PORT`, or with TLS `https://…`, `grpcs://…`.
         model: the name under which it is served.
-        timeout_s: the longest wait for any one answer, in seconds.
+        timeout_s: of a request, in seconds.
         version: whole number of the version to ask; None for the newest.
         label: of the version to ask, such as "stable"; not both of them.
-        ca_certificate: path of the PEM file of who signed the server's certificate; None for those
-            that are trusted anyway.
-        token: what the server wants to be shown; None for nothing.
+        ca_certificate: path of the PEM file of the server's certificate authority; None for the
+            system's.
+        token: the server's token; None for none.
 
     Returns:
         A `RestClient` or a `GrpcClient`. They answer alike.
 
     Raises:
-        InputError: for another kind of address, both a version and a label, a certificate that
-            cannot be read or is of no use, or a token that others could read on its way.
+        InputError: for another kind of address, both a version and a label, an invalid certificate,
+            or a token that would be sent unencrypted.
     """
     kinds = {"http": RestClient, "https": RestClient, "grpc": GrpcClient, "grpcs": GrpcClient}
     try:
@@ -67,7 +67,7 @@ def connect(
     except ValueError:
         valid = False
     if not valid:
-        raise InputError(f"{server!r} is no server: http://HOST:PORT or grpc://HOST:PORT")
+        raise InputError(f"{server!r} is not a server: use http://HOST:PORT or grpc://HOST:PORT")
     if version is not None and label is not None:
         raise InputError("a version or a label, not both")
     encrypted = url.scheme in ("https", "grpcs")
@@ -76,7 +76,7 @@ def connect(
             raise InputError(f"--ca_certificate: {server} has no TLS; use https:// or grpcs://")
         credentials.check_authority(ca_certificate)
     if token is not None and not encrypted and url.hostname not in LOOPBACK:
-        raise InputError(f"{server}: the token could be read on its way; use https:// or grpcs://")
+        raise InputError(f"{server}: would send the token unencrypted; use https:// or grpcs://")
     return kinds[url.scheme](server, model, timeout_s, version, label, ca_certificate, token)
 
 

@@ -37,22 +37,20 @@ def define_flags():
         "http://… for REST, grpc://… for gRPC; https://… and grpcs://… with TLS.",
     )
     flags.DEFINE_string(
-        "ca_certificate", None, "PEM file of who signed the server's certificate, if few know them."
+        "ca_certificate", None, "PEM file of the server's certificate authority, if it is private."
     )
-    flags.DEFINE_string("token_file", None, "A file with the token that the server wants.")
+    flags.DEFINE_string("token_file", None, "A file with the server's token.")
     flags.DEFINE_string("model", "teapot", "The name under which the model is served.")
     flags.DEFINE_integer("model_version", None, "The version to ask. Default: the newest.", 0)
     flags.DEFINE_string("label", None, "The label of the version to ask, such as stable.")
-    flags.DEFINE_float("timeout_s", TIMEOUT_S, "The longest wait for any one answer.", 0.001)
+    flags.DEFINE_float("timeout_s", TIMEOUT_S, "Seconds to wait for an answer.", 0.001)
     flags.DEFINE_string("first", None, "The picture, sound or line to start from.", required=True)
     flags.DEFINE_string("second", None, "The picture, sound or line to go to.", required=True)
-    flags.DEFINE_multi_string(
-        "then", [], "A picture, sound or line to go on to; may be given again."
-    )
-    flags.DEFINE_integer("frames", 7, "In-betweens to draw from each to the next.", 1, 10_000)
+    flags.DEFINE_multi_string("then", [], "Another picture, sound or line to go on to; repeatable.")
+    flags.DEFINE_integer("frames", 7, "In-betweens between each picture and the next.", 1, 10_000)
     writing.define_flags(required=False)
-    flags.DEFINE_float("seconds_per_frame", 0.1, "How long an animation shows a frame.", 0.01)
-    flags.DEFINE_bool("ends", True, "Put the pictures themselves where the path meets them.")
+    flags.DEFINE_float("seconds_per_frame", 0.1, "Seconds that an animation shows a frame.", 0.01)
+    flags.DEFINE_bool("ends", True, "Show the given pictures themselves at their places.")
 
 
 def main():

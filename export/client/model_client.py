@@ -96,8 +96,8 @@ class ModelClient:
         return ServerError(f"{self.server} cannot be reached: {reason}")
 
     def foreign(self):
-        """The error of an answer that no model of this project's gives."""
-        return ServerError(f"{self.server} answers, but not as TF Serving does")
+        """The error for an answer that is not from a model of this project."""
+        return ServerError(f"{self.server} does not answer like TF Serving")
 
 
 def _dtype(name):

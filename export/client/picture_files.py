@@ -1,4 +1,4 @@
-"""Picture files: read as a server takes them, and the server's frames written."""
+"""Reads picture files for a server, and writes the server's frames."""
 
 import io
 import warnings
@@ -19,20 +19,19 @@ _EXIF_ORIENTATION = 0x0112
 def read(path):
     """Reads a picture as the file to send: PNG or JPEG.
 
-    That is the file itself where it is one that a server reads as it was meant. Other kinds,
-    pictures that EXIF turns, with an ICC profile, CMYK, single-channel ones of more than 8 bits,
-    and what is more than 1024 pixels wide or high (made smaller) are written anew as PNG.
+    It is the file itself if a server reads it correctly. Other formats, pictures with EXIF rotation
+    or an ICC profile, CMYK, single channels of more than 8 bits, and pictures over 1024 pixels wide
+    or high (made smaller) are converted to PNG.
 
     Args:
-        path: of any picture that `frame_io.pictures` opens; of a moving one the first frame is
-            taken.
+        path: of any picture that `frame_io.pictures` opens; of an animated one the first frame.
 
     Returns:
         bytes.
 
     Raises:
-        InputError: if there is no such file, or it is no picture, or one of over 2^27 pixels, or
-            its values are out of range.
+        InputError: if there is no such file, it is not a picture or has over 2^27 pixels, or its
+            values are out of range.
     """
     path = Path(path)
     if not path.is_file():
@@ -59,8 +58,8 @@ def read(path):
     except InputError:
         raise
     except PIL.UnidentifiedImageError:  # Its message names the bytes in memory and not the file.
-        raise InputError(f"{path}: not a readable picture (of no kind that is known)") from None
-    except Exception as error:  # Decoders raise of everything for a damaged file.
+        raise InputError(f"{path}: not a readable picture (unknown format)") from None
+    except Exception as error:  # Decoders raise various errors for a damaged file.
         raise InputError(f"{path}: not a readable picture ({error})") from error
     try:
         picture = pictures.eight_bits(picture)

@@ -1,10 +1,9 @@
-"""A server with TensorFlow Serving's REST and gRPC APIs, for trying and testing its clients.
+"""A server with TensorFlow Serving's REST and gRPC APIs, for development.
 
 A client, a test or the demo page that works here works with TensorFlow Serving: requests, answers
-and errors are the same. It will not grow into a production server. It serves one model, TLS ends
-with one certificate that is read at the start, and it schedules no GPUs; for several models, for
-certificates that change and for accelerators use TensorFlow Serving, which reads the same
-SavedModel and the same configuration files.
+and errors are the same. It is not a production server: it serves one model, reads one TLS
+certificate at start, and schedules no GPUs. For several models, changing certificates and
+accelerators, use TensorFlow Serving, which reads the same SavedModel and configuration files.
 
-`python -m export.serve` is its command. The modules import `frame_io`, and never the model's code.
+`python -m export.serve` is its command. The modules import `frame_io`, never the model's code.
 """

@@ -1,6 +1,6 @@
-"""Who may come in, how often, and how much of it at a time. Nothing waits in a queue here.
+"""Authentication, rate limits and concurrency limits. Nothing is queued here.
 
-One `Access` stands before both APIs; all its methods belong to one event loop.
+Both APIs share one `Access`; all its methods belong to one event loop.
 """
 
 import contextlib
@@ -15,17 +15,16 @@ _MAX_ADDRESSES = 10_000  # Whose pace is known; beyond, that of the one longest 
 
 
 class Access:
-    """The token, the pace of every address, and what all requests hold together.
+    """The token, the rate of every address, and the memory of all requests.
 
     Attributes:
-        wants_token: whether a client has to show one.
+        wants_token: whether clients must send one.
 
     Args:
-        token: what a client has to show; None if everyone may come.
-        max_per_second: requests of one address, of which one second's worth may come at once;
-            None for any number.
-        max_concurrent: predictions that may be worked on at a time.
-        max_buffered_mb: MiB of requests and answers that may be held for clients at a time.
+        token: what clients must send; None for no authentication.
+        max_per_second: requests of one address, in bursts of one second's worth; None for no limit.
+        max_concurrent: concurrent predictions.
+        max_buffered_mb: MiB of requests and answers in memory.
     """
 
     def __init__(
@@ -72,17 +71,17 @@ class Access:
         if not self.wants_token:
             return
         scheme, _, token = (authorization or "").partition(" ")
-        # In constant time, so that the time of the answer tells nothing of the token.
+        # In constant time, so that timing reveals nothing about the token.
         right = hmac.compare_digest(token.strip().encode(errors="replace"), self._token)
         if scheme.lower() != "bearer" or not right:
             what = "wrong" if authorization else "missing"
             raise ServingError(
-                "UNAUTHENTICATED", f"{what} token: this server wants `Authorization: Bearer TOKEN`"
+                "UNAUTHENTICATED", f"{what} token: this server needs `Authorization: Bearer TOKEN`"
             )
 
     @contextlib.contextmanager
     def work(self):
-        """A place among those that are worked on.
+        """A slot among the concurrent predictions.
 
         Raises:
             ServingError: RESOURCE_EXHAUSTED, over HTTP 503, if none is free.
@@ -90,8 +89,7 @@ class Access:
         if self._concurrent >= self._max_concurrent:
             raise ServingError(
                 "RESOURCE_EXHAUSTED",
-                f"{self._concurrent} requests are being worked on, the server's"
-                " --max_concurrent_requests",
+                f"{self._concurrent} requests are running, the server's --max_concurrent_requests",
                 503,
             )
         self._concurrent += 1
@@ -102,7 +100,7 @@ class Access:
 
     @contextlib.contextmanager
     def buffer(self):
-        """Yields `hold`, a function that counts bytes as held until the context ends.
+        """Yields `hold`, a function that counts bytes in memory until the context ends.
 
         `hold` raises `ServingError`, RESOURCE_EXHAUSTED and over HTTP 503, if that is too many.
         """
@@ -113,8 +111,8 @@ class Access:
             if self._buffered + size > self._max_buffered_mb * 2**20:
                 raise ServingError(
                     "RESOURCE_EXHAUSTED",
-                    f"requests and answers of more than {self._max_buffered_mb} MB are on their"
-                    " way, the server's --max_buffered_mb",
+                    f"requests and answers in memory exceed {self._max_buffered_mb} MB, the"
+                    " server's --max_buffered_mb",
                     503,
                 )
             held += size
@@ -127,7 +125,7 @@ class Access:
 
 
 def _network(address):
-    """The address, or the network of 2^64 addresses that one IPv6 client may have to itself."""
+    """The address, or the /64 network of an IPv6 client."""
     try:
         parsed = ipaddress.ip_address(address)
     except ValueError:

@@ -1,9 +1,9 @@
 """Server-side batching: the rows of several requests run as one.
 
-Requests for the same signature with the same shapes but for the first dimension share a batch. A
-request that finds the server idle runs at once; while a batch runs, others gather behind it. The
-limits and their errors are those of TensorFlow Serving's batching guide, and so is the padding to
-one of `allowed_batch_sizes` with copies of a row.
+Requests for the same signature whose shapes differ only in the first dimension share a batch. On an
+idle server a request runs at once; while a batch runs, others queue. The limits and their errors
+are those of TensorFlow Serving's batching guide, and so is the padding to one of
+`allowed_batch_sizes` with copies of a row.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ import numpy as np
 from export.server.errors import ServingError, from_exception, invalid
 
 
-@dataclasses.dataclass(eq=False)  # Arrays do not compare to one truth.
+@dataclasses.dataclass(eq=False)  # Arrays have no single truth value.
 class _Task:
     inputs: dict
     rows: int
@@ -108,12 +108,12 @@ class Batcher:
         batch.tasks.append(task)
         batch.rows += rows
         batch.items += items
-        # Not at once: what has arrived with this request is still to join it.
+        # Not at once: requests that arrived together should join it.
         loop.call_soon(self._dispatch)
         return await task.future
 
     def close(self):
-        """Drops what waits; what runs ends in its thread."""
+        """Drops waiting batches; running ones end in their threads."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     def _has_room(self, batch, task):
@@ -151,7 +151,7 @@ class Batcher:
             if self._open.get(batch.key) is batch:
                 del self._open[batch.key]
             batch.tasks = [task for task in batch.tasks if not task.future.done()]
-            if batch.tasks:  # Else all who asked have gone.
+            if batch.tasks:  # Otherwise all clients have disconnected.
                 self._running += 1
                 run = loop.run_in_executor(self._threads, self._run_batch, batch, now)
                 run.add_done_callback(functools.partial(self._finish, batch))
@@ -217,7 +217,7 @@ class Batcher:
 
 
 def _attempt(function, *arguments):
-    """What a function returns, or the `ServingError` that says what it raised."""
+    """A function's result, or the `ServingError` for what it raised."""
     try:
         return function(*arguments)
     except Exception as error:

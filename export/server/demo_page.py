@@ -1,4 +1,4 @@
-"""The page to play with, and the newest version's samples: pictures, sounds or lines of text."""
+"""The demo page, and the newest version's samples: pictures, sounds or lines of text."""
 
 import urllib.parse
 from pathlib import Path

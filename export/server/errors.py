@@ -1,4 +1,4 @@
-"""One class for everything a server may answer instead of a result, with its canonical code.
+"""The error class of the server, with canonical codes.
 
 The codes and what HTTP makes of them are those of TensorFlow Serving (`http_server.cc`).
 """
@@ -33,7 +33,7 @@ _LONGEST = 1000  # Characters of a message; a graph's error may quote a whole te
 
 
 class ServingError(Exception):
-    """What a request is answered with if it cannot be answered.
+    """The answer to a request that failed.
 
     Attributes:
         code: a key of `CODES`.
@@ -52,15 +52,15 @@ class ServingError(Exception):
 
 
 def invalid(message):
-    """The error of a request that cannot be right."""
+    """The error for an invalid request."""
     return ServingError("INVALID_ARGUMENT", message)
 
 
 def from_exception(error):
-    """The `ServingError` that says what `error` says.
+    """The `ServingError` for `error`.
 
-    An error of TensorFlow keeps its code and loses the names of the graph's nodes. Any other is a
-    fault of the server: it is logged and answered as INTERNAL.
+    A TensorFlow error keeps its code and loses the names of graph nodes. Any other error is logged
+    and answered as INTERNAL.
     """
     if isinstance(error, ServingError):
         return error
@@ -71,7 +71,7 @@ def from_exception(error):
 
 
 def _readable(message):
-    """What an error of a graph says, without where in the graph."""
+    """The message of a graph's error, without its place in the graph."""
     text = message.partition("Graph execution error:")[2] or message
     several = re.search(r"\(0\)\s+[A-Z_]+:(.*?)\n\s*\(1\)", text, re.DOTALL)
     text = several[1] if several else text

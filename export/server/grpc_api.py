@@ -28,12 +28,12 @@ _PREDICTION_SERVICE = "tensorflow.serving.PredictionService"
 _MODEL_SERVICE = "tensorflow.serving.ModelService"
 _HEALTH_SERVICE = "grpc.health.v1.Health"
 
-# Slow clients hold a call so long and no longer.
+# Limits for slow clients.
 _HANDSHAKE_S = 20.0  # For TLS and HTTP/2 to be agreed on.
 _REQUEST_S = 60.0  # For a whole request to arrive.
 _WRITE_S = 60.0  # For the client to take the answer.
 _MAX_STREAMS = 128  # Calls of one connection at a time.
-_MAX_WATCHES = 32  # Calls of Health/Watch, which last as long as the client wants.
+_MAX_WATCHES = 32  # Calls of Health/Watch, which the client ends.
 
 
 class RpcServer:
@@ -42,11 +42,11 @@ class RpcServer:
     Args:
         predictor: a `predict.Predictor`.
         metrics: a `metrics.Metrics`.
-        access: an `access.Access`. Health alone answers without the token, because those
-            who look after a server have none.
+        access: an `access.Access`. Only health answers without the token, because orchestrators
+            have none.
         max_bytes: of a request.
         max_connections: that are open at a time.
-        grace_s: seconds that requests that run have to be answered when the server stops.
+        grace_s: seconds for running requests to finish when the server stops.
         tls: a `credentials.Tls`; None for none.
         healthcheck: whether to have the standard health service.
     """
@@ -67,12 +67,12 @@ class RpcServer:
             "grpc.max_receive_message_length": max_bytes,
             "grpc.max_send_message_length": -1,
             "grpc.so_reuseport": 0,  # Else a port in use is silently shared.
-            "grpc.keepalive_time_ms": 60_000,  # Finds clients that are gone without a word.
+            "grpc.keepalive_time_ms": 60_000,  # Detects clients that disappeared.
             "grpc.http2.min_ping_interval_without_data_ms": 10_000,
             "grpc.max_allowed_incoming_connections": max_connections,
             "grpc.max_concurrent_streams": _MAX_STREAMS,
             "grpc.server_handshake_timeout_ms": int(_HANDSHAKE_S * 1000),
-            # Clients open another; one that takes no answers does not keep them for ever.
+            # Clients reconnect; one that reads no answers does not stay forever.
             "grpc.max_connection_age_ms": 600_000,
             "grpc.max_connection_age_grace_ms": 120_000,
         }
@@ -118,10 +118,10 @@ class RpcServer:
             self._server.add_generic_rpc_handlers((generic,))
 
     async def start(self, host, port):
-        """Listens; returns the port, which is any free one if `port` is 0.
+        """Listens; returns the port, a free one if `port` is 0.
 
         Raises:
-            InputError: the port cannot be had.
+            InputError: the port is not available.
         """
         address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         try:
@@ -142,7 +142,7 @@ class RpcServer:
         return bound
 
     async def say_stopping(self):
-        """Turns the health to NOT_SERVING for good."""
+        """Sets the health to NOT_SERVING."""
         if self._health:
             await self._health.enter_graceful_shutdown()
 
@@ -236,7 +236,7 @@ class RpcServer:
 
 
 def _refuse(name, instead):
-    """A method that is not there, and says what to do instead."""
+    """A method that is not supported; the error names an alternative."""
 
     async def refuse(_):
         message = f"This server has no {name}: {instead}, or TensorFlow Serving"
@@ -256,7 +256,7 @@ class _Writer:
 
 
 async def _read(context):
-    """The bytes of the request, which are to arrive in time."""
+    """The bytes of the request, which must arrive in time."""
     try:
         content = await asyncio.wait_for(context.read(), _REQUEST_S)
     except TimeoutError:
@@ -271,7 +271,7 @@ async def _write(context, answer):
     try:
         await asyncio.wait_for(context.write(answer), _WRITE_S)
     except TimeoutError:
-        message = f"the answer was not taken within {_WRITE_S:.0f} s"
+        message = f"the answer was not read within {_WRITE_S:.0f} s"
         raise ServingError("DEADLINE_EXCEEDED", message) from None
 
 

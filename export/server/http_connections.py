@@ -1,6 +1,6 @@
-"""HTTP/1.1 for clients that may be slow, wrong or many: connections, their clocks, whole bodies.
+"""HTTP/1.1 for slow, invalid or many clients: connections, timeouts, bodies.
 
-Whatever goes wrong is answered with {"error": "…"}, as TensorFlow Serving does it.
+Errors are answered with {"error": "…"}, as in TensorFlow Serving.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ from aiohttp.http_exceptions import ContentEncodingError
 from export.server.errors import ServingError, invalid
 from frame_io.errors import InputError, one_line
 
-# Slow clients hold their connection so long and no longer.
+# Limits for slow clients.
 _HEADER_S = 20.0  # For TLS to be agreed on; for the head of a request to arrive.
 _BODY_S = 60.0  # For a whole body to arrive.
 _WRITE_S = 60.0  # For the client to take a whole answer.
@@ -33,7 +33,7 @@ class HttpServer:
             response.
         max_bytes: of a request's body.
         max_connections: that are open at a time.
-        grace_s: seconds that requests that run have to be answered when the server stops.
+        grace_s: seconds for running requests to finish when the server stops.
         tls: a `credentials.Tls`; None for plain HTTP.
     """
 
@@ -120,7 +120,7 @@ class HttpServer:
                 raise _ended_early()
             connection.body = request.content
             async with asyncio.timeout(_BODY_S):
-                # Held is what has come, not what is announced: who is slow takes no one's place.
+                # Counts the bytes received, not announced: a slow client takes nobody's place.
                 while chunk := await request.content.readany():
                     hold(len(chunk))
                     body += chunk
@@ -151,9 +151,9 @@ def _ended_early():
 
 
 class _Connection(web.RequestHandler):
-    """A connection that answers in JSON also what is no proper HTTP, and one who only listens.
+    """A connection that also answers invalid HTTP in JSON, even if the client has stopped sending.
 
-    It ends when the head of a request, or the taking of an answer, lasts too long.
+    It is closed if request headers, or reading an answer, take too long.
 
     Attributes:
         ended: whether the client has said that it sends no more.
@@ -171,7 +171,7 @@ class _Connection(web.RequestHandler):
         self.ended = False
 
     def connection_made(self, transport):
-        """Refuses one connection too many."""
+        """Rejects a connection over the limit."""
         super().connection_made(transport)
         self._server.transports[self] = transport
         self._head_timer = asyncio.get_running_loop().call_later(_HEADER_S, self.force_close)
@@ -212,7 +212,7 @@ class _Connection(web.RequestHandler):
             self._write_timer.cancel()
 
     def handle_error(self, request, status=500, exc=None, message=None):
-        """The answer to what aiohttp cannot make a request of, or to a fault of this server."""
+        """The answer to invalid HTTP, or to an error of this server."""
         if isinstance(exc, ContentEncodingError) and "Please install" in str(exc):
             # aiohttp's advice is for who runs a server, and not for who asks it.
             response = error_response(415, "Content-Encoding: must be gzip, deflate or none")
@@ -262,7 +262,7 @@ class _Connections(web.Server):
         self.transports = {}
 
     async def abort(self):
-        """Closes what is still open; what waits there for a client to take it is lost."""
+        """Closes open connections; unread answers are lost."""
         for transport in self.transports.values():
             transport.abort()
         while self.transports:

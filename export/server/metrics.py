@@ -1,7 +1,7 @@
-"""What the server counts, as Prometheus reads it.
+"""The server's Prometheus metrics.
 
-The names are TensorFlow Serving's where it has them, times in microseconds; rows of a batch and
-what the process uses come on top.
+Names are TensorFlow Serving's where it has them, times are in microseconds. Rows per batch and
+process metrics are added.
 """
 
 import re

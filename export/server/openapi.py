@@ -35,7 +35,7 @@ _ERRORS = {
     "413": "The body is larger than --max_request_mb.",
     "429": "More requests than --max_requests_per_second.",
     "501": "JSON has no form for a tensor of this type.",
-    "503": "Too much is being worked on; try again later.",
+    "503": "Too many requests at once; try again later.",
 }
 
 

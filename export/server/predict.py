@@ -1,4 +1,4 @@
-"""What both APIs do: find the version, check the request, run it, tell what there is."""
+"""Shared by both APIs: find the version, check the request, run it, describe the model."""
 
 import io
 import struct
@@ -22,7 +22,7 @@ _JPEG_XL = (b"\xff\x0a", b"\x00\x00\x00\x0cJXL ")
 
 
 class Predictor:
-    """One model's requests, whichever way they came.
+    """Answers one model's requests, from either API.
 
     Args:
         manager: a `versions.Manager`.
@@ -146,7 +146,7 @@ def _filtered(signature, output_filter):
 
 
 def _pixels(name, content):
-    """How many pixels a picture has, by its header; 0 if the bytes are no picture.
+    """The number of pixels of a picture, from its header; 0 if it is not a picture.
 
     A BMP, which TensorFlow does not unpack, cannot have more than its bytes.
     """
@@ -154,7 +154,7 @@ def _pixels(name, content):
     if content.startswith(b"RIFF") and content[8:12] == b"WEBP":
         form = "WEBP"
     if content.startswith(_JPEG_XL):
-        raise invalid(f"input {name!r} has a JPEG XL picture, which this server does not take")
+        raise invalid(f"input {name!r} has a JPEG XL picture, which this server does not support")
     if content.startswith(b"BM"):
         return len(content)
     if form is None:
@@ -175,7 +175,7 @@ def _pixels(name, content):
     except Exception:  # Pillow raises errors of many kinds.
         raise invalid(f"input {name!r} has a {form} picture that cannot be read") from None
     if several:
-        raise invalid(f"input {name!r} has an animated GIF, which this server does not take")
+        raise invalid(f"input {name!r} has an animated GIF, which this server does not support")
     return width * height
 
 

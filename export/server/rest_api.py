@@ -1,4 +1,4 @@
-"""TensorFlow Serving's REST API: its paths, and what is answered there.
+"""TensorFlow Serving's REST API: paths and answers.
 
 Paths, answers, errors and their statuses are those of
 https://www.tensorflow.org/tfx/serving/api_rest, `http_rest_api_util.cc` and `http_server.cc`.
@@ -54,11 +54,11 @@ class RestServer:
         access: an `access.Access`.
         max_bytes: of a request's body.
         max_connections: that are open at a time.
-        grace_s: seconds that requests that run have to be answered when the server stops.
+        grace_s: seconds for running requests to finish when the server stops.
         tls: a `credentials.Tls`; None for plain HTTP.
         metrics_path: where the page of metrics is; None for no page.
-        cors: whether pages from elsewhere may call.
-        demo: whether to serve the page to play with and the newest version's sample pictures.
+        cors: whether other origins may call.
+        demo: whether to serve the demo page and the newest version's samples.
     """
 
     def __init__(

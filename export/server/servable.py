@@ -63,7 +63,7 @@ class Signature:
         """Calls the graph: input name -> array, for all inputs; output name -> array.
 
         Raises:
-            tf.errors.OpError: what the graph says of the inputs.
+            tf.errors.OpError: the graph's error for the inputs.
         """
         values = self._call(*(inputs[name] for name in self.inputs))
         return dict(zip(self.outputs, values, strict=True))
@@ -84,7 +84,7 @@ class Servable:
         path: a folder with `saved_model.pb`.
 
     Raises:
-        Exception: of any kind; what a damaged file makes TensorFlow raise is not settled.
+        Exception: of any kind; TensorFlow raises various errors for a damaged file.
     """
 
     def __init__(self, path):
@@ -164,10 +164,10 @@ class Servable:
 
 
 def _check_files(path):
-    """Raises PERMISSION_DENIED for what is no part of a SavedModel, before any of it is read.
+    """Raises PERMISSION_DENIED for files that do not belong to a SavedModel, before reading.
 
-    That is a symbolic link that leads out of the version's folder, which may be a link itself, and
-    what is neither a file nor a folder: to read a pipe may take for ever.
+    That is a symbolic link out of the version's folder, which may itself be a link, and anything
+    that is neither a file nor a folder: reading a pipe may never end.
     """
     root = os.path.realpath(path)
     for folder, folders, names in os.walk(root):

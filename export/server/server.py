@@ -1,4 +1,4 @@
-"""The server's options, and its parts put together."""
+"""The server and its options."""
 
 import asyncio
 import dataclasses
@@ -18,26 +18,28 @@ def _option(default, text, lower=None, upper=None):
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-    """The flags of the server. Those that TensorFlow Serving has bear its names."""
+    """The flags of the server, named as in TensorFlow Serving where it has them."""
 
     model_dir: str = _option(None, "The folder with the versions of the model: 1, 2, …")
     model_name: str = _option(
         None, "Default: the name in models.config, or else that of the folder."
     )
     host: str = _option("127.0.0.1", "The address to listen on; 0.0.0.0 for everyone.")
-    rest_api_port: int = _option(8501, "Of the REST API; 0 for any free one.", 0, 65535)
-    port: int = _option(8500, "Of the gRPC API; 0 for any free one.", 0, 65535)
-    rest_api_enable_cors_support: bool = _option(False, "Let pages from elsewhere call.")
-    enable_grpc_healthcheck_service: bool = _option(True, "Have gRPC's health service.")
-    file_system_poll_wait_seconds: float = _option(1.0, "Between looks for new versions.", 0.01)
-    enable_batching: bool = _option(True, "Run the rows of several requests as one.")
+    rest_api_port: int = _option(8501, "Port of the REST API; 0 for any free one.", 0, 65535)
+    port: int = _option(8500, "Port of the gRPC API; 0 for any free one.", 0, 65535)
+    rest_api_enable_cors_support: bool = _option(False, "Allow requests from other origins (CORS).")
+    enable_grpc_healthcheck_service: bool = _option(True, "Enable gRPC's health service.")
+    file_system_poll_wait_seconds: float = _option(
+        1.0, "Seconds between checks for new versions.", 0.01
+    )
+    enable_batching: bool = _option(True, "Batch the rows of several requests.")
     batching_parameters_file: str = _option(
         None, "Default: batching_parameters.txt in the model folder, if it is there."
     )
     monitoring_config_file: str = _option(
         None, "Default: monitoring.config in the model folder, if it is there."
     )
-    max_request_mb: int = _option(16, "Largest request, in MiB.", 1, 1024)
+    max_request_mb: int = _option(16, "Size limit of a request, in MiB.", 1, 1024)
     max_image_pixels: int = _option(
         1 << 26, "Most pixels of all pictures in a request together.", 1, 1 << 28
     )
@@ -59,16 +61,12 @@ class Options:
         None, "A file with the token that clients must show: Authorization: Bearer TOKEN."
     )
     max_requests_per_second: float = _option(
-        None, "From one address; one second's worth may come at once. Default: any number.", 0.001
+        None, "Requests per second and address, bursts of one second's worth. Default: any.", 0.001
     )
-    max_concurrent_requests: int = _option(
-        256, "Predictions that are worked on at a time; more are refused.", 1
-    )
-    max_buffered_mb: int = _option(
-        512, "Requests and answers that are held for clients at a time, in MiB.", 1
-    )
-    max_connections: int = _option(512, "Open at a time, for each of the APIs.", 1)
-    demo: bool = _option(False, "Also serve a page to play with, at /.")
+    max_concurrent_requests: int = _option(256, "Concurrent predictions; more are rejected.", 1)
+    max_buffered_mb: int = _option(512, "Requests and answers in memory, in MiB.", 1)
+    max_connections: int = _option(512, "Open connections of each API.", 1)
+    demo: bool = _option(False, "Also serve a demo page, at /.")
 
 
 class Server:
@@ -79,7 +77,7 @@ class Server:
 
     Args:
         options: an `Options`.
-        report: called with every line that a person should see.
+        report: called with every line for the user.
 
     Raises:
         InputError: an option or a configuration file is wrong.
@@ -91,7 +89,7 @@ class Server:
             raise InputError(f"--model_dir={folder}: no such folder")
         self._tls = credentials.read_tls(options.ssl_certificate, options.ssl_key)
         token = credentials.read_token(options.token_file)
-        # Here, so that a wrong flag is told at once: these import TensorFlow.
+        # Here, so that a wrong flag is reported at once: these import TensorFlow.
         from export.server import (
             access,
             batching,
@@ -176,7 +174,7 @@ class Server:
             self._report(f"page {rest}/")
 
     async def stop(self):
-        """Stops listening, answers what runs within `GRACE_S`, and lets the model go."""
+        """Stops listening, finishes running requests within `GRACE_S`, and frees the model."""
         await self._rpc.say_stopping()
         if self._watch:
             self._watch.cancel()
@@ -195,12 +193,10 @@ def _existing(path):
 
 
 def _exposed(options):
-    """The warning to one who lets other machines in without a lock; None if there is no need."""
+    """The warning about a server that other machines can reach unprotected, or None."""
     dangers = {
-        "TLS (--ssl_certificate, --ssl_key): what is sent can be read on its way": (
-            options.ssl_certificate
-        ),
-        "a token (--token_file): whoever reaches it may use the model": options.token_file,
+        "TLS (--ssl_certificate, --ssl_key): traffic is not encrypted": options.ssl_certificate,
+        "a token (--token_file): anyone can use the model": options.token_file,
     }
     missing = [text for text, given in dangers.items() if not given]
     if not missing or _is_loopback(options.host):

@@ -46,7 +46,7 @@ class Batching:
 
 @dataclasses.dataclass(frozen=True)
 class Models:
-    """What `models.config` says of the model that is served.
+    """The served model's entry in `models.config`.
 
     Attributes:
         name: the model's name; None if the file does not say.
@@ -136,7 +136,7 @@ def read_batching(path):
 
 
 def read_metrics_path(path):
-    """Where a MonitoringConfig file wants the Prometheus page; None if it wants none."""
+    """The path of the Prometheus page in a MonitoringConfig file; None if disabled."""
     config = _read(path, _MonitoringConfig()).prometheus_config
     if config.path and not config.path.startswith("/"):
         raise InputError(f"{path}: the path of prometheus_config must start with /")
@@ -146,7 +146,7 @@ def read_metrics_path(path):
 def read_models(path, name=None):
     """Reads the one model of a ModelServerConfig file, or its model `name` if there are several.
 
-    Its `base_path` is where TensorFlow Serving finds the model, and is not looked at.
+    Its `base_path`, where TensorFlow Serving finds the model, is ignored.
     """
     message = _read(path, model_server_config_pb2.ModelServerConfig())
     if message.WhichOneof("config") == "custom_model_config":

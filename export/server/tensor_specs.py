@@ -1,4 +1,4 @@
-"""What a signature says of its tensors, and how large a request may make them.
+"""The tensors of a signature, and the limits on their sizes.
 
 What a TensorInfo says of type and shape holds for both APIs. The wording of errors is TensorFlow
 Serving's.
@@ -16,7 +16,7 @@ from export.server.errors import invalid
 
 @dataclasses.dataclass(frozen=True)
 class Spec:
-    """What a signature says of one input or output.
+    """One input or output of a signature.
 
     Attributes:
         tensor: the name of the tensor in the graph.

@@ -1,6 +1,6 @@
 """Versions of a model: loaded from a folder, watched there, and replaced without a gap.
 
-What the states mean, which versions a policy wants and in which order they come and go follows
+States, version policies and the order of loading and unloading follow
 TensorFlow Serving (`availability_preserving_policy.cc`, `file_system_storage_path_source.cc`).
 """
 
@@ -20,7 +20,7 @@ from frame_io.errors import InputError, one_line
 
 
 class Version:
-    """A version and what became of it.
+    """A version and its state.
 
     Attributes:
         number: its integer.
@@ -58,7 +58,7 @@ class Version:
 
 
 class Manager:
-    """The versions below one folder, kept as the version policy of `models.config` wants them.
+    """The versions in one folder, loaded by the version policy of `models.config`.
 
     All methods belong to one event loop; loading happens in a thread of its own.
 
@@ -82,7 +82,7 @@ class Manager:
         self._read_config()
         self.name = name or self._config.name or self._dir.resolve().name
         if not self.name.isprintable():
-            raise InputError(f"{self.name!a} is no name for a model: give it a --model_name")
+            raise InputError(f"{self.name!a} is not a valid model name; give --model_name")
         self._report = report
         self._trouble = None  # What was last said of the folder.
         self._versions = {}
@@ -135,7 +135,7 @@ class Manager:
         except (InputError, OSError) as error:
             if not self._versions:
                 raise
-            # The folder may be away for a moment: what is loaded goes on.
+            # The folder may be missing for a moment: loaded versions keep serving.
             if one_line(error) != self._trouble:
                 self._trouble = one_line(error)
                 self._report(f"error: {self._trouble}")
@@ -160,7 +160,7 @@ class Manager:
             task.add_done_callback(self._unloading.discard)
 
     async def watch(self, seconds):
-        """Polls for ever, every so many seconds."""
+        """Polls forever, at an interval in seconds."""
         while True:
             await asyncio.sleep(seconds)
             try:
@@ -224,7 +224,7 @@ class Manager:
         return folders
 
     def _choose(self, numbers):
-        """The versions that the policy wants, of those that there are; numbers."""
+        """The numbers of the existing versions that the policy selects."""
         policy = self._config.policy
         choice = policy.WhichOneof("policy_choice")
         if choice == "all":

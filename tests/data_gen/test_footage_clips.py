@@ -128,8 +128,8 @@ def test_other_names_are_listed(made):
     [
         ({"name": "a/b"}, "--name=a/b: only letters, digits"),
         ({"name": "../x"}, "--name=../x: only letters"),
-        ({"name": "teapot_1dof"}, "--name=teapot_1dof: is a rendered scene"),
-        ({"name": "teapot_1dof_grey"}, "is a rendered scene"),
+        ({"name": "teapot_1dof"}, "--name=teapot_1dof: begins like a rendered scene's name"),
+        ({"name": "teapot_1dof_grey"}, "begins like a rendered scene's name"),
         ({"image_size": 15}, "--image_size=15: sides must be 16 to 4096 pixels"),
         ({"image_size": "big"}, "--image_size=big: must be a size such as 64, or 320x180"),
         ({"channels": 2}, "unknown number of channels 2"),

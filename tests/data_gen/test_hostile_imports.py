@@ -76,7 +76,7 @@ def test_a_data_set_cannot_have_modules_imported(described, key, monkeypatch, tm
     assert kind in before
     path.write_text(before.replace(f'"pythonClassName": "{kind}"', f'"{key}": "evil_module.Text"'))
     with pytest.raises(
-        ValueError, match=r"features\.json: 'evil_module\.Text' is no feature of TF"
+        ValueError, match=r"features\.json: 'evil_module\.Text' is not a feature of TF"
     ):
         imported.open_clips("a", 64, 3, folder)
     path.write_text("[" * 100_000)

@@ -133,7 +133,7 @@ def test_no_such_mesh_here():
         (
             "flat.off",
             b"OFF\n3 1 0\n0 0 0\n1 0 0\n2 0 0\n3 0 1 2\n",
-            "no triangle in it has an area",
+            "no triangle has an area",
         ),
         ("text.glb", b"hello", "text.glb: cannot be read as a mesh"),
         ("short.stl", b"solid x\nfacet", "short.stl: "),

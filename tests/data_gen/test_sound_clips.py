@@ -86,7 +86,7 @@ def test_clipping_is_said(tmp_path):
     said = []
     settings = sound_clips.Settings(**SETTINGS)
     sound_clips.import_clips([tmp_path / "a.wav"], settings, tmp_path / "data", notify=said.append)
-    assert "samples at full scale, taken as they are" in said[0]
+    assert "samples at full scale, kept" in said[0]
 
 
 @pytest.mark.parametrize(
@@ -97,7 +97,7 @@ def test_clipping_is_said(tmp_path):
         ({"start": -1.0}, r"--start=-1: must be at least 0"),
         ({"start": 2.0, "end": 1.0}, r"--end=1: must be after --start=2"),
         ({"channels": 3}, r"3 channels: sound has 1"),
-        ({"name": "tone_mine"}, r"is a rendered scene's"),
+        ({"name": "tone_mine"}, r"begins like a rendered scene's name"),
     ],
 )
 def test_wrong_settings(changed, message):
@@ -123,5 +123,5 @@ def test_nothing_is_left_where_an_import_fails(tmp_path):
 def test_kinds_of_inputs_are_not_mixed():
     assert sound_clips.is_sound(["a.wav", "b.FLAC"])
     assert not sound_clips.is_sound(["a.mp4"])
-    with pytest.raises(ValueError, match=r"--input=b.mp4: is no sound file, as others are"):
+    with pytest.raises(ValueError, match=r"--input=b.mp4: is not a sound file, but others are"):
         sound_clips.is_sound(["a.wav", "b.mp4"])

@@ -171,5 +171,5 @@ def test_own_text_that_is_refused(tmp_path, content, said):
 def test_text_and_footage_are_imported_apart():
     assert text_clips.is_text(["a.txt", "b.TXT"])
     assert not text_clips.is_text(["a.mp4"])
-    with pytest.raises(ValueError, match=r"^--input=a.mp4: is no .txt file, as others are"):
+    with pytest.raises(ValueError, match=r"^--input=a.mp4: is not a .txt file, but others are"):
         text_clips.is_text(["b.txt", "a.mp4"])

@@ -248,7 +248,7 @@ def test_groups_with_a_gap_or_a_double_are_left_out(prepared, tmp_path):
     said = []
     result = tfds_clips.import_source(settings("coil100"), tmp_path, notify=said.append)
     assert said == [
-        "coil100, train: 3 clips of 72 frames; 2 groups left out: angle_label missing or twice"
+        "coil100, train: 3 clips of 72 frames; 2 groups skipped: angle_label missing or repeated"
     ]
     assert sum(result.clips.values()) == 3
 
@@ -315,7 +315,7 @@ def test_a_download_that_fails_leaves_no_file(tmp_path, late):
         ("mnist", {}, "unknown --tfds=mnist; valid: bair_robot_pushing_small, coil100, moving_mn"),
         ("coil100", {"image_size": 15}, "--image_size=15: sides must be 16 to 4096 pixels"),
         ("coil100", {"channels": 4}, "unknown number of channels 4"),
-        ("coil100", {"name": "teapot_1dof"}, "is a rendered scene"),
+        ("coil100", {"name": "teapot_1dof"}, "begins like a rendered scene's name"),
         ("coil100", {"held_out": 0.0}, "--held_out=0: must be above 0"),
         ("coil100", {"max_clips": 2}, "--max_clips=2: at least 3"),
     ],

@@ -128,7 +128,7 @@ def test_versions_are_counted_on(trained, tmp_path, no_check):
     assert exporter.export(trained, model_dir) == model_dir / "4"
     assert "4" in names(model_dir)
     assert ".partial" not in names(model_dir)
-    with pytest.raises(InputError, match="3: is there already"):
+    with pytest.raises(InputError, match="3: exists already"):
         exporter.export(trained, model_dir, version=3)
 
 
@@ -251,7 +251,7 @@ def test_every_signature_must_be_tried_at_every_batch(tmp_path):
 
 def test_two_exports_at_once_do_not_touch_each_other(trained, tmp_path, no_check):
     with exporter._workplace(tmp_path / "pot"):
-        with pytest.raises(InputError, match="another export is at work there"):
+        with pytest.raises(InputError, match="another export is running there"):
             exporter.export(trained, tmp_path / "pot")
         assert names(tmp_path / "pot") == [".partial"]
     assert not (tmp_path / "pot").exists()

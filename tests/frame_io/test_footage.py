@@ -50,7 +50,7 @@ def test_a_folder_is_in_natural_order_and_other_files_are_left_out(tmp_path):
     (path / "notes.txt").write_text("mine")
     (path / ".hidden.png").write_text("mine")
     np.testing.assert_array_equal(where(read_frames(path)), np.arange(24))
-    assert footage.look(path).notes[0].endswith("that can be read: 1 .txt file")
+    assert footage.look(path).notes[0].endswith("not readable pictures: 1 .txt file")
     assert footage.rate(footage.look(path, folder_fps=12).times) == pytest.approx(12)
     ordered = ["03", "3", "b2", "Frame_1", "frame_1", "frame_1b", "frame_2", "frame_10"]
     for names in (ordered, ordered[::-1]):
@@ -165,4 +165,4 @@ def test_heic(tmp_path, monkeypatch):
         with pytest.raises(ValueError, match=rf"a\.heic: not a readable picture \({needs}\)"):
             read(folder / "a.heic")
     (note,) = footage.look(folder).notes
-    assert "read: 1 .HEIC file, 1 .heic file; HEIC needs the package pillow-heif" in note
+    assert "pictures: 1 .HEIC file, 1 .heic file; HEIC needs the package pillow-heif" in note

@@ -84,7 +84,7 @@ def test_sound_alone_has_no_video_stream(tmp_path):
 def test_an_unknown_codec_is_one_line(tmp_path):
     path = write_video(tmp_path / "a.mp4", FRAMES[:3])
     path.write_bytes(path.read_bytes().replace(b"avc1", b"none").replace(b"avcC", b"none"))
-    with pytest.raises(ValueError, match=r"a\.mp4: its video is of a codec that cannot be decoded"):
+    with pytest.raises(ValueError, match=r"a\.mp4: its video codec cannot be decoded"):
         footage.look(path)
 
 
@@ -217,7 +217,9 @@ def test_an_asf_file_that_says_more_than_it_has_is_truncated(tmp_path):
     length = int.from_bytes(content[place : place + 8], "little")
     content[place : place + 8] = (length + 10**7).to_bytes(8, "little")
     path.write_bytes(content)
-    with pytest.raises(ValueError, match=r"truncated or damaged: .* ends at 4\.69 of 5\.74 s"):
+    with pytest.raises(
+        ValueError, match=r"truncated or damaged: readable only up to 4\.69 of 5\.74 s"
+    ):
         footage.look(path)
 
 

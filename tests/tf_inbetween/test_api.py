@@ -57,7 +57,7 @@ def test_a_training_on_arrays_is_one_of_the_command(run):
 def test_the_same_call_resumes(run, capsys):
     folder, model = run
     again = ib.train([moving_square(), moving_square()], folder, **TINY)
-    assert "trained to step 2 already" in capsys.readouterr().out
+    assert "already trained to step 2" in capsys.readouterr().out
     np.testing.assert_array_equal(again.variables[0], model.variables[0])
 
 

@@ -52,7 +52,7 @@ for main, more in (
     ("module", "arguments", "message"),
     [
         ("tf_inbetween.inbetween", [], "error: missing --run_dir"),
-        ("tf_inbetween.compare", ["--output=out"], "error: missing --run_dir"),
+        ("tf_inbetween.compare", ["--output=out"], "error: give either --run_dir or --recorded"),
         ("tf_inbetween.study", ["--only=a,b"], "error: --only=a,b: must be among opening,paper,"),
         ("tf_inbetween.study", ["--seeds=a"], "error: --seeds=a: must be different whole numbers"),
         ("tf_inbetween.inbetween", ["--frames=0"], "error: --frames=0: 0 is not an integer in"),
@@ -92,12 +92,12 @@ for main, more in (
         (
             "data_gen.import_clips",
             ["--name=a", "--tfds=coil100", "--fps=3", "--crop=centre"],
-            "error: --fps, --crop: means nothing with --tfds",
+            "error: --fps, --crop: cannot be used with --tfds",
         ),
         (
             "data_gen.import_clips",
             ["--name=a", "--input=b.mp4", "--download"],
-            "error: --download: means nothing with --input",
+            "error: --download: cannot be used with --input",
         ),
         (
             "data_gen.import_clips",

@@ -267,7 +267,7 @@ def a_lambda():
         (lambda _: json.dumps(a_lambda()), "`Lambda` layer"),
         (
             with_encoder(module="keras.layers", class_name="Dense", config={"units": 3}),
-            "it is no model of tf_inbetween with all its networks",
+            "it is not a complete tf_inbetween model",
         ),
         (with_hidden(10**8), r"its networks have [\d,]+ weights, more than the file can hold"),
         (lambda _: "[" * 100_000, "recursion"),

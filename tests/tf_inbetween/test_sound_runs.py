@@ -111,7 +111,7 @@ def test_key_sounds_and_their_length(run, fork, ends):
         (["--output=a.gif"], "a.gif: the name must end in one of .wav, .flac, .ogg, .opus"),
         ([], "missing --output"),
         (["--output=a.wav"], "--output=a.wav: is the input itself; name another file"),
-        (["--output=x.wav", "--scale=2"], "--scale: is not for sound, which the model of"),
+        (["--output=x.wav", "--scale=2"], "--scale: is not for sound; "),
         (["--output=x.wav", "--frames=9999"], "--output=x.wav: would be 10241 s long, more than"),
         (["--output=x.wav", "--first=none.wav"], "none.wav: no such file"),
     ],

@@ -49,7 +49,7 @@ def test_repeated_frames_are_drawn_anew_or_kept(fork, run, tmp_path):
     write_video(tmp_path / "a.mp4", frames, rate=24)
     twos = [*COMMAND, "--input=a.mp4", "--output_fps=24", "--output=b.mp4"]
     result = fork(*twos)
-    assert result.stdout.startswith("a.mp4: 5 repeated frames are drawn anew\n")
+    assert result.stdout.startswith("a.mp4: 5 repeated frames are drawn again\n")
     off = np.abs(frames_of(tmp_path / "b.mp4").astype(int) - frames).mean(axis=(1, 2, 3)) > 4
     assert np.flatnonzero(off).tolist() == [1, 3, 5, 7, 9]
     kept = fork(*twos, "--duplicates=keep")

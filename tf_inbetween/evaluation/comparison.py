@@ -1,11 +1,17 @@
-"""Puts evaluated runs side by side: a table in pages, comparison.json, pictures."""
+"""Compares evaluated runs: a table in pages, comparison.json, pictures."""
 
 import dataclasses
 import math
 import re
 from pathlib import Path
 
-from frame_io.files import check_section, read_checked_json, write_json, write_section
+from frame_io.files import (
+    check_section,
+    read_checked_json,
+    read_json,
+    write_json,
+    write_section,
+)
 from tf_inbetween import run_directory
 from tf_inbetween.clips import kind_of, prepare
 from tf_inbetween.config import Config, InputError, in_section
@@ -16,31 +22,39 @@ from tf_inbetween.evaluation.run import path_of_metrics
 from tf_inbetween.kinds import KINDS
 
 SECTION = "comparison"
-_IN_NAMES = ("alpha", "matching", "inbetween_weight")
+_DAMAGED = (ValueError, LookupError, TypeError, AttributeError, OverflowError)
 
 
-def compare(run_dirs, output, pages, gaps, data_dir="", section=SECTION, split="test"):
+def compare(
+    run_dirs,
+    output,
+    pages,
+    gaps,
+    data_dir="",
+    section=SECTION,
+    split="test",
+    labels=(),
+    brief=False,
+):
     """Writes the comparison of runs on the same clips.
 
     Args:
         run_dirs: of runs evaluated on the split, all with the same pairs of frames.
         output: folder for comparison.json, inbetween.png and path.png.
         pages: Markdown pages whose table is replaced.
-        gaps: labels of the rows to show; of the middle one of the list, the rows at t = 1/4 and
-            3/4 too.
+        gaps: labels of the rows to show; for the middle one, also the rows at t = 1/4 and 3/4.
         data_dir: where data sets live, if not where the trainings had them.
         section: name of the pages' section that is replaced; letters, digits, "_" and "-".
         split: of the clips that the runs are judged on.
+        labels: what the table calls the runs, one for each; empty: what differs between them.
+        brief: whether the table is that of `brief_table`.
 
     Raises:
-        InputError: if a run was not evaluated, or not as the others, or has no such gap, or a page
-            no such section, or no clip is long enough.
+        InputError: if a run was not evaluated, or differently from the others, or lacks a gap; if a
+            page has no such section; or if no clip is long enough.
     """
     output = Path(output)
-    if not re.fullmatch(r"[\w-]+", section):
-        raise InputError(f"--section={section}: only letters, digits, '_' and '-'")
-    for page in pages:
-        check_section(page, section)
+    _check_pages(pages, section)
     configs = [run_directory.load_config(run_dir) for run_dir in run_dirs]
     for name in ("scene", "image_size", "channels"):
         _check_equal(run_dirs, f"--{name}", [getattr(config, name) for config in configs])
@@ -49,7 +63,7 @@ def compare(run_dirs, output, pages, gaps, data_dir="", section=SECTION, split="
     _check_same_rows(run_dirs, metrics, kind)
     names = names_of(configs) if len(configs) > 1 else ["this model"]
     results = dict(zip(names, metrics, strict=True))
-    table = markdown_table(results, gaps, kind)
+    table = _table(results, gaps, kind, labels, brief)
 
     clips = prepare(configs[-1], data_dir)
     methods = {
@@ -72,8 +86,47 @@ def compare(run_dirs, output, pages, gaps, data_dir="", section=SECTION, split="
     print(f"wrote {output}/ and the table of {', '.join(map(str, pages)) or 'no page'}")
 
 
+def rewrite(output, pages, gaps, section=SECTION, labels=(), brief=False):
+    """Writes the table of an earlier comparison again, from its comparison.json alone.
+
+    The arguments are those of `compare`. Raises `InputError` as `compare` does, and if there is no
+    comparison.json or it is damaged.
+    """
+    _check_pages(pages, section)
+    path = Path(output) / "comparison.json"
+    try:
+        results = read_json(path)
+        measures = _rows(results)[0]["methods"]["latent"]
+        kind = next(kind for kind in KINDS.values() if next(iter(kind.shown)) in measures)
+        for metrics in results.values():
+            _check_whole(metrics, next(iter(kind.shown)))
+    except (OSError, *_DAMAGED, StopIteration) as error:
+        raise InputError(f"{path}: missing or damaged; give --run_dir") from error
+    table = _table(results, gaps, kind, labels, brief)
+    for page in pages:
+        write_section(page, section, table)
+    print(f"wrote the table of {', '.join(map(str, pages)) or 'no page'}")
+
+
+def _check_pages(pages, section):
+    if not re.fullmatch(r"[\w-]+", section):
+        raise InputError(f"--section={section}: only letters, digits, '_' and '-'")
+    for page in pages:
+        check_section(page, section)
+
+
+def _table(results, gaps, kind, labels, brief):
+    if labels and len(labels) != len(results):
+        raise InputError(f"--label: {len(labels)} given for {len(results)} runs")
+    if labels:
+        results = dict(zip(labels, results.values(), strict=True))
+    if len(results) < len(labels):
+        raise InputError("--label: must differ from each other")
+    return (brief_table if brief else markdown_table)(results, gaps, kind)
+
+
 def names_of(configs):
-    """What to call runs: by the terms of their losses, and by what else differs if need be.
+    """Names for runs: the terms of their losses, and what else differs if needed.
 
     Args:
         configs: one `Config` for each run.
@@ -108,7 +161,7 @@ def _terms(config):
 
 
 def _differences(configs):
-    """For each of some configs, the settings in which they are not all alike, in words."""
+    """For each config, the settings in which the configs differ, in words."""
     places = in_section("place")
     fields = [field.name for field in dataclasses.fields(Config) if field.name not in places]
     rows = [{name: _text(getattr(config, name)) for name in fields} for config in configs]
@@ -145,16 +198,8 @@ def markdown_table(results, gaps, kind=KINDS["pictures"]):
     Raises:
         InputError: if no row has one of the labels, or none is asked for.
     """
-    labels = list(dict.fromkeys(row["gap_label"] for row in _rows(results)))
-    unknown = sorted(set(gaps) - set(labels))
-    if unknown or not gaps:
-        raise InputError(f"--gaps={','.join(gaps)}: must be among {','.join(labels)}")
-    measured = {
-        name: result
-        for name in kind.compared
-        for result in results.values()
-        if all(name in row["methods"] for row in result["inbetween"])
-    }
+    _check_gaps(results, gaps)
+    measured = _measured(results, kind)
     heads = [*results, *(figures.label_of(name, kind) for name in measured)]
     has = {
         key
@@ -193,6 +238,53 @@ def markdown_table(results, gaps, kind=KINDS["pictures"]):
     return f"{says}.\n\n" + "\n".join(lines) + "\n"
 
 
+def brief_table(results, gaps, kind=KINDS["pictures"]):
+    """A small table of runs and rivals, in Markdown: at most one column for each gap.
+
+    Args:
+        results, gaps, kind: as for `markdown_table`.
+
+    Returns:
+        One row for each run, with its minutes of training, and for each rival; one column for each
+        gap. A cell says hit rate and timing error at t = 1/2.
+
+    Raises:
+        InputError: if no row has one of the labels, or none is asked for.
+    """
+    _check_gaps(results, gaps)
+    rows = [
+        (f"{name} ({_minutes(result.get('train_seconds'))} min)", result, "latent")
+        for name, result in results.items()
+    ]
+    rows += [
+        (figures.label_of(name, kind), result, name)
+        for name, result in _measured(results, kind).items()
+    ]
+    lines = [f"| | {' | '.join(gaps)} |", f"| --- |{' --- |' * len(gaps)}"]
+    for head, result, name in rows:
+        at_half = {r["gap_label"]: r["methods"] for r in result["inbetween"] if r["t"] == 0.5}
+        cells = [_cell(at_half[gap][name], {}) for gap in gaps]
+        lines.append(f"| {' | '.join([head, *cells])} |")
+    return "In each cell: hit rate, timing error.\n\n" + "\n".join(lines) + "\n"
+
+
+def _check_gaps(results, gaps):
+    labels = list(dict.fromkeys(row["gap_label"] for row in _rows(results)))
+    unknown = sorted(set(gaps) - set(labels))
+    if unknown or not gaps:
+        raise InputError(f"--gaps={','.join(gaps)}: must be among {','.join(labels)}")
+
+
+def _measured(results, kind):
+    """The kind's `compared` methods that a result has in all its rows: {name: result}."""
+    return {
+        name: result
+        for name in kind.compared
+        for result in results.values()
+        if all(name in row["methods"] for row in result["inbetween"])
+    }
+
+
 def _rows(results):
     return next(iter(results.values()))["inbetween"]
 
@@ -221,7 +313,7 @@ def _metrics(run_dir, split, kind):
         metrics = read_checked_json(path)
         if metrics["split"] == split:
             _check_whole(metrics, next(iter(kind.shown)))
-    except (OSError, ValueError, LookupError, TypeError, AttributeError, OverflowError) as error:
+    except (OSError, *_DAMAGED) as error:
         raise InputError(f"{path}: missing or damaged; {again}") from error
     if metrics["split"] != split:
         raise InputError(f"{path}: measured on {metrics['split']!r}, not on {split!r}; {again}")
@@ -229,7 +321,7 @@ def _metrics(run_dir, split, kind):
 
 
 def _check_whole(metrics, error):
-    """Raises something other than `InputError` if what the table shows is missing or no number.
+    """Raises something other than `InputError` if a value of the table is missing or not a number.
 
     `error`: the name of the measure that every method has.
     """
@@ -265,7 +357,7 @@ def _check_same_rows(run_dirs, metrics, kind):
                 if name in result["inbetween"][index]["methods"]
             ]
             for run_dir, value in there:
-                # No model has part in it: another value means other frames or another program.
+                # It involves no model: another value means other frames or another program.
                 if not math.isclose(value, there[0][1], rel_tol=1e-3, abs_tol=1e-8):
                     _check_equal([there[0][0], run_dir], label, [there[0][1], value])
 

@@ -23,7 +23,7 @@ _DPI = 150
 
 
 def label_of(method, kind=KINDS["pictures"]):
-    """The words for a method in figures and tables; its name where there are none."""
+    """The label of a method in figures and tables; by default its name."""
     return {**_MODEL_LABELS, **kind.labels}.get(method, method)
 
 
@@ -125,11 +125,11 @@ def error_by_gap(path, rows, kind=KINDS["pictures"]):
 
 
 def draw_all(folder, model, methods, clips, clip, result):
-    """Draws the pictures of an evaluated run into `folder`, and frames to try the model on.
+    """Draws the pictures of an evaluated run into `folder`, and sample frames.
 
     Only a model with latents has pictures of reconstructions and of latent means, and only a
     `FusionVAE` one of its masks.
-    `clip` is to be long enough for every gap in `result`, what metrics.json holds.
+    `clip` must be long enough for every gap in `result`, the content of metrics.json.
     """
     frames = to_float(clip.frames).numpy()
     kind = KINDS[model.kind]
@@ -187,7 +187,7 @@ def _draw_latents(path, model, clips, split):
 
 
 def telling(pose_names):
-    """The index of the first number of a pose that says something alone: a quaternion's do not."""
+    """The index of the first number of a pose that is meaningful alone, unlike a quaternion's."""
     alone = (i for i, name in enumerate(pose_names) if not re.search(r"(^|_)q[wxyz]$", name))
     return next(alone, 0)
 
@@ -200,7 +200,7 @@ def in_lines(label, width=16):
 def inbetween_grid(path, methods, clip, rows, kind=KINDS["pictures"]):
     """Draws, for each gap at t = 1/2: first, second, the true middle and every method's.
 
-    `clip` is to be long enough for the gap of each of `rows`.
+    `clip` must be long enough for the gap of each of `rows`.
     """
     frames = to_float(clip.frames).numpy()
     grid, labels = [], []
@@ -218,7 +218,7 @@ def mask_grid(path, model, clip, rows):
     """Draws, for each gap at t = 1/2, what a `FusionVAE` draws and where each pixel comes from.
 
     The columns: first, second, the true middle, drawn, the mask (red: copied from the first, green:
-    from the second, blue: drawn from the latent), and both ends warped to the middle. `clip` is to
+    from the second, blue: drawn from the latent), and both ends warped to the middle. `clip` must
     be long enough for the gap of each of `rows`.
     """
     frames = to_float(clip.frames).numpy()
@@ -270,12 +270,12 @@ def path_picture(
 
 
 def _begin(clip, gap):
-    """Where the pictures start: an eighth into the clip, or earlier if the gap leaves no room."""
+    """Where the pictures start: an eighth into the clip, or earlier if the gap needs it."""
     begin = len(clip.frames) // 8
     return begin if clip.cyclic else min(begin, len(clip.frames) - 1 - gap)
 
 
 def save(figure, path):
-    """Writes a matplotlib figure as a PNG, whole or not at all."""
+    """Writes a matplotlib figure as a PNG, atomically."""
     with atomic_write(path) as beside:
         figure.savefig(beside, dpi=_DPI)

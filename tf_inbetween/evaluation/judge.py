@@ -1,7 +1,7 @@
-"""Measures what methods draw between the frames of clips, and what a model reconstructs.
+"""Measures the in-betweens of methods and the reconstructions of a model.
 
-Of a large data set only the clips that are judged are decoded, a few at a time: first the lengths
-of all are read, then what to judge is chosen, evenly spread over all.
+Only the clips to judge are decoded, a few at a time: the lengths of all clips are read first, and
+    pairs are chosen evenly over all of them.
 """
 
 import itertools
@@ -28,7 +28,7 @@ _HELD = 1000  # frames of true clips, as floats
 def reconstruction(model, clips, read):
     """The measures of every n-th frame's reconstruction and of its ELBO (nats per frame).
 
-    They are those of the model's kind. None for what the model lacks: all of it without latents,
+    The measures are those of the model's kind, None if unavailable: all of them without latents,
     the ELBO without posteriors.
 
     Args:
@@ -44,7 +44,7 @@ def reconstruction(model, clips, read):
     size = at_once(model.frame_shape, _BATCH)
     step = max(lengths.sum() * _BATCH // (_RECONSTRUCTED * size), 1)
     if step % lengths[0] == 0:
-        step += 1  # Or 100,000 clips of one length would all show their first frame.
+        step += 1  # Otherwise 100,000 clips of one length would all show their first frame.
     places = by_clip(np.arange(0, lengths.sum(), step), lengths)
     frames = (
         frame
@@ -75,10 +75,9 @@ def inbetween(
     Args:
         methods: name -> function of (first, second, t), as in `tf_inbetween.evaluation.baselines`.
         clips: the `ClipInfo`s of true clips, dense, of one pace.
-        read: a function that takes the numbers of some of them, ascending, and yields these
-            `Clip`s. A thousand frames of 64x64 are held here at a time, of larger ones fewer, or
-            one clip.
-        gaps: in the scene's unit; those too long for all clips are left out.
+        read: a function from ascending clip numbers to these `Clip`s. At most a thousand frames of
+            64x64 (fewer larger ones), or one clip, are held at a time.
+        gaps: in the scene's unit; those too long for all clips are skipped.
         pairs: of frames for each row, evenly spread over the clips.
         unit: the name of the gaps' unit; "" where they are frames.
         encode: frames [N, H, W, C] -> posteriors; each row then has their `latent_geometry`, means
@@ -162,7 +161,7 @@ class _Held:
 
 
 def _measured(methods, judged, gap, t, kind, pose_names=()):
-    """What the methods draw, measured: {method: {measure: [N]}}.
+    """The measures of what the methods draw: {method: {measure: [N]}}.
 
     Args:
         methods, gap, t, kind, pose_names: as in `inbetween`.
@@ -194,7 +193,7 @@ def _measured(methods, judged, gap, t, kind, pose_names=()):
 
 
 def _geometry(judged, gap, t):
-    """What `latent_geometry` has of judged pairs, before the means: {measure: [N]}."""
+    """`latent_geometry` of judged pairs, before averaging: {measure: [N]}."""
     q0, q1, q2 = (
         gaussian(*np.concatenate([clip.posterior_at(s + offset) for clip, s in judged], axis=1))
         for offset in (0, round(gap * t), gap)
@@ -203,7 +202,7 @@ def _geometry(judged, gap, t):
 
 
 def latent_geometry(q0, q1, q2, t):
-    """How far the posterior of the true frame is from where the chord passes.
+    """How far the posterior of the true frame is from the chord.
 
     Args:
         q0, q1, q2: posteriors of the first, the true and the second frames, batch [N].
@@ -241,7 +240,7 @@ def _averages(parts, units_per_frame, unit, medians):
 
 
 def path(method, clip, gap, kind=KINDS["pictures"]):
-    """ACAI's figures for paths of 16 points over `gap` frames, averaged over 16 starts.
+    """ACAI's measures of paths of 16 points over `gap` frames, averaged over 16 starts.
 
     `method`: what draws them, one of `MODEL_METHODS` of a model. `kind`: as in `inbetween`.
     """

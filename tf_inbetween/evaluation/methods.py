@@ -1,4 +1,4 @@
-"""What draws in-betweens in an evaluation: a model, in one of its ways, or pixels alone."""
+"""The methods of an evaluation: a model, in one of its modes, or pixels alone."""
 
 import numpy as np
 import tensorflow as tf
@@ -15,7 +15,7 @@ _BATCH = 100
 def latent_method(model):
     """The in-betweens of `model` as a function of (first, second, t), like those of `baselines`.
 
-    Unlike there `t` may also be [N], one for each pair. A `FusionVAE` draws the fused frame.
+    Here `t` may also be [N], one for each pair. A `FusionVAE` draws the fused frame.
     """
     return _in_batches(model.inbetween)
 
@@ -23,7 +23,7 @@ def latent_method(model):
 def latent_only_method(model):
     """As `latent_method`, from the latent alone: decode(z_t), as the paper draws.
 
-    For every model but a `FusionVAE` that is its own way too.
+    Only for a `FusionVAE` does this differ from `latent_method`.
     """
 
     def draw(first, second, t):
@@ -46,7 +46,7 @@ def slerp_method(model):
     return _in_batches(draw)
 
 
-# What a model draws with; the first is its own way. The `methods` of a kind need no model.
+# Methods that use a model; the first is its default. The `methods` of a kind need no model.
 MODEL_METHODS = {
     "latent": latent_method,
     "latent_only": latent_only_method,
@@ -63,10 +63,10 @@ def check_methods(methods, kind=KINDS["pictures"]):
         kind: of the frames, one of `kinds.KINDS`, which has `methods` and `default_methods`.
 
     Returns:
-        The names. A default one that needs what is not installed, such as OpenCV, is left out.
+        The names. A default one whose package, such as OpenCV, is not installed is left out.
 
     Raises:
-        InputError: for a name that is unknown, or a method that is asked for and cannot run here.
+        InputError: for an unknown name, or a named method that cannot run here.
     """
     can_run = {**MODEL_METHODS, **kind.available_methods()}
     if not methods:

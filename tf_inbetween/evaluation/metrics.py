@@ -1,13 +1,13 @@
-"""How good a drawn frame is, and whether it shows the right moment.
+"""The quality of a drawn frame, and whether it has the right time.
 
 Frames are float arrays [N, H, W, C] in [0, 1]. Times are frame indices of a true clip of K frames;
-on a closed clip they go round, and every distance is the shorter way.
+on a closed clip they wrap around, and every distance is the shorter way.
 """
 
 import numpy as np
 import tensorflow as tf
 
-_BEST_PSNR = 100.0  # dB; identical frames would be infinitely good, which JSON cannot say.
+_BEST_PSNR = 100.0  # dB; JSON cannot represent the infinity of identical frames.
 _HIT_SHARE = 0.05
 _WINDOW = np.exp(-0.5 * np.arange(-4, 5) ** 2)  # A Gaussian, sigma 1 px.
 _FLAT = 1e-6  # Less than one pixel that is off by one 8-bit step.
@@ -37,7 +37,7 @@ def detail(frames, truth):
 
         detail = 2 sum(a b) / (sum(a^2) + sum(b^2))
 
-    summed over pixels. 1 for the truth, near 0 for a blur, lower for structure in another place or
+    summed over pixels. 1 for the truth, near 0 for a blur, lower for structure that is misplaced or
     that the truth lacks. 1 if both are flat and 0 if only one is.
     """
     a, b = amplitude(frames), amplitude(truth)

@@ -1,4 +1,4 @@
-"""Which pairs of frames of which clips are judged."""
+"""Chooses the clips and pairs of frames to evaluate."""
 
 import numpy as np
 

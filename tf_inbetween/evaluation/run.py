@@ -1,8 +1,7 @@
 """Evaluates a run: metrics.json and figures/ in its run directory.
 
-Everything is measured on whole clips: the test clip is rendered densely, and the in-between of two
-of its frames is compared with the frame that truly lies there, and with all others, to see which
-moment it shows.
+Everything is measured on whole clips: the in-between of two frames of the densely rendered test
+    clip is compared with the true frame there, and with all others, to find its time.
 """
 
 import contextlib
@@ -30,23 +29,23 @@ PAIRS = 200
 
 
 def evaluate(run_dir, split="test", pairs=PAIRS, data_dir="", methods=(), data=None):
-    """Writes metrics.json and figures/ of a run; returns what metrics.json holds.
+    """Writes metrics.json and figures/ of a run; returns the content of metrics.json.
 
-    For another split than test they are metrics.SPLIT.json and figures/SPLIT/.
+    For a split other than test they are metrics.SPLIT.json and figures/SPLIT/.
 
     Args:
         run_dir: with a trained model.
-        split: to judge in-betweens on.
+        split: to evaluate on.
         pairs: of frames, for each gap and each t.
         data_dir: where data sets live, if not where the training had them.
-        methods: names of what is to draw in-betweens, of `MODEL_METHODS` and the kind's `methods`;
-            empty for its `default_methods`, as far as they can run here.
+        methods: names from `MODEL_METHODS` and the kind's `methods`; empty for those of its
+            `default_methods` that can run here.
         data: the clips, a `clips.StoredClips` or `clips.ClipsInMemory`; None: those that the run
-            was trained on, prepared anew.
+            was trained on.
 
     Raises:
-        InputError: if the run, its model or its data set cannot be read, the clips of the split
-            cannot be judged, see `fitting_gaps`, or a method is unknown or cannot run here.
+        InputError: if the run, its model or its data set cannot be read, the clips of the split do
+            not fit (see `fitting_gaps`), or a method is unknown or cannot run here.
     """
     run_dir = Path(run_dir)
     config = run_directory.load_config(run_dir)
@@ -102,8 +101,8 @@ def evaluate(run_dir, split="test", pairs=PAIRS, data_dir="", methods=(), data=N
         "paths": paths,
     }
     figures.draw_all(figures_path, model, methods, data, clip, result)
-    run_directory.load_config(run_dir)  # It may be gone by now, and metrics alone are no run.
-    # Last: where it is, all of the evaluation is.
+    run_directory.load_config(run_dir)  # It may be deleted by now, and metrics alone are not a run.
+    # Last: if it exists, the evaluation is complete.
     write_checked_json(metrics_path, result)
     _report(result, kind.shown)
     print(f"wrote {metrics_path} and {figures_path}/")
@@ -111,17 +110,17 @@ def evaluate(run_dir, split="test", pairs=PAIRS, data_dir="", methods=(), data=N
 
 
 def path_of_metrics(run_dir, split):
-    """Where the evaluation of a run on a split is: metrics.json, or metrics.SPLIT.json."""
+    """The path of a run's evaluation on a split: metrics.json, or metrics.SPLIT.json."""
     return Path(run_dir) / ("metrics.json" if split == "test" else f"metrics.{split}.json")
 
 
 def path_of_figures(run_dir, split):
-    """Where its pictures are: figures, or figures/SPLIT."""
+    """The folder of its pictures: figures, or figures/SPLIT."""
     return Path(run_dir) / "figures" / ("" if split == "test" else split)
 
 
 def _progress(run_dir):
-    """The steps and the seconds of a training; from an evaluation if it has no checkpoints now."""
+    """The steps and seconds of a training; from an evaluation if its checkpoints are deleted."""
     reached = progress(run_dir / "checkpoints")
     for other in () if reached[0] else run_dir.glob("metrics*.json"):
         with contextlib.suppress(OSError, ValueError, KeyError):
@@ -131,7 +130,7 @@ def _progress(run_dir):
 
 
 def _total_seconds(metrics_path):
-    """What the training command wrote of its own duration; None if it did not."""
+    """The training command's own duration, or None if not recorded."""
     try:
         return read_checked_json(metrics_path)["total_seconds"]
     except (OSError, ValueError, KeyError):

@@ -1,8 +1,8 @@
-"""Kinds of frames: pictures, sound, text. A data set says which its frames are.
+"""Kinds of frames: pictures, sound, text. Each data set has one kind.
 
-A kind is one object: what a frame is, how it is judged, shown, read and written, and which networks
-and likelihoods fit it. To add one: a subclass of `Kind` in a file of its own, its row in `KINDS`
-here, and one in `data_gen.kinds.KINDS`.
+A kind is one object that says what a frame is, how to measure, show, read and write it, and which
+networks and likelihoods fit it. To add one, subclass `Kind` in a file of its own, and add rows to
+`KINDS` here and to `data_gen.kinds.KINDS`.
 """
 
 from tf_inbetween.kinds.kind import Kind

@@ -1,4 +1,4 @@
-"""What a kind of frames has to say: one object with the rows of a table as its methods."""
+"""The base class of the kinds of frames."""
 
 import abc
 
@@ -10,7 +10,7 @@ from tf_inbetween.evaluation import metrics
 
 
 class Kind(abc.ABC):
-    """What frames of one kind are, and how they are judged, shown, read and written.
+    """What frames of one kind are, and how to measure, show, read and write them.
 
     In a batch frames are uint8 [N, H, W, C], and floats in [0, 1], uint8 / 255, elsewhere.
 
@@ -22,15 +22,14 @@ class Kind(abc.ABC):
         inbetween_decoders: the rows of `training.INBETWEEN_DECODERS` that fit.
         methods: the rivals that need no model, {name: function of (first, second, t)} as in
             `evaluation.baselines`.
-        default_methods: names of those and of `evaluation.methods.MODEL_METHODS` that an
-            evaluation takes where none are asked for.
-        compared: those that stand beside runs in a comparison, the strongest first.
-        labels: the methods' words in figures and tables, {name: label}.
+        default_methods: names of those and of `evaluation.methods.MODEL_METHODS` that an evaluation
+            uses by default.
+        compared: the methods that a comparison shows beside runs, the strongest first.
+        labels: of the methods in figures and tables, {name: label}.
         shown: the measures in figures and reports, {key: (label, factor, digits)}; the first one is
-            the error that all else is judged by.
+            the main error.
         summarized: the measures of in-betweens that TensorBoard shows.
-        medians: the measures of which a row of metrics.json has the median over its pairs, and not
-            the mean.
+        medians: the measures that metrics.json averages by median over pairs, not by mean.
         measure_names, likelihood_names: of what `measures` and `of_likelihood` return.
         signature: the one of an export that only models of this kind have.
         cell: width and height of a frame in a figure, in inches.
@@ -76,11 +75,11 @@ class Kind(abc.ABC):
                 )
 
     def available_methods(self):
-        """Those of `methods` that can run here."""
+        """The `methods` that can run here."""
         return self.methods
 
     def missing(self, method):
-        """What one of `methods` that cannot run here needs, and the command that installs it."""
+        """What an unavailable method needs, and the command that installs it."""
         raise NotImplementedError(method)
 
     @abc.abstractmethod
@@ -111,7 +110,7 @@ class Kind(abc.ABC):
         """The index of the frame of `clip` [K, H, W, C] nearest to each of `frames`: [N]."""
 
     def timing_error(self, frames, clip, wanted, cyclic):
-        """How far, in frames, the moment that each frame shows lies from the one wanted: [N].
+        """The timing error of each frame, in frames: [N].
 
         Args:
             frames: [N, H, W, C], drawn.
@@ -129,13 +128,13 @@ class Kind(abc.ABC):
     def validation_error(self, inbetween_weight):
         """The name of the metric whose least value on the validation split marks the best weights.
 
-        That of in-betweens; of reconstructions where the loss has no in-between likelihood.
+        The error of in-betweens, or of reconstructions if the loss has no in-between likelihood.
         """
         return "inbetween_mse" if inbetween_weight > 0 else "reconstruction_mse"
 
     @abc.abstractmethod
     def as_frame(self, name, value, shape=None, any_size=False, notify=print):
-        """A frame of whatever a person has; as of `images.as_frame`."""
+        """Converts a value to a frame; see `images.as_frame`."""
 
     def path(self, model, first, second, t, notify=print):
         """The frames that a model draws between two frames.
@@ -150,7 +149,7 @@ class Kind(abc.ABC):
             float32 [K, H, W, C] in [0, 1].
 
         Raises:
-            InputError: for frames or times that do not fit; one line says what would be right.
+            InputError: for frames or times that do not fit; the message says what would.
         """
         ends = [
             self.as_frame(name, frame, model.frame_shape, model.any_size, notify)[np.newaxis]

@@ -21,7 +21,7 @@ _SAME_PITCH = 50.0  # cents, half a semitone
 def wave_crossfade(first, second, t):
     """Both sounds at once, the first at (1-t) and the second at t of its amplitude.
 
-    Powers add, as those of sounds whose phases have nothing to do with each other do on average.
+    Powers add, as they do on average for sounds with independent phases.
     """
     powers = [spectrograms.to_power(frames) for frames in (first, second)]
     return spectrograms.from_power((1 - t) ** 2 * powers[0] + t**2 * powers[1]).numpy()
@@ -106,9 +106,9 @@ class Sound(Kind):
 
         Args:
             name: for messages.
-            value: the path of a sound file, of whose middle so much is taken as a frame holds
-                (a shorter one gets silence at its ends); samples at 16 kHz, floats [S], likewise;
-                or a frame, [mels, times, 1] of uint8 or of floats in [0, 1].
+            value: the path of a sound file, or samples at 16 kHz, floats [S] (the middle is used,
+                and a shorter sound is padded with silence); or a frame, [mels, times, 1] of uint8
+                or of floats in [0, 1].
             shape: (mels, times, 1).
             notify: called with one line that says what was cut or added.
 
@@ -160,7 +160,7 @@ class Sound(Kind):
 
 
 def _fitted(name, samples, count, notify):
-    """The middle `count` of samples; of fewer all, with silence before and behind."""
+    """The middle `count` samples; fewer samples are padded with silence on both sides."""
     if not np.all(np.isfinite(samples)):
         raise InputError(f"{name}: has samples that are NaN or infinite")
     if len(samples) == 0:
@@ -172,7 +172,7 @@ def _fitted(name, samples, count, notify):
         notify(f"{length} cut to the middle {seconds}")
         return samples[surplus // 2 :][:count].astype(np.float32)
     if surplus < 0:
-        notify(f"{length} filled up with silence to {seconds}")
+        notify(f"{length} padded with silence to {seconds}")
         before = -surplus // 2
         samples = np.pad(samples, (before, -surplus - before))
     return samples.astype(np.float32)

@@ -83,7 +83,7 @@ class Text(Kind):
         return _edits(frames, clip).argmin(axis=1)
 
     def timing_error(self, frames, clip, wanted, cyclic):
-        """As of `Kind`; of several lines equally near, the one at the time nearest to `wanted`."""
+        """As in `Kind`; of equally near lines, the one nearest in time to `wanted`."""
         edits = _edits(frames, clip)
         times, wanted = np.arange(len(clip)), np.asarray(wanted)[:, np.newaxis]
         steps = np.abs(metrics.signed_steps(wanted, times, len(clip), cyclic))
@@ -111,8 +111,8 @@ class Text(Kind):
             float32 [L, 1, 1] in [0, 1].
 
         Raises:
-            InputError: for a line that is too long or no line of text, a file that cannot be read,
-                and an array of another shape, type or range.
+            InputError: for a line that is too long or not text, a file that cannot be read, and an
+                array of another shape, type or range.
         """
         del any_size, notify
         try:

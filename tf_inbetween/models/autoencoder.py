@@ -1,9 +1,9 @@
-"""What the VAE is compared with: a plain autoencoder.
+"""A plain autoencoder, to compare the VAE with.
 
 The networks, the batches and the drawing are those of `TripletVAE`, whose latents are
-distributions; here they are points. There is no prior and no matching, so --alpha, --matching,
---matching_samples and --prior_weight have no part in these losses, and no ELBO. The likelihood
-says how the decoder's outputs are read, and how good it is; the losses are squared errors.
+distributions; here they are points. There is no prior, matching or ELBO, so --alpha, --matching,
+--matching_samples and --prior_weight have no effect. The likelihood only interprets the decoder's
+outputs and reports their quality; the losses are squared errors.
 """
 
 import keras

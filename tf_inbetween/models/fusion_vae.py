@@ -14,12 +14,12 @@ from tf_inbetween.models.ops import (
 from tf_inbetween.models.vae import TripletVAE
 from tf_inbetween.networks.fusion import fusion
 
-_LEAST_SCALE = 0.01  # About two grey levels: what is as near as that is not worth more.
+_LEAST_SCALE = 0.01  # About two grey levels: smaller errors are not worth more.
 
 
 @keras.saving.register_keras_serializable("tf_inbetween")
 class FusionVAE(TripletVAE):
-    """A `TripletVAE` that hands what it draws to a `fusion.FusionDecoder`, with both ends.
+    """A `TripletVAE` whose drawings, with both ends, go through a `fusion.FusionDecoder`.
 
     The latent model is trained exactly as without it: the fusion decoder sees decode(z_t) and the
     reconstructions with their gradients stopped. Its own term is the in-between likelihood given
@@ -28,20 +28,20 @@ class FusionVAE(TripletVAE):
         -log p(x1 | z_t, x0, x2),    a normal around the fused frame, whose scale is this frame's
                                      optimum, its root mean square error
 
-    (as in Rybkin et al., see `distributions`, but one scale a frame: so an error counts by how
-    large it is beside the others of its frame, and large gaps do not outweigh small ones).
+    (as in Rybkin et al., see `distributions`, but one scale a frame: so an error counts relative to
+    the others of its frame, and large gaps do not outweigh small ones).
 
-    Frames may be larger than what the latent model sees and draws: the fusion decoder works in
-    their own size. In training it sees `training_crop` of them at one place, drawn anew each step.
+    Frames may be larger than those of the latent model: the fusion decoder works at their own size.
+        In training it sees a `training_crop` of them, at a random place each step.
 
-    A share of the training pairs are turned and mirrored at random, as views that the latent model
-    has not learned: half of them without a latent, so that pixels alone suffice, half with what the
-    latent model makes of them, so that the fusion decoder learns when to distrust it. `encode`,
-    `decode`, `reconstruct` and `sample_inbetween` are those of the latent model.
+    A share of the training pairs is rotated and mirrored at random, as views that the latent model
+    has not learned: half of them without a latent, to rely on pixels alone, half with the latent
+    model's drawing of them, to learn when to distrust it. `encode`, `decode`, `reconstruct` and
+    `sample_inbetween` are those of the latent model.
 
     Args:
         fusion: the `FusionDecoder`.
-        latent_dropout: the share of the training pairs that are turned; 1: there is never a latent.
+        latent_dropout: the share of the training pairs that are rotated; 1: never use a latent.
         clips_per_batch: of all replicas together, a multiple of their number.
         training_crop: height and width of that part; 0: the whole frames.
         others: as for `TripletVAE`.
@@ -82,7 +82,7 @@ class FusionVAE(TripletVAE):
 
     @tf.function(reduce_retracing=True, autograph=False)
     def fuse(self, first, second, z0, z2, z_t, t):
-        """What the fusion decoder makes of frames, their latents, and the latents between.
+        """Runs the fusion decoder on frames, their latents, and the latents between.
 
         Args:
             first, second: [N, H, W, C] in [0, 1].
@@ -199,9 +199,9 @@ class FusionVAE(TripletVAE):
     def _strange(self, latents, ends, t, turned, chosen):
         """`latents` as frames, in the `chosen` rows replaced by what the latent model makes there.
 
-        What it makes of the ends turned, that is, turned back. It has not learned the views that
-        turning and mirroring make, so what it draws is often wrong, as on any view that no clip
-        shows, and the fusion decoder learns to see that.
+        The ends are rotated and mirrored, drawn by the latent model, and the drawing is rotated
+        back. The latent model has not learned such views, so its drawing is often wrong, as on any
+        unseen view, and the fusion decoder learns to notice.
         """
         rows = tf.where(chosen)
         first, second = (tf.gather_nd(frames, rows) for frames in self._turned(ends, turned))
@@ -215,7 +215,7 @@ class FusionVAE(TripletVAE):
     def _turned(self, frames, rows, back=False):
         """Frames [N, H, W, C] of a triplet, the chosen `rows` turned and mirrored alike; or back.
 
-        Where the parts that are fused are not square, they are mirrored alone.
+        Parts that are not square are only mirrored.
         """
         seed = tf.random.experimental.stateless_fold_in(self._seed_of_step(1), 1)
         chosen = (self._uniform(3, tf.shape(rows)[0], seed) < 0.5) & rows

@@ -1,4 +1,4 @@
-"""What every model with latents shares: it encodes both ends, interpolates, and decodes."""
+"""The base of models with latents: encode both ends, interpolate, decode."""
 
 import tensorflow as tf
 
@@ -113,7 +113,7 @@ class LatentModel(TripletModel):
         return scaled(self.decode_small(latents), self.frame_size if size is None else size)
 
     def _size_of(self, frames):
-        """H and W to scale to what is decoded beside `frames`."""
+        """The (H, W) to scale decoded frames to, beside `frames`."""
         return tf.shape(frames)[1:3] if self.any_size else self.frame_size
 
     def decode_small(self, latents):
@@ -122,8 +122,8 @@ class LatentModel(TripletModel):
         p = self._likelihood(self._run_decoder(latents), self.scale)
         return tf.clip_by_value(p.mean(), 0.0, 1.0)
 
-    # As graphs they take half of the time for a few frames. One is traced for the first batch size
-    # and one for all others.
+    # Graphs take half the time for a few frames. One is traced for the first batch size and one for
+    # all others.
     @tf.function(reduce_retracing=True, autograph=False)
     def _run_encoder(self, frames):
         return call_allowing_empty(self.encoder, scaled(frames, self.coded_size))
@@ -167,7 +167,7 @@ class LatentModel(TripletModel):
         return tf.reshape(frames, tf.concat([tf.shape(t), tf.shape(first)[1:]], axis=0))
 
     def decode_between(self, first, second, t):
-        """What is decoded of two ends and of the way between, in one call of the decoder.
+        """Decodes two ends and the path between them in one call of the decoder.
 
         Args:
             first, second: [N, H, W, C] in [0, 1].
@@ -254,7 +254,7 @@ class LatentModel(TripletModel):
         return to_float(scaled(frames, self.coded_size))
 
     def checked_terms(self, shown, y_pred):
-        """The latents, then the terms: where the latents broke, the weights did."""
+        """The latents, then the terms: if latents are not finite, the weights are not."""
         latents = tf.reduce_sum(y_pred["mean"] + y_pred["stddev"])
         return {"latents": latents, **super().checked_terms(shown, y_pred)}
 

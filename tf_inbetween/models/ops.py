@@ -1,4 +1,4 @@
-"""What models share: conversions, checks, and which part of a batch a replica has."""
+"""Shared by models: conversions, checks, and the part of a batch of a replica."""
 
 import tensorflow as tf
 
@@ -42,7 +42,7 @@ def _interpolation(small, large):
 
 
 def call_allowing_empty(network, *inputs):
-    """`network(*inputs)`, of no rows too: a convolution on a CPU fails on an empty batch."""
+    """`network(*inputs)`, also for no rows: a convolution on a CPU fails on an empty batch."""
     rows = tf.shape(inputs[0])[0]
     extra = tf.cast(rows == 0, tf.int32)
     padded = (tf.pad(x, [[0, extra]] + [[0, 0]] * (x.shape.rank - 1)) for x in inputs)
@@ -65,7 +65,7 @@ def assert_finite(terms, step, validating):
 
 
 def check_finite(what, values):
-    """Raises `InputError` for NaN or infinity. In a graph, as that of an export, does nothing."""
+    """Raises `InputError` for NaN or infinity. Does nothing in a graph, such as an export."""
     if tf.executing_eagerly() and not tf.reduce_all(tf.math.is_finite(values)):
         raise InputError(f"{what}: has values that are NaN or infinite")
 

@@ -1,9 +1,8 @@
 """A learned pixel method: a network from (x0, x2, t) to x1, trained on the same triplets.
 
-What the latent models are compared with beside the pixel methods of `baselines`, which learn
-nothing. It has no latents, so there is no reconstruction, no prior, no matching and nothing to
-encode: --alpha, --matching, --matching_samples, --prior_weight, --latent_dim and --dense_units do
-not apply.
+A learned rival of the latent models, unlike the pixel methods of `baselines`. It has no latents, so
+there is no reconstruction, prior, matching or encoder: --alpha, --matching, --matching_samples,
+--prior_weight, --latent_dim and --dense_units do not apply.
 """
 
 import keras
@@ -26,9 +25,8 @@ class PixelUNet(TripletModel):
     layers above may depend on that as on anything else. (Only at the picture's border, where the
     padding is 0, is the bias another.)
 
-    The loss is inbetween_weight times -log p(x1 | x0, x2, t), the likelihood of the true middle
-    frame that the latent models have too. At t = 0 and 1 it draws what it has learned to, not the
-    ends themselves.
+    The loss is inbetween_weight times -log p(x1 | x0, x2, t), as in the latent models. At t = 0 and
+    1 it does not return the ends themselves.
 
     Args:
         unet: [N, H, W, 2C+1] -> outputs [N, H, W, C].
@@ -65,7 +63,7 @@ class PixelUNet(TripletModel):
         """The model, built, of a `Config` and a kind.
 
         Raises:
-            InputError: for an unknown likelihood, and for settings that ask for latents or leave
+            InputError: for an unknown likelihood, and for settings that need latents or leave
                 nothing to learn.
         """
         for name, needed in (("network", "conv"), ("latent_path", "straight")):

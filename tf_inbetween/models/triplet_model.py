@@ -1,4 +1,4 @@
-"""What every model trained on triplets shares.
+"""The base of all models trained on triplets.
 
 Frames are uint8 in 0..255 on the way in to training and floats in [0, 1] everywhere else; latents
 are float32.
@@ -17,13 +17,13 @@ from tf_inbetween.models.ops import assert_finite, mean_over_replicas, replica_c
 class TripletModel(ReplicatedModel):
     """A model that `fit` trains on batches of triplets from `tf_inbetween.data`.
 
-    It has a likelihood p(x|.) of the frames that it draws, whose scale a calibrated one follows in
-    training. A subclass has `call`, `loss_and_terms`, and `inbetween`, and says in attributes:
+    It has a likelihood p(x|.) of its frames; the scale of a calibrated one is updated in training.
+    A subclass has `call`, `loss_and_terms`, `inbetween`, and the attributes
 
         networks: the constructor's arguments that are networks.
         settings: its other arguments, which are attributes of the same names.
-        terms: what `loss_and_terms` returns by name of what the loss is made of, scalars.
-        diagnostics: what else it returns; `fit` and TensorBoard show the means of both.
+        terms: the names of the scalars that `loss_and_terms` returns and the loss is made of.
+        diagnostics: the names of its other scalars; `fit` and TensorBoard show the means of both.
         distributable: whether several replicas train it to the same result as one device.
 
     Args:
@@ -89,15 +89,16 @@ class TripletModel(ReplicatedModel):
 
         Args:
             first, second: each a path, a PIL picture, or an array [H, W, C] of uint8 in 0..255 or
-                floats in [0, 1]. Pictures are cut to the shape of `frame_shape` and resized, arrays
-                are drawn in their own size. Of a model of text a line (str), a `Path`, or an array.
+                floats in [0, 1]. Pictures are cropped to the shape of `frame_shape` and resized;
+                arrays are drawn at their own size. For a model of text, a line (str), a `Path`, or
+                an array.
             t: [K] numbers from 0 (the first) to 1 (the second), or one.
 
         Returns:
             float32 array [K, H, W, C] in [0, 1].
 
         Raises:
-            InputError: for frames or times that do not fit; one line says what would be right.
+            InputError: for frames or times that do not fit; the message says what would.
         """
         return self._kind.path(self, first, second, t)
 
@@ -111,7 +112,7 @@ class TripletModel(ReplicatedModel):
         return super().__call__(batch, *args, **kwargs)
 
     def export(self, filepath, *args, **kwargs):
-        """Raises `InputError`: `export.exporter` exports what this cannot, and proves it."""
+        """Raises `InputError`: use `export.exporter`, which also checks the export."""
         raise InputError(
             f"export({str(filepath)!r}): use python -m export.saved_model --run_dir=... "
             "--model_dir=..., or export.exporter.export(run_dir, model_dir)"
@@ -135,7 +136,7 @@ class TripletModel(ReplicatedModel):
         return loss / replica_count()  # Keras sums the gradients of the replicas.
 
     def checked_terms(self, shown, y_pred):
-        """What has to be finite in a step, by name: the terms, from `loss_and_terms`."""
+        """What must be finite in a step, by name: the terms from `loss_and_terms`."""
         del y_pred
         return {name: shown[name] for name in self.terms}
 

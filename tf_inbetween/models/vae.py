@@ -1,4 +1,4 @@
-"""The VAE over triplets, as in the paper, and what is new here: the in-between likelihood.
+"""The VAE over triplets of the paper, with the in-between likelihood.
 
 To draw the in-between frame: encode both ends, go from one latent to the other, decode.
 """
@@ -122,8 +122,8 @@ class TripletVAE(LatentModel):
     def _posteriors(self, x, y_pred):
         """q(x0), q(x1), q(x2) of the triplets, as the matching takes them.
 
-        Where the way is bent, so is the matching: q(x0) and q(x2) are moved by as much as the
-        curve lies off the chord at t, so that q(x1) is asked to lie where the way passes.
+        On a curved path, q(x0) and q(x2) are shifted by the curve's offset from the chord at t, so
+        that the matching pulls q(x1) to the path.
         """
         q0, q1, q2 = (
             distributions.gaussian(tf.gather(y_pred["mean"], i), tf.gather(y_pred["stddev"], i))

@@ -1,7 +1,7 @@
 """The networks: frames [N, H, W, C] in [0, 1] <-> latents [N, Z], and from frames to frames.
 
-To add an encoder and a decoder, write two Keras models, and a function of the config that returns
-them, in a file of its own, and give it a row in `NETWORKS`. `LATENT_PATHS` are the ways from one
+To add an encoder and a decoder, write two Keras models and a function of the config that returns
+them, in a file of their own, and add its row to `NETWORKS`. `LATENT_PATHS` are the paths from one
 latent to another.
 """
 

@@ -1,4 +1,4 @@
-"""The ways from one latent to another: the chord, or one that a learned curve bends."""
+"""Paths from one latent to another: the chord, or a learned curve."""
 
 import keras
 import tensorflow as tf
@@ -8,11 +8,11 @@ from tf_inbetween.networks.conv_layers import build_in_order
 
 @keras.saving.register_keras_serializable("tf_inbetween")
 class Curve(keras.Model):
-    """How far the way from one latent to another lies off the chord: t (1-t) g(z0, z2, t).
+    """The offset of a path between latents from the chord: t (1-t) g(z0, z2, t).
 
     g is a small perceptron, averaged over both directions: g(z0, z2, t) = g(z2, z0, 1-t), so that
-    the way back is the way there. Its last layer starts at zero, so training starts on the chord,
-    and the ends are exact whatever g is. In float32, as the latents are.
+    the path is the same in both directions. Its last layer starts at zero, so training starts on
+    the chord, and the ends are exact whatever g is. In float32, as the latents are.
 
     Args:
         latent_dim: Z, divisible by `sprites`.

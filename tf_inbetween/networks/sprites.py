@@ -1,19 +1,19 @@
-"""Networks that say *where* apart from *what*: a frame as a few sprites over a background.
+"""Networks that separate *where* from *what*: a frame is a few sprites over a background.
 
     frame = background + sprites,   sprite k = the picture decode(what_k), laid down at where_k
 
 A latent is [where_1 (x, y), what_1, where_2, ...], `where` in half-widths from the middle of the
-frame. So a straight line in latent space moves each thing straight, whatever the weights, and what
-is learned sees things in the middle of a small crop: a pot that flies and turns is, there, a pot
-that turns.
+frame. So a straight line in latent space moves each object straight, whatever the weights, and the
+networks see each object in the middle of a small crop: a pot that flies and rotates only rotates
+there.
 
 The place is the mean of a heat map (Jakab, Gupta, Bilen, Vedaldi, "Unsupervised Learning of Object
-Landmarks through Conditional Image Generation", NeurIPS 2018). It starts as how far each pixel is
-from the frame's mean colour; each of several sprites looks for a colour of its own, learned from
-hues spread evenly. So the first crops already show one thing each, and the same one in every frame.
-Crops and their pasting are those of Jaderberg et al., "Spatial Transformer Networks", NeurIPS 2015,
-without turn and scale; one encoder and one decoder for all sprites, as in Eslami et al., "Attend,
-Infer, Repeat", NeurIPS 2016, with a fixed number of them.
+Landmarks through Conditional Image Generation", NeurIPS 2018). It starts as each pixel's distance
+from the frame's mean colour; each of several sprites has its own colour, learned from evenly spread
+hues. So the first crops already show one object each, and the same one in every frame. Crops and
+their pasting are those of Jaderberg et al., "Spatial Transformer Networks", NeurIPS 2015, without
+turn and scale; one encoder and one decoder for all sprites, as in Eslami et al., "Attend, Infer,
+Repeat", NeurIPS 2016, with a fixed number of them.
 """
 
 import keras

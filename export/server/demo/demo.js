@@ -575,7 +575,7 @@ async function start() {
   try {
     const answer = await fetchHere("samples.json");
     if (answer.status === 401) {
-      complain(token ? "That is not the server's token." : "The server wants its token.");
+      complain(token ? "That is not the server's token." : "Enter the server's token.");
       askToken();
       return;
     }

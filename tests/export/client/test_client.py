@@ -165,9 +165,9 @@ def answering(status, content, length=None):
 @pytest.mark.parametrize(
     ("status", "content", "message"),
     [
-        (200, b"<p>Welcome</p>", "answers, but not as TF Serving does"),
-        (200, b"[1]", "answers, but not as TF Serving does"),
-        (200, b'{"hello": 1}', "answers, but not as TF Serving does"),
+        (200, b"<p>Welcome</p>", "does not answer like TF Serving"),
+        (200, b"[1]", "does not answer like TF Serving"),
+        (200, b'{"hello": 1}', "does not answer like TF Serving"),
         (502, b"<p>Bad\nGateway</p>", "HTTP 502: Bad Gateway"),
         (503, b'{"error": "queue\\nis full"}', "HTTP 503: queue is full"),
         (404, b"<p>Nothing here</p>", "HTTP 404: Not Found"),
@@ -206,7 +206,7 @@ def test_answers_that_are_not_of_such_a_model_are_an_error(name, monkeypatch):
 
     asked = client.connect("http://127.0.0.1:1", "blend")
     monkeypatch.setattr(asked, "predict", predict)
-    with pytest.raises(ServerError, match="answers, but not as TF Serving does"):
+    with pytest.raises(ServerError, match="does not answer like TF Serving"):
         client.draw(asked, b"", b"", [0.1, 0.5, 0.9])
 
 
@@ -217,7 +217,7 @@ def test_metadata_of_another_shape_is_an_error(signatures):
     content = {"metadata": {"signature_def": {"signature_def": signatures}}}
     with (
         answering(200, json.dumps(content).encode()) as address,
-        pytest.raises(ServerError, match="answers, but not as TF Serving does"),
+        pytest.raises(ServerError, match="does not answer like TF Serving"),
     ):
         client.connect(address, "blend").predict({"t": [0]})
 
@@ -232,7 +232,9 @@ def test_an_answer_that_stops_half_way_is_late():
 
 @pytest.mark.parametrize("address", ["127.0.0.1:8501", "ftp://a", "http://", "http://a:b", ""])
 def test_addresses_that_are_none(address):
-    with pytest.raises(InputError, match="is no server: http://HOST:PORT or grpc://HOST:PORT"):
+    with pytest.raises(
+        InputError, match="is not a server: use http://HOST:PORT or grpc://HOST:PORT"
+    ):
         client.connect(address, "blend")
 
 

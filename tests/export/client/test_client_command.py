@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[3]
 @pytest.mark.parametrize("file", [b"hello", b"", b"\x89PNG\r\n\x1a\n"])
 def test_frames_that_are_no_pictures_are_an_error(file):
     asked = client.connect("http://127.0.0.1:1", "blend")
-    with pytest.raises(ServerError, match="answers, but not as TF Serving does"):
+    with pytest.raises(ServerError, match="does not answer like TF Serving"):
         __main__._open(asked, file)
 
 
@@ -102,7 +102,11 @@ def test_the_ends_are_the_pictures_themselves(pictures, blend_server):
         (["--first=d.png"], "", "error: d.png: no such file"),
         (["--output=b.png"], "", "error: --output=b.png: is the input itself; name another file"),
         (["--output=x.bmp"], "", "error: x.bmp: the name must end in one of .apng, "),
-        (["--server=here"], "", "error: 'here' is no server: http://HOST:PORT or grpc://HOST:PORT"),
+        (
+            ["--server=here"],
+            "",
+            "error: 'here' is not a server: use http://HOST:PORT or grpc://HOST:PORT",
+        ),
         (["--server=http://127.0.0.1:1"], "", "error: http://127.0.0.1:1 cannot be reached: Conn"),
         (["--frames=0"], "", "error: --frames=0"),
         (["--model_version=1", "--label=x"], "", "error: a version or a label, not both"),

@@ -85,8 +85,8 @@ def test_large_pictures_are_sent_smaller(tmp_path):
     ("content", "message"),
     [
         (None, r"a\.png: no such file$"),
-        (b"hello", r"a\.png: not a readable picture \(of no kind that is known\)"),
-        (b"", r"a\.png: not a readable picture \(of no kind that is known\)"),
+        (b"hello", r"a\.png: not a readable picture \(unknown format\)"),
+        (b"", r"a\.png: not a readable picture \(unknown format\)"),
         (png(gradient())[:100], r"a\.png: not a readable picture \("),
     ],
 )
@@ -147,7 +147,7 @@ def test_unwritable_names(tmp_path):
     for name, message in [
         ("a.bmp", r"must end in one of \.apng, \.gif, \.webp, \.mp4, \.mov, \.mkv, \.webm, \.png$"),
         ("folder.png", "is a folder"),
-        ("file/a.png", "cannot be written: .*file is no folder that you may write to"),
+        ("file/a.png", "cannot be written: .*file is not a folder you can write to"),
     ]:
         with pytest.raises(InputError, match=message):
             writing.check_writable(tmp_path / name)

@@ -108,7 +108,7 @@ def test_without_the_token_rest_says_nothing(ask, authorization):
         answer = ask("GET", path, authorization)
         assert answer.status_code == 401
         assert answer.headers["WWW-Authenticate"] == "Bearer"
-        assert answer.json()["error"].endswith("this server wants `Authorization: Bearer TOKEN`")
+        assert answer.json()["error"].endswith("this server needs `Authorization: Bearer TOKEN`")
     assert ask("GET", "/monitoring/prometheus/metrics", authorization).status_code == 401
     assert ask("GET", "/no/such/path", authorization).status_code == 401
     assert ask("POST", PREDICT, authorization, json={"instances": [1]}).status_code == 401
@@ -134,7 +134,7 @@ def test_without_the_token_grpc_says_nothing(channel, authorization):
     metadata = [] if authorization is None else [("authorization", authorization)]
     code, details = refused(channel, metadata)
     assert code == grpc.StatusCode.UNAUTHENTICATED
-    assert details.endswith("this server wants `Authorization: Bearer TOKEN`")
+    assert details.endswith("this server needs `Authorization: Bearer TOKEN`")
 
 
 def test_with_the_token_grpc_answers_and_health_without(channel):
@@ -181,7 +181,7 @@ def test_the_client(locked, files, api):
         server, MODEL, ca_certificate=str(files / "ca.pem"), token=TOKEN
     ).predict({"x": [1.0]})
     assert outputs["y"].tolist() == [3.5]
-    with pytest.raises(client.ServerError, match="this server wants `Authorization: Bearer TOKEN`"):
+    with pytest.raises(client.ServerError, match="this server needs `Authorization: Bearer TOKEN`"):
         client.connect(server, MODEL, ca_certificate=str(files / "ca.pem")).status()
     with pytest.raises(client.ServerError, match="cannot be reached"):
         client.connect(server, MODEL, token=TOKEN).status()
@@ -201,7 +201,7 @@ def test_the_client_does_not_trust_the_environment(locked, files, monkeypatch, t
 
 @pytest.mark.parametrize("server", ["http://10.0.0.1:8501", "grpc://model.example:8500"])
 def test_the_client_sends_no_token_that_others_can_read(server):
-    with pytest.raises(InputError, match="the token could be read on its way"):
+    with pytest.raises(InputError, match="would send the token unencrypted"):
         client.connect(server, MODEL, token=TOKEN)
 
 
@@ -313,7 +313,7 @@ def test_too_many_requests_at_a_time(toy_dir, run_server, tmp_path):
         runs = pool.submit(server.ask, "POST", PREDICT, waiting)
         while not Path(f"{gate}.started").exists():
             time.sleep(0.01)
-        message = "1 requests are being worked on, the server's --max_concurrent_requests"
+        message = "1 requests are running, the server's --max_concurrent_requests"
         status, headers, text = server.ask("POST", PREDICT, {"instances": [1.0]})
         assert (status, headers["Retry-After"]) == (503, "1")
         assert json.loads(text) == {"error": message}
@@ -337,7 +337,7 @@ def test_what_is_held_for_clients_is_bounded(toy_dir, run_server):
         (refused_one, *_), _, _ = select.select(answers, [], [], 60)
         reply = refused_one.recv(1 << 16)
         assert reply.startswith(b"HTTP/1.1 503 ")
-        assert b"on their way, the server's --max_buffered_mb" in reply
+        assert b"in memory exceed 1 MB, the server's --max_buffered_mb" in reply
         assert server.ask("POST", PREDICT, {"instances": [1.0]})[0] == 200
         for connection in answers:
             connection.close()

@@ -185,8 +185,8 @@ def test_the_page_and_its_header_have_one_policy(server):
     ("name", "reason"),
     [
         ("\udcff", "TensorFlow reads only paths that are UTF-8"),
-        ("a\nb", "is no name for a model: give it a --model_name"),
-        ("a\x1bb", "is no name for a model: give it a --model_name"),
+        ("a\nb", "is not a valid model name; give --model_name"),
+        ("a\x1bb", "is not a valid model name; give --model_name"),
     ],
 )
 def test_a_folder_whose_name_is_no_text(quick_toy, tmp_path, name, reason):

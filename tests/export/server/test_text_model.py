@@ -138,5 +138,7 @@ def test_a_server_its_clients_and_its_page(run, model_dir, run_server):
 
 
 def test_other_formats_have_no_strings(run, tmp_path):
-    with pytest.raises(InputError, match=r"^--format=onnx: has no strings, which a model of text"):
+    with pytest.raises(
+        InputError, match=r"^--format=onnx: does not support strings, which models of text"
+    ):
         exporter.convert(run, tmp_path / "text", "onnx")

@@ -140,10 +140,49 @@ def test_a_cell_has_the_detail_where_it_was_measured():
     assert f"| 60° | 0.5 | {before}, - | {before}, 0.62 | 0.75, 0.50°, 20.00, 0.50 |" in table
 
 
+def test_a_brief_table_has_a_row_for_each_method_and_a_column_for_each_gap():
+    results = {"a": metrics(), "b": metrics(methods=("latent", "crossfade"))}
+    results["b"]["train_seconds"] = None
+    results["a"]["inbetween"][4]["methods"]["latent"]["hit_rate"] = 0.5  # 60° at t = 1/2
+    assert compare.brief_table(results, ["60°", "20°"]) == (
+        "In each cell: hit rate, timing error.\n\n"
+        "| | 60° | 20° |\n"
+        "| --- | --- | --- |\n"
+        "| a (1.5 min) | 0.50, 0.50° | 0.75, 0.50° |\n"
+        "| b (- min) | 0.75, 0.50° | 0.75, 0.50° |\n"
+        "| optical flow | 0.75, 0.50° | 0.75, 0.50° |\n"
+        "| cross-fade | 0.75, 0.50° | 0.75, 0.50° |\n"
+    )
+
+
+@pytest.mark.parametrize("table", [compare.markdown_table, compare.brief_table])
 @pytest.mark.parametrize("gaps", [["7°"], []])
-def test_unknown_gaps_list_the_valid_ones(gaps):
+def test_unknown_gaps_list_the_valid_ones(gaps, table):
     with pytest.raises(InputError, match=r"--gaps=.*: must be among 20°,60°,120°"):
-        compare.markdown_table({"a": metrics()}, gaps)
+        table({"a": metrics()}, gaps)
+
+
+def test_a_table_is_written_again_from_the_record(tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text("<!-- comparison -->\nold\n<!-- /comparison -->\n")
+
+    def message(**settings):
+        with pytest.raises(InputError) as error:
+            compare.rewrite(tmp_path, [page], GAPS, **settings)
+        assert "old" in page.read_text()
+        return str(error.value)
+
+    path = tmp_path / "comparison.json"
+    assert message() == f"{path}: missing or damaged; give --run_dir"
+    for damaged in ("no JSON", "{}", "[]", '{"a": {"inbetween": []}}'):
+        path.write_text(damaged)
+        assert message() == f"{path}: missing or damaged; give --run_dir"
+    path.write_text(json.dumps({"a": metrics(), "b": metrics()}))
+    assert message(labels=["ours"]) == "--label: 1 given for 2 runs"
+    assert message(labels=["ours", "ours"]) == "--label: must differ from each other"
+    compare.rewrite(tmp_path, [page], GAPS, labels=["plain", "ours"], brief=True)
+    table = compare.brief_table({"plain": metrics(), "ours": metrics()}, GAPS)
+    assert page.read_text() == f"<!-- comparison -->\n{table}<!-- /comparison -->\n"
 
 
 def test_optical_flow_is_left_out_where_no_run_has_it_and_taken_from_the_one_that_has():

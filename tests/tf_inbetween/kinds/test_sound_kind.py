@@ -99,7 +99,7 @@ def test_other_lengths_are_cut_or_filled_up():
     assert frame[:, 32].max() > 0.5
     assert said == [
         "first: 3.22 s cut to the middle 1.07 s",
-        "second: 0.375 s filled up with silence to 1.07 s",
+        "second: 0.375 s padded with silence to 1.07 s",
     ]
 
 

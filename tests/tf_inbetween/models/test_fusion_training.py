@@ -60,7 +60,7 @@ def test_replicas_draw_their_rows_of_what_one_device_draws(fusion_config, monkey
         (["--model=autoencoder"], "--inbetween_decoder=fusion: needs --model=vae, not "),
         (["--model=acai"], "--inbetween_decoder=fusion: needs --model=vae, not acai"),
         (["--model=pixel_unet"], "--inbetween_decoder=fusion: needs --model=vae, not "),
-        (["--inbetween_weight=0"], "--inbetween_weight=0 has none"),
+        (["--inbetween_weight=0"], "--inbetween_weight=0 turns it off"),
         (["--latent_dropout=1.5"], "--latent_dropout=1.5: must be at most 1"),
         (["--latent_dropout=-0.1"], "--latent_dropout=-0.1: must be at least 0"),
         (["--latent_dropout=nan"], "--latent_dropout=nan: must be a finite number"),

@@ -104,12 +104,12 @@ def test_key_frames_are_joined_by_the_curve_and_by_no_spline(tiny_config):
     drawn = np.stack(list(drawing.draw_through(model, keys, 2, show="none")))
     expected = [drawing.draw(model, a, b, 2) for a, b in ((keys[0], keys[1]), (keys[1], keys[2]))]
     np.testing.assert_allclose(drawn, np.concatenate(expected), atol=1e-5)
-    with pytest.raises(InputError, match="--keyframe_path=spline: this model has a curve of its"):
+    with pytest.raises(InputError, match="trained with --latent_path=curved; --keyframe"):
         next(drawing.draw_through(model, keys, 2, "spline"))
 
 
 def test_a_curve_needs_the_likelihood_that_it_learns_from(tiny_config):
-    with pytest.raises(InputError, match="--latent_path=curved: is learned from the in-between"):
+    with pytest.raises(InputError, match="--latent_path=curved: needs the in-between"):
         tiny_config(latent_path="curved", inbetween_weight=0.0)
 
 

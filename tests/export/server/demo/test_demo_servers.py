@@ -54,7 +54,7 @@ def test_a_server_with_a_token(tab, blend_model_dir, run_server, tmp_path):
             document.getElementById('login').requestSubmit();
         """
         tab.until("document.getElementById('login').hidden === false")
-        assert "The server wants its token." in tab.said()
+        assert "Enter the server's token." in tab.said()
         tab.run(enter % "wrong")
         tab.until("document.getElementById('error').textContent.includes('not the server')")
         tab.run(enter % token)
