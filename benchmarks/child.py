@@ -16,6 +16,8 @@ import sys
 import time
 from pathlib import Path
 
+from benchmarks.turns import take_turns
+
 # OpenMP's threads, PyTorch's, by default wait for each other by spinning. Where anything else wants
 # one of the cores, that made PyTorch's steps nine times as slow (BUILD_NOTES.md).
 _QUIET = {"OMP_WAIT_POLICY": "PASSIVE", "TF_CPP_MIN_LOG_LEVEL": "2"}
@@ -90,6 +92,30 @@ class Child:
         if "error" in answer:
             raise RuntimeError(answer["error"])
         return answer
+
+
+def children_take_turns(module, settings, turns, seconds):
+    """As `turns.take_turns`, of one child each; rows have "memory_mib" besides.
+
+    Args:
+        module: as for `Child`, with one row for each of the settings, whose fact "steps" is what a
+            step of it is worth (1 without).
+        settings: {name: the settings of this child}.
+        turns, seconds: as for `take_turns`.
+    """
+    with contextlib.ExitStack() as stack:
+        children = {
+            name: stack.enter_context(Child(module, **given)) for name, given in settings.items()
+        }
+        rows = {name: next(iter(child.facts)) for name, child in children.items()}
+        runs = {name: child.runs()[rows[name]] for name, child in children.items()}
+        amounts = {
+            name: child.facts[rows[name]].get("steps", 1) for name, child in children.items()
+        }
+        results = take_turns(runs, turns, seconds, amounts)
+        for name, row in results["rows"].items():
+            row["memory_mib"] = children[name].memory_mib
+    return results
 
 
 def main():

@@ -3,14 +3,12 @@
 The weights are those of an untrained model of flags/footage.flags: neither depends on them.
 """
 
-import contextlib
-
 import numpy as np
 import PIL.Image
 
 from benchmarks.canonical import ROOT, canonical_config, synthetic_batch
-from benchmarks.child import Child
-from benchmarks.turns import take_turns
+from benchmarks.child import children_take_turns
+from benchmarks.turns import ratio_of
 from frame_io.sizes import Size
 
 DRAWN, TRAINED = ("256", "640x360"), ("128", "256", "640x360")
@@ -21,36 +19,21 @@ def measure(turns, seconds, drawn=DRAWN, trained=TRAINED):
     """A frame between two by the model and by optical flow; steps on ever larger frames."""
     groups, findings = {}, {}
     for size in drawn:
-        with contextlib.ExitStack() as stack:
-            children = {
-                name: stack.enter_context(Child("benchmarks.frame_sizes", kind=name, size=size))
-                for name in (_BASE, *_FLOWS)
-            }
-            results = _turns(children, turns, seconds)
         title = f"1 frame between one pair of {size}"
-        groups[title] = {"unit": "frame", **results}
-        for name, row in results["rows"].items():
-            if name in _FLOWS:
-                findings[f"{title}: {_BASE} against {name}"] = {
-                    "ratio": row["ratio"],
-                    "quartiles": row["ratio_quartiles"],
-                }
-    with contextlib.ExitStack() as stack:
-        children = {
-            size: stack.enter_context(Child("benchmarks.frame_sizes", kind="step", size=size))
-            for size in trained
-        }
-        steps = "steps on parts of 128x128 of ever larger frames"
-        groups[steps] = {"unit": "step", **_turns(children, turns, seconds)}
+        settings = {name: {"kind": name, "size": size} for name in (_BASE, *_FLOWS)}
+        groups[title] = {"unit": "frame", **_turns(settings, turns, seconds)}
+        for name in _FLOWS:
+            if name in groups[title]["rows"]:
+                finding = ratio_of(groups[title]["rows"][name])
+                findings[f"{title}: {_BASE} against {name}"] = finding
+    settings = {size: {"kind": "step", "size": size} for size in trained}
+    steps = "steps on parts of 128x128 of ever larger frames"
+    groups[steps] = {"unit": "step", **_turns(settings, turns, seconds)}
     return {"groups": groups, "findings": findings}
 
 
-def _turns(children, turns, seconds):
-    runs = {name: next(iter(child.runs().values())) for name, child in children.items()}
-    results = take_turns(runs, turns, seconds)
-    for name, row in results["rows"].items():
-        row["memory_mib"] = children[name].memory_mib
-    return results
+def _turns(settings, turns, seconds):
+    return children_take_turns("benchmarks.frame_sizes", settings, turns, seconds)
 
 
 def footage_config(size):

@@ -22,8 +22,7 @@ import tensorflow_datasets as tfds
 
 from benchmarks import keras_ours
 from benchmarks.canonical import canonical_config, synthetic_batch
-from benchmarks.child import Child
-from benchmarks.turns import take_turns
+from benchmarks.child import children_take_turns
 from data_gen import tfds_hooks
 from data_gen.data_set_folder import features_of
 from tf_inbetween.clips import StoredClips, prepare
@@ -63,17 +62,7 @@ def measure(turns, seconds, in_memory=IN_MEMORY, streamed=STREAMED, image_sizes=
 
 
 def _turns(settings, turns, seconds):
-    with contextlib.ExitStack() as stack:
-        children = {
-            name: stack.enter_context(Child("benchmarks.growth", **given))
-            for name, given in settings.items()
-        }
-        runs = {name: child.runs("step")["step"] for name, child in children.items()}
-        steps = {name: child.facts["step"]["steps"] for name, child in children.items()}
-        results = take_turns(runs, turns, seconds, steps)
-        for name, row in results["rows"].items():
-            row["memory_mib"] = children[name].memory_mib
-    return {"unit": "step", **results}
+    return {"unit": "step", **children_take_turns("benchmarks.growth", settings, turns, seconds)}
 
 
 def rivals(folder=None, cache=None, image_size=None):

@@ -15,7 +15,7 @@ import numpy as np
 import PIL.Image
 
 from benchmarks.child import Child
-from benchmarks.turns import take_turns
+from benchmarks.turns import ratio_of, take_turns
 
 SIZES, COUNTS = (64, 128), (1, 30)
 _BASE = "Keras model"
@@ -46,10 +46,7 @@ def measure(turns, seconds, sizes=SIZES):
                 groups[title] = {"unit": "pair", **results}
                 for name, row in results["rows"].items():
                     if "DIS" in name:
-                        findings[f"{title}: {_BASE} against {name}"] = {
-                            "ratio": row["ratio"],
-                            "quartiles": row["ratio_quartiles"],
-                        }
+                        findings[f"{title}: {_BASE} against {name}"] = ratio_of(row)
     return {"groups": groups, "findings": findings}
 
 

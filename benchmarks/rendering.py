@@ -4,7 +4,7 @@ import atexit
 import itertools
 
 from benchmarks.child import Child
-from benchmarks.turns import take_turns
+from benchmarks.turns import ratio_of, take_turns
 from data_gen import scenes
 
 IMAGE_SIZE = 64
@@ -19,11 +19,8 @@ def measure(turns, seconds, names=tuple(scenes.SCENES)):
         title = f"{name}, {IMAGE_SIZE} x {IMAGE_SIZE}, 4 x 4 rays a pixel"
         groups[title] = {"unit": "frame", **results}
         if "trimesh" in results["rows"]:
-            row = results["rows"]["trimesh"]
-            findings[f"{name}: the renderer against trimesh"] = {
-                "ratio": row["ratio"],
-                "quartiles": row["ratio_quartiles"],
-            }
+            finding = ratio_of(results["rows"]["trimesh"])
+            findings[f"{name}: the renderer against trimesh"] = finding
     return {"groups": groups, "findings": findings}
 
 

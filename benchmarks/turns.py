@@ -101,6 +101,11 @@ def take_turns(rivals, turns, seconds, amounts=None, clock=time.perf_counter, st
     }
 
 
+def ratio_of(row):
+    """The finding of one of the rows of `take_turns`: its ratio to the base, with quartiles."""
+    return {"ratio": row["ratio"], "quartiles": row["ratio_quartiles"]}
+
+
 def stolen_seconds():
     """CPU seconds that the host took from this machine for others, since it started.
 

@@ -15,8 +15,8 @@ no clip is cyclic, there is no gap unit (gaps are frames) and units_per_frame is
   whole to one split, in the same shares.
 
 To find cuts, footage is decoded twice: once to count its clips, once to store them. Memory holds
-    one clip and a few frames. The data set's bytes depend only on the footage, the settings and the
-    installed versions.
+one clip and a few frames. The data set's bytes depend only on the footage, the settings and the
+installed versions.
 """
 
 import collections

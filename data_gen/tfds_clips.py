@@ -13,9 +13,9 @@ source:
   skipped and counted.
 
 Splits: the source's test split is the test. The rest is divided into training, validation (a share
-    of `held_out`) and, if the source has no test split, the test (as much). It is divided by
-    objects if there are any, otherwise by clips, in the order of a hash of their labels or number,
-    so that no object or clip is in two splits.
+of `held_out`) and, if the source has no test split, the test (as much). It is divided by
+objects if there are any, otherwise by clips, in the order of a hash of their labels or number,
+so that no object or clip is in two splits.
 """
 
 import collections

@@ -53,6 +53,16 @@ def test_a_child_works_in_its_own_process_and_says_what_it_used(module):
         assert rivals.run("work", 1) > 0
 
 
+def test_children_take_turns_by_what_a_step_is_worth(module, tmp_path):
+    one = SOURCE.replace('"broken": (broken, {})', "").replace("triplets", "steps")
+    (tmp_path / f"{MODULE}.py").write_text(one)
+    settings = {"slow": {"seconds": 0.02}, "fast": {"seconds": 0.01}}
+    rows = child.children_take_turns(module, settings, 3, 0.1)["rows"]
+    assert list(rows) == ["slow", "fast"]
+    assert rows["slow"]["cpu_ms"] == pytest.approx(20 / 3, rel=0.3)  # 3 in 20 ms of CPU
+    assert all(row["memory_mib"] > 5 for row in rows.values())
+
+
 def test_what_cannot_be_set_up_is_one_line(module):
     with pytest.raises(RuntimeError, match=r"no package no_such.*pip install 'tf_inbetween\[bench"):
         Child(module, seconds=1, fail=True)

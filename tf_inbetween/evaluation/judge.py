@@ -1,7 +1,7 @@
 """Measures the in-betweens of methods and the reconstructions of a model.
 
 Only the clips to judge are decoded, a few at a time: the lengths of all clips are read first, and
-    pairs are chosen evenly over all of them.
+pairs are chosen evenly over all of them.
 """
 
 import itertools

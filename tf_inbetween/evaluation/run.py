@@ -1,7 +1,7 @@
 """Evaluates a run: metrics.json and figures/ in its run directory.
 
 Everything is measured on whole clips: the in-between of two frames of the densely rendered test
-    clip is compared with the true frame there, and with all others, to find its time.
+clip is compared with the true frame there, and with all others, to find its time.
 """
 
 import contextlib

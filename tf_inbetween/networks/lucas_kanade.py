@@ -116,13 +116,13 @@ def _smooth(a, b, flow):
     stiffness = _SMOOTHNESS * tf.math.rsqrt(squares + 1e-2)
     ties = [(stiffness + other) / 2 for other in _neighbours(stiffness)]
     tied = tf.add_n(ties)
-    start, change = flow, tf.zeros_like(flow)
+    change = tf.zeros_like(flow)
     for _ in range(_SMOOTHING_STEPS):
-        others = _neighbours(start + change)
+        others = _neighbours(flow + change)
         pull = tf.add_n([tie * other for tie, other in zip(ties, others, strict=True)])
-        pull_x, pull_y = tf.split(pull - tied * start, 2, axis=-1)
+        pull_x, pull_y = tf.split(pull - tied * flow, 2, axis=-1)
         change = _solve(xx + tied, xy, yy + tied, x + pull_x, y + pull_y)
-    return start + tf.clip_by_value(change, -_LONGEST_STEP, _LONGEST_STEP)
+    return flow + tf.clip_by_value(change, -_LONGEST_STEP, _LONGEST_STEP)
 
 
 def _solve(xx, xy, yy, x, y):
