@@ -25,6 +25,7 @@ from tf_inbetween.networks.warping import is_inside, warp
 
 _PACKAGE = "tf_inbetween"
 _OUTSIDE = 0.01  # What a pixel from outside the frame, a repeated border, weighs.
+_HALF_NEED, _NEED_WINDOW = 0.01, 32  # Of grey levels, of 1; pixels.
 _DRAWN_LOGIT = -2.0  # The drawn part starts low; at a third it stays there and feeds in fog.
 
 
@@ -99,16 +100,20 @@ class FusionDecoder(keras.Model):
             "frame" [N, H, W, C], not clipped; "mask" [N, H, W, 3], the shares m0, m2, mz;
             "first_warped", "second_warped"; "flow" [N, H, W, 4], both flows times t and 1 - t.
         """
-        frames, size = padded(
-            (first, second, first_again, second_again, drawn), 2 ** len(self.filters)
-        )
-        parts = self._fuse(*frames, t, trust)
-        if size is not None:
-            parts = {name: part[:, : size[0], : size[1]] for name, part in parts.items()}
-        return parts
-
-    def _fuse(self, first, second, first_again, second_again, drawn, t, trust):
         t, trust = (x[:, tf.newaxis, tf.newaxis, tf.newaxis] for x in (t, trust))
+        frames = [first, second, first_again, second_again, drawn]
+        if self.initial_flow != "zero":
+            frames.append(self._initial_flows(first, second, t))
+        frames, size = padded(frames, 2 ** len(self.filters))
+        if size is None:
+            return self._fuse(*frames, t=t, trust=trust)
+        parts = self._fuse(*frames, t=t, trust=trust, size=size)
+        return {name: part[:, : size[0], : size[1]] for name, part in parts.items()}
+
+    def _fuse(
+        self, first, second, first_again, second_again, drawn, start=None, *, t, trust, size=None
+    ):
+        """`start`: flows to begin from, None for 0; `size`: [2], of the frames before padding."""
         time_left = tf.concat([t, t, 1 - t, 1 - t], axis=-1)
         drawn = trust * drawn
         pictures = tf.concat(
@@ -125,7 +130,8 @@ class FusionDecoder(keras.Model):
             hidden = layer(hidden)
             features.append(hidden)
 
-        start = self._start(first, second, t)
+        # How far the flows given leave the ends apart: where they do not, nothing is to be corrected.
+        need = 1.0 if start is None else _need(first, second, start * time_left)
         hidden = flow = None
         for i, maps in enumerate(reversed(features)):
             ends, between = maps[: 2 * tf.shape(t)[0]], maps[2 * tf.shape(t)[0] :]
@@ -143,13 +149,15 @@ class FusionDecoder(keras.Model):
             seen += [*tf.split(ends, 2), between]
             seen.append(tf.cast(t + tf.zeros_like(between[..., :1], tf.float32), maps.dtype))
             hidden = self.mixers[i](tf.concat(seen, axis=-1))
-            if i:
-                flow += self.flow_heads[i](hidden)
-            else:
+            if not i:
                 hidden = self.second_mixer(hidden)
-                flow = self.flow_heads[i](hidden)
+            need_here = need
+            if start is not None:
+                need_here = tf.image.resize(need, tf.shape(maps)[1:3], antialias=True)
+            correction = need_here * self.flow_heads[i](hidden)
+            flow = flow + correction if i else correction
 
-        last = self.last(hidden)
+        last = need * self.last(hidden)
         flow_change, logits, residual = tf.split(last, [4, 3, self.channels], axis=-1)
         flow = _double(flow) + flow_change
         flow = (flow if start is None else flow + start) * time_left
@@ -159,7 +167,9 @@ class FusionDecoder(keras.Model):
         # Bounded, so that the one share that counts at t = 0 or 1 never vanishes beside the others.
         logits = _bounded(logits + tf.constant([0.0, 0.0, _DRAWN_LOGIT]))
         shares = tf.concat([1 - t, t, t * (1 - t) * trust], axis=-1) * tf.exp(logits)
-        inside = [_OUTSIDE + is_inside(way) for way in tf.split(flow, 2, axis=-1)]
+        if start is not None:
+            shares *= tf.concat([tf.ones_like(shares[..., :2]), need], axis=-1)
+        inside = [_OUTSIDE + is_inside(way, size) for way in tf.split(flow, 2, axis=-1)]
         shares *= tf.concat([*inside, tf.ones_like(inside[0])], axis=-1)
         mask = shares / tf.reduce_sum(shares, axis=-1, keepdims=True)
         m0, m2, mz = tf.split(mask, 3, axis=-1)
@@ -172,10 +182,8 @@ class FusionDecoder(keras.Model):
             "flow": flow,
         }
 
-    def _start(self, first, second, t):
-        """The flows to begin from, of full length, [N, H, W, 4]; None for 0."""
-        if self.initial_flow == "zero":
-            return None
+    def _initial_flows(self, first, second, t):
+        """Both flows of full length, [N, H, W, 4], by `initial_flow`."""
         flow = lucas_kanade(tf.concat([first, second], 0), tf.concat([second, first], 0))
         forward, backward = tf.split(flow, 2)
         way = (1 - t) * forward - t * backward
@@ -202,6 +210,18 @@ def fusion(config):
 
 def _conv(filters):
     return Conv2D(filters, 3, activation="silu")
+
+
+def _need(first, second, flow):
+    """How much two frames differ, warped along flows [N, H, W, 4] to one moment: [N, H, W, 1].
+
+    From 0, for not at all, to 1; a half at a mean difference of `_HALF_NEED`.
+    """
+    warped = warp(tf.concat([first, second], axis=0), _stack(flow))
+    apart = tf.reduce_mean(tf.abs(tf.subtract(*tf.split(warped, 2))), axis=-1, keepdims=True)
+    apart = tf.nn.avg_pool2d(apart, _NEED_WINDOW, _NEED_WINDOW, "SAME")
+    apart = tf.image.resize(apart, tf.shape(first)[1:3])
+    return apart / (apart + _HALF_NEED)
 
 
 def _bounded(logits):

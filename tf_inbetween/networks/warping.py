@@ -34,9 +34,13 @@ def warp(maps, flow):
     return above + v * (below - above)
 
 
-def is_inside(flow):
-    """Whether a flow [N, H, W, 2] stays within the frame: 1.0 or 0.0, [N, H, W, 1] float32."""
-    height, width = tf.unstack(tf.cast(tf.shape(flow)[1:3], tf.float32))
+def is_inside(flow, size=None):
+    """Whether a flow [N, H, W, 2] stays within the frame: 1.0 or 0.0, [N, H, W, 1] float32.
+
+    `size`: (H, W) of the frame as a tensor [2], if the flow is of a larger, padded one.
+    """
+    size = tf.shape(flow)[1:3] if size is None else size
+    height, width = tf.unstack(tf.cast(size, tf.float32))
     x, y = _places(flow)
     across = tf.logical_and(x > -0.5, x < width - 0.5)
     down = tf.logical_and(y > -0.5, y < height - 0.5)
