@@ -7,9 +7,14 @@ import pytest
 from page_commands import ROOT, commands, run_all
 
 from frame_io import sounds
+from tf_inbetween.evaluation import comparison as compare
 from tests.sound_files import sine
 
 PAGE = ROOT / "docs" / "sound.md"
+GAPS_OF_TABLES = {
+    "tone": ["0.25 octave", "0.5 octave", "1 octave"],
+    "vowel": ["8 frames", "16 frames", "32 frames"],
+}
 GAPS = {"tone": "1 octave", "vowel": "16 frames", "chord": "16 frames"}
 
 
@@ -44,3 +49,10 @@ def test_a_flag_file_says_what_its_run_reached(model):
     (result,) = json.loads(path.read_text()).values()
     note = lab_note(result, GAPS[model])
     assert note in flags, note
+
+
+@pytest.mark.parametrize("name", GAPS_OF_TABLES)
+def test_the_page_has_the_tables_of_the_results(name):
+    results = json.loads((ROOT / f"docs/results/{name}/comparison.json").read_text())
+    table = compare.markdown_table(results, GAPS_OF_TABLES[name])
+    assert f"<!-- {name} -->\n{table}" in PAGE.read_text()

@@ -5,9 +5,16 @@ import json
 import pytest
 from page_commands import ROOT, commands, run_all
 
+from tf_inbetween.evaluation import comparison as compare
+
 PAGE = ROOT / "docs" / "text.md"
 MODELS = ("clock", "weather", "counting")
 GAPS = {"clock": "40 min", "weather": "4 frames", "counting": "4 frames"}
+
+GAPS_OF_TABLES = {
+    "clock": ["20 min", "40 min", "80 min", "120 min"],
+    "weather": ["4 frames", "8 frames"],
+}
 
 
 @pytest.mark.slow
@@ -46,3 +53,10 @@ def test_a_flag_file_says_what_its_run_reached(model):
     (result,) = json.loads(path.read_text()).values()
     note = lab_note(result, GAPS[model])
     assert note in flags, note
+
+
+@pytest.mark.parametrize("name", GAPS_OF_TABLES)
+def test_the_page_has_the_tables_of_the_results(name):
+    results = json.loads((ROOT / f"docs/results/{name}/comparison.json").read_text())
+    table = compare.markdown_table(results, GAPS_OF_TABLES[name])
+    assert f"<!-- {name} -->\n{table}" in PAGE.read_text()
