@@ -6,6 +6,7 @@ import pytest
 from page_commands import ROOT, commands, run_all
 
 from tf_inbetween.evaluation import comparison as compare
+from tf_inbetween.kinds import KINDS
 
 PAGE = ROOT / "docs" / "text.md"
 MODELS = ("clock", "weather", "counting")
@@ -58,5 +59,5 @@ def test_a_flag_file_says_what_its_run_reached(model):
 @pytest.mark.parametrize("name", GAPS_OF_TABLES)
 def test_the_page_has_the_tables_of_the_results(name):
     results = json.loads((ROOT / f"docs/results/{name}/comparison.json").read_text())
-    table = compare.markdown_table(results, GAPS_OF_TABLES[name])
+    table = compare.markdown_table(results, GAPS_OF_TABLES[name], KINDS["text"])
     assert f"<!-- {name} -->\n{table}" in PAGE.read_text()

@@ -130,7 +130,7 @@ class FusionDecoder(keras.Model):
             hidden = layer(hidden)
             features.append(hidden)
 
-        # How far the flows given leave the ends apart: where they do not, nothing is to be corrected.
+        # Where the initial flows already make the ends alike, nothing is to be corrected.
         need = 1.0 if start is None else _need(first, second, start * time_left)
         hidden = flow = None
         for i, maps in enumerate(reversed(features)):

@@ -7,7 +7,7 @@ import tensorflow as tf
 from model_inputs import pictures
 
 from tf_inbetween.networks.fusion import FusionDecoder
-from tf_inbetween.networks.warping import warp
+from tf_inbetween.networks.warping import is_inside, warp
 
 
 @pytest.fixture(params=["float32", "mixed_bfloat16"])
@@ -128,3 +128,32 @@ def test_it_draws_other_sizes_than_it_was_built_for():
     wide = pictures(1, 32)[:, :16]
     parts = decoder(*[wide] * 5, tf.fill([1], 0.5), tf.ones([1]))
     assert parts["frame"].shape == (1, 16, 32, 3)
+
+
+def test_frames_that_need_padding_are_followed_as_they_are():
+    """The mirrored border is outside, and no flow leads from it."""
+    decoder = FusionDecoder(1, (4, 8), initial_flow="lucas_kanade")
+    decoder.build()
+    x, y = np.meshgrid(np.arange(39), np.arange(48))
+    texture = (0.5 + 0.25 * np.sin(x / 2.5) + 0.25 * np.cos(y / 2.0)).astype(np.float32)
+    first, second = (texture[None, down : down + 42, :, None] for down in (0, 4))
+    parts = decoder(*[first, second] * 2, first, tf.fill([1], 0.5), tf.zeros([1]))
+    expected = decoder._initial_flows(first, second, tf.fill([1, 1, 1, 1], 0.5)) / 2
+    np.testing.assert_allclose(parts["flow"], expected, atol=1e-5)
+    leaves = [is_inside(way)[..., 0] == 0 for way in tf.split(expected, 2, axis=-1)]
+    assert np.sum(leaves[1][:, -2:]) == 0
+    assert np.mean(leaves[0][:, -2:]) > 0.9
+    np.testing.assert_array_less(parts["mask"][..., 0][leaves[0]], 0.02)
+
+
+@pytest.mark.parametrize("size", [(40, 48), (41, 50)])
+def test_where_initial_flows_make_the_ends_alike_nothing_is_added(size):
+    decoder = FusionDecoder(3, (4, 8), initial_flow="lucas_kanade")
+    decoder.build()
+    rng = np.random.default_rng(0)
+    for weight in decoder.trainable_variables:
+        weight.assign(rng.normal(scale=0.2, size=weight.shape))
+    ends, drawn = rng.uniform(size=[2, 1, *size, 3]).astype(np.float32)
+    parts = decoder(ends, ends, drawn, drawn, drawn, tf.fill([1], 0.3), tf.ones([1]))
+    np.testing.assert_allclose(parts["frame"], ends, atol=1e-5)
+    np.testing.assert_array_equal(parts["flow"], 0)
