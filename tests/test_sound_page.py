@@ -36,7 +36,7 @@ def lab_note(result, gap):
         f"# On test clips at a gap of {gap}: hit rate {latent['hit_rate']:.2f}{pitch},\n"
         f"# log-spectral distance {latent['lsd']:.1f} dB (cross-fade of waves {fade['lsd']:.1f});\n"
         f"# reconstruction {result['reconstruction']['test']['lsd']:.1f} dB. Trains for "
-        f"{result['train_seconds'] / 60:.0f} minutes on 2 cores.\n"
+        f"{result['train_seconds'] / 60:.0f} minutes on one core.\n"
     )
 
 
