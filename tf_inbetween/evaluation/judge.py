@@ -210,8 +210,15 @@ def _drawn(method, first, second, t, drew):
 
 
 def _bar(total, what, unit):
-    interval = 0.5 if sys.stderr.isatty() else 10.0
-    return tqdm(total=total, desc=what, unit=f" {unit}", leave=False, mininterval=interval)
+    return tqdm(
+        total=total,
+        desc=what,
+        unit=f" {unit}",
+        leave=False,
+        mininterval=0.5 if sys.stderr.isatty() else 10.0,
+        miniters=1,
+        smoothing=0.0,  # Methods differ in speed and take turns.
+    )
 
 
 def _geometry(judged, gap, t):
