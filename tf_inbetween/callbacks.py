@@ -17,8 +17,10 @@ from tqdm import tqdm
 from frame_io.files import atomic_write
 from tf_inbetween import images
 from tf_inbetween.config import InputError, as_text
+from tf_inbetween.evaluation.figures import labelled_grid
 from tf_inbetween.kinds import KINDS
 from tf_inbetween.models import FusionVAE, LatentModel, to_float
+from tf_inbetween.time_left import TimeLeft
 
 _STRIP = 8  # frames in a row of a TensorBoard picture
 _PROJECTED = 360  # points of the Projector, at the most
@@ -28,29 +30,59 @@ _MASK_ROWS = (
 )
 
 
+class _Bar(tqdm):
+    """A bar whose time left and rate are those of a `TimeLeft`."""
+
+    def __init__(self, time_left, **kwargs):
+        self._time_left = time_left
+        times = "{elapsed}, {left} left, {speed}{postfix}"
+        super().__init__(
+            bar_format=f"{{l_bar}}{{bar}}| {{n_fmt}}/{{total_fmt}} [{times}]", **kwargs
+        )
+
+    @property
+    def format_dict(self):
+        """What `bar_format` may name."""
+        seconds, per_step = self._time_left.seconds, self._time_left.seconds_per_step
+        return {
+            **super().format_dict,
+            "left": "?" if seconds is None else self.format_interval(seconds),
+            "speed": f"{1 / per_step:.2f} steps/s" if per_step else "? steps/s",
+        }
+
+
 class Progress(keras.callbacks.Callback):
     """One bar over all steps, with the rate, the time left and the errors of the last epoch."""
 
-    def __init__(self, steps, start_step, shown=True):
-        """`steps` in all, of which `start_step` are done."""
+    def __init__(self, config, start_step, shown=True, clock=time.monotonic):
+        """Of the training of a `Config`, of whose steps `start_step` are done. `clock`: seconds."""
         super().__init__()
-        self._steps, self._done, self._shown = steps, start_step, shown
+        self._steps, self._start, self._shown = config.steps, start_step, shown
+        self._time_left = TimeLeft(
+            config.steps, config.steps_per_epoch, config.validation_steps, clock
+        )
         self._bar = None
 
     def on_train_begin(self, logs=None):
         """Opens the bar."""
-        self._bar = tqdm(
+        self._bar = _Bar(
+            self._time_left,
             total=self._steps,
-            initial=self._done,
+            initial=self._start,
             desc="Training",
-            unit=" steps",
             mininterval=0.5 if sys.stderr.isatty() else 10.0,
+            miniters=1,
             disable=not self._shown,
         )
 
+    def on_epoch_begin(self, epoch, logs=None):
+        """Times the pause that is over."""
+        self._time_left.begin(self._done())
+
     def on_train_batch_end(self, batch, logs=None):
         """Moves the bar."""
-        done = int(self.model.optimizer.iterations.numpy())
+        done = self._done()
+        self._time_left.step(done)
         self._bar.update(done - self._bar.n)
 
     def on_epoch_end(self, epoch, logs=None):
@@ -60,10 +92,17 @@ class Progress(keras.callbacks.Callback):
         errors = {name: f"{logs[name]:.4g}" for name in shown if name in logs}
         self._bar.set_postfix(errors, refresh=False)
 
+    def on_train_end(self, logs=None):
+        """Nothing is left."""
+        self._time_left.begin(self._done())
+
     def close(self):
         """Ends the bar's line, also after an error."""
         if self._bar is not None:
             self._bar.close()
+
+    def _done(self):
+        return int(self.model.optimizer.iterations.numpy())
 
 
 class TerminateOnNonFinite(keras.callbacks.Callback):
@@ -163,13 +202,19 @@ class SaveBestAndCheckpoint(keras.callbacks.Callback):
 class TensorBoardLogger(keras.callbacks.Callback):
     """TensorBoard: scalars, strips of frames, latent histograms, HParams, graph, Projector.
 
+    The strip of in-betweens is also a picture file, replaced each epoch.
+
     The horizontal axis of every chart is the optimizer step. A model without latents has no
     reconstructions, histograms and Projector. Only a `FusionVAE` has masks.
     """
 
-    def __init__(self, log_dir, config, clip, pose_names, batch):
-        """Writes to `log_dir`; draws from `clip`, a validation `Clip`; traces one `batch`."""
+    def __init__(self, log_dir, picture, config, clip, pose_names, batch):
+        """Writes to `log_dir` and the PNG `picture`.
+
+        Draws from `clip`, a validation `Clip`; traces one `batch`.
+        """
         super().__init__()
+        self._picture = Path(picture)
         self._dir, self._config, self._batch = Path(log_dir), config, batch
         self._frames = clip.frames
         self._pose, self._pose_names, self._closed = clip.pose, pose_names, clip.cyclic
@@ -234,6 +279,7 @@ class TensorBoardLogger(keras.callbacks.Callback):
                 kind.summarize(tag, strip, rows)
         for writer in self._writers.values():
             writer.flush()
+        self._draw(truth, drawn, step)
         if isinstance(self.model, LatentModel):
             self._latent_means.assign(self.model.encode(to_float(self._projected)).mean())
             self._projector.save(checkpoint_number=step)
@@ -253,6 +299,13 @@ class TensorBoardLogger(keras.callbacks.Callback):
         """Truth and in-betweens, both ends included, over the largest gap of the training."""
         truth, t = self._strip()
         return truth, self.model.path(truth[0], truth[-1], t)
+
+    def _draw(self, truth, drawn, step):
+        """Writes the picture file."""
+        _, t = self._strip()
+        labels, heads = ["truth", f"step {step}"], ["first", *(f"t = {x:.2g}" for x in t[1:-1])]
+        kind = KINDS[self.model.kind]
+        labelled_grid(self._picture, [truth, drawn], labels, [*heads, "second"], kind)
 
     def _masks(self):
         """What the model draws above where each pixel comes from, at the times of `_inbetweens`."""

@@ -6,7 +6,7 @@ model.keras        best weights by validation
 checkpoints/       for resuming
 logs/              TensorBoard
 metrics.json       what evaluate measured
-figures/           what evaluate drew
+figures/           what evaluate drew; training.png, what the training drew after its last epoch
 """
 
 import contextlib

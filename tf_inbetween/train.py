@@ -1,7 +1,8 @@
 """Trains a model: `python -m tf_inbetween.train --flagfile=teapot.flags`.
 
 Builds the data set the first time, trains, keeps the best model by validation, evaluates it and
-draws the figures. The same command, started again, resumes. On many machines, run it on each; see
+draws the figures. After each epoch figures/training.png in the run directory shows what the model
+draws. The same command, started again, resumes. On many machines, run it on each; see
 docs/many_machines.md.
 """
 

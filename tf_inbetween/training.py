@@ -107,8 +107,10 @@ def train(config, clips=None, judged=False, strategy=None):
         else:
             shutil.rmtree(folder / "logs", ignore_errors=True)
 
+        picture = folder / "figures" / "training.png"
+        say(f"what it draws, after each epoch: {picture}")
         (clip,) = clips.read("validation", [0])
-        bar = Progress(config.steps, start, shown=chief)
+        bar = Progress(config, start, shown=chief)
         try:
             with clips.report_corruption("train", "validation"):
                 model.fit(
@@ -122,7 +124,9 @@ def train(config, clips=None, judged=False, strategy=None):
                         CheckRunDirectory(folder, chief),
                         TerminateOnNonFinite(),
                         bar,
-                        TensorBoardLogger(folder / "logs", config, clip, clips.pose_names, batch),
+                        TensorBoardLogger(
+                            folder / "logs", picture, config, clip, clips.pose_names, batch
+                        ),
                         SaveBestAndCheckpoint(checkpoints, folder),
                     ],
                     shuffle=False,

@@ -63,7 +63,7 @@ def test_an_evaluation_has_the_measures_of_sound(run):
     drawn = {path.name for path in (run / "figures").iterdir()}
     assert drawn == {
         *("inbetween.png", "path.png", "reconstruction.png", "latent_pca.png"),
-        *("error_by_gap.png", "first.wav", "second.wav", "samples"),
+        *("error_by_gap.png", "first.wav", "second.wav", "samples", "training.png"),
     }
     assert len(sounds.read(run / "figures" / "first.wav")) == spectrograms.samples_of(64)
 

@@ -99,7 +99,7 @@ def test_an_evaluation_has_the_measures_of_text(run):
     drawn = {path.name for path in (run / "figures").iterdir()}
     assert drawn == {
         *("inbetween.png", "path.png", "reconstruction.png", "latent_pca.png"),
-        *("error_by_gap.png", "first.txt", "second.txt", "samples"),
+        *("error_by_gap.png", "first.txt", "second.txt", "samples", "training.png"),
     }
     samples = sorted((run / "figures" / "samples").iterdir())
     assert samples[0].name == "00.txt"

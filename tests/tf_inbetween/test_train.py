@@ -21,6 +21,26 @@ from tf_inbetween.evaluation import metrics
 pytestmark = pytest.mark.usefixtures("tiny_data")
 
 
+def test_each_epoch_draws_a_picture_whose_path_is_told(tiny_config, tmp_path, monkeypatch, capsys):
+    path, seen = tmp_path / "run" / "figures" / "training.png", []
+
+    class Looking(training.Progress):
+        def on_epoch_begin(self, epoch, logs=None):
+            super().on_epoch_begin(epoch, logs)
+            seen.append(path.read_bytes() if path.exists() else None)
+
+    monkeypatch.setattr(training, "Progress", Looking)
+    training.train(tiny_config())
+    assert capsys.readouterr().out.count(f"what it draws, after each epoch: {path}\n") == 1
+    seen.append(path.read_bytes())
+    assert seen[0] is None
+    assert len(set(seen)) == 4  # None, and one for each of three epochs.
+    with PIL.Image.open(path) as picture:
+        assert picture.width > 8 * 64
+        assert np.asarray(picture.convert("L")).std() > 5
+    assert [file.name for file in path.parent.iterdir()] == ["training.png"]
+
+
 def test_two_runs_with_one_seed_end_equal_and_another_seed_does_not(
     finished, tiny_config, tmp_path
 ):

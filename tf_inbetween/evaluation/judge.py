@@ -5,6 +5,7 @@ pairs are chosen evenly over all of them.
 """
 
 import itertools
+import sys
 
 import numpy as np
 from tqdm import tqdm
@@ -20,7 +21,7 @@ from tf_inbetween.models import LatentModel, TripletVAE, to_float
 PLACES = (0.25, 0.5, 0.75)
 PATH_POINTS = 16
 _RECONSTRUCTED = 2000  # frames of a split, at the most
-_BATCH = 100
+_BATCH = 100  # As in `methods`, so that drawing in parts changes no batch of a model.
 _MIXTURE_SAMPLES = 64
 _HELD = 1000  # frames of true clips, as floats
 
@@ -45,22 +46,25 @@ def reconstruction(model, clips, read):
     step = max(lengths.sum() * _BATCH // (_RECONSTRUCTED * size), 1)
     if step % lengths[0] == 0:
         step += 1  # Otherwise 100,000 clips of one length would all show their first frame.
-    places = by_clip(np.arange(0, lengths.sum(), step), lengths)
+    chosen = np.arange(0, lengths.sum(), step)
+    places = by_clip(chosen, lengths)
     frames = (
         frame
         for inside, clip in zip(places.values(), read(list(places)), strict=True)
         for frame in clip.frames[inside]
     )
-    for i in itertools.count(0, size):
-        batch = list(itertools.islice(frames, size))
-        if not batch:
-            break
-        truth = to_float(np.stack(batch)).numpy()
-        measured = kind.measures(model.reconstruct(truth).numpy(), truth)
-        if isinstance(model, TripletVAE):
-            measured |= kind.of_likelihood(model.elbo(truth, seed=[0, i]).numpy(), truth)
-        for name, values in measured.items():
-            rows[name].append(values)
+    with _bar(len(chosen), "Reconstructing", "frames") as bar:
+        for i in itertools.count(0, size):
+            batch = list(itertools.islice(frames, size))
+            if not batch:
+                break
+            truth = to_float(np.stack(batch)).numpy()
+            measured = kind.measures(model.reconstruct(truth).numpy(), truth)
+            if isinstance(model, TripletVAE):
+                measured |= kind.of_likelihood(model.elbo(truth, seed=[0, i]).numpy(), truth)
+            for name, values in measured.items():
+                rows[name].append(values)
+            bar.update(len(batch))
     return {
         name: float(np.mean(np.concatenate(values))) if values else None
         for name, values in rows.items()
@@ -93,16 +97,19 @@ def inbetween(
     shapes = {place: [] for place in measured}
     numbers = sorted(set().union(*starts.values()))
     source = read(numbers)
-    with tqdm(total=len(numbers), desc="Evaluating", unit=" clips", leave=False) as bar:
+    pairs_of = {gap: sum(map(len, starts[gap].values())) for gap, _ in measured}
+    total = len(methods) * sum(pairs_of[gap] for gap, _ in measured)
+    with _bar(total, "Evaluating", "pairs") as bar:
         clips_read = ((n, _Held(clip, encode)) for n, clip in zip(numbers, source, strict=True))
         for held in _groups(clips_read):
             for gap, t in measured:
                 judged = [(held[n], starts[gap][n]) for n in held if n in starts[gap]]
                 if judged:
-                    measured[gap, t].append(_measured(methods, judged, gap, t, kind, pose_names))
+                    measured[gap, t].append(
+                        _measured(methods, judged, gap, t, kind, pose_names, bar.update)
+                    )
                     if encode:
                         shapes[gap, t].append(_geometry(judged, gap, t))
-            bar.update(len(held))
     units_per_frame = clips[0].units_per_frame
     return [
         {
@@ -160,12 +167,13 @@ class _Held:
         return np.stack([self.mean[places], self.stddev[places]])
 
 
-def _measured(methods, judged, gap, t, kind, pose_names=()):
+def _measured(methods, judged, gap, t, kind, pose_names=(), drew=lambda count: None):
     """The measures of what the methods draw: {method: {measure: [N]}}.
 
     Args:
         methods, gap, t, kind, pose_names: as in `inbetween`.
         judged: clips, and for each the indices of the frames that in-betweens start from.
+        drew: called with how many pairs were drawn, some at a time.
     """
     step = round(gap * t)
     first, truth, second = (
@@ -176,7 +184,7 @@ def _measured(methods, judged, gap, t, kind, pose_names=()):
     ends = np.cumsum([len(starts) for _, starts in judged])
     results = {}
     for name, method in methods.items():
-        drawn = np.clip(method(first, second, t), 0.0, 1.0)
+        drawn = np.clip(_drawn(method, first, second, t, drew), 0.0, 1.0)
         by_clip = zip(np.split(drawn, ends[:-1]), judged, strict=True)
         errors = [
             kind.timing_error(part, clip.frames, (starts + step) % len(clip.frames), clip.cyclic)
@@ -190,6 +198,27 @@ def _measured(methods, judged, gap, t, kind, pose_names=()):
             "hit_rate": metrics.hits(error, gap),
         }
     return results
+
+
+def _drawn(method, first, second, t, drew):
+    """What a method draws at `t`, a batch at a time; `drew` as for `_measured`."""
+    size, parts = at_once(first.shape[1:], _BATCH), []
+    for i in range(0, len(first), size):
+        parts.append(method(first[i : i + size], second[i : i + size], t))
+        drew(len(parts[-1]))
+    return np.concatenate(parts)
+
+
+def _bar(total, what, unit):
+    return tqdm(
+        total=total,
+        desc=what,
+        unit=f" {unit}",
+        leave=False,
+        mininterval=0.5 if sys.stderr.isatty() else 10.0,
+        miniters=1,
+        smoothing=0.0,  # Methods differ in speed and take turns.
+    )
 
 
 def _geometry(judged, gap, t):

@@ -10,6 +10,7 @@ import tensorflow as tf
 _BEST_PSNR = 100.0  # dB; JSON cannot represent the infinity of identical frames.
 _HIT_SHARE = 0.05
 _WINDOW = np.exp(-0.5 * np.arange(-4, 5) ** 2)  # A Gaussian, sigma 1 px.
+_BLOCK = 8  # frames at a time, which fit a cache; 100 took 1.5 times as long.
 _FLAT = 1e-6  # Less than one pixel that is off by one 8-bit step.
 
 
@@ -52,6 +53,11 @@ def amplitude(frames):
     The square root of the squared Laplacian of the four neighbours, averaged over the channels and
     blurred by a Gaussian with sigma 1 px. Edges are replicated.
     """
+    blocks = range(0, max(len(frames), 1), _BLOCK)
+    return np.concatenate([_amplitude(frames[i : i + _BLOCK]) for i in blocks])
+
+
+def _amplitude(frames):
     frames = np.asarray(frames, np.float64)
     padded = np.pad(frames, [(0, 0), (1, 1), (1, 1), (0, 0)], mode="edge")
     neighbours = (
@@ -69,9 +75,9 @@ def amplitude(frames):
 def _blurred(maps, axis):
     """Maps [N, H, W] blurred by `_WINDOW` along an axis, edges replicated."""
     reach, length = len(_WINDOW) // 2, maps.shape[axis]
-    places = np.arange(-reach, length + reach).clip(0, length - 1)
-    padded = np.take(maps, places, axis)
-    shifted = (np.take(padded, np.arange(i, i + length), axis) for i in range(len(_WINDOW)))
+    padded = np.pad(maps, [(reach * (i == axis),) * 2 for i in range(3)], mode="edge")
+    ahead = (slice(None),) * axis
+    shifted = (padded[(*ahead, slice(i, i + length))] for i in range(len(_WINDOW)))
     weights = _WINDOW / _WINDOW.sum()
     return sum(weight * part for weight, part in zip(weights, shifted, strict=True))
 

@@ -49,6 +49,7 @@ def test_evaluation_writes_the_contract(tiny_config, tiny_data, tmp_path, capsys
     assert result["paths"] == {"latent": result["path"]}
     names = {path.name for path in (tmp_path / "run" / "figures").glob("*.png")}
     assert names == {
+        "training.png",  # By the training.
         "reconstruction.png",
         "inbetween.png",
         "path.png",

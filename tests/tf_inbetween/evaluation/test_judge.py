@@ -12,6 +12,7 @@ import tensorflow as tf
 from tf_inbetween.clips import Clip
 from tf_inbetween.distributions import gaussian
 from tf_inbetween.evaluation import judge
+from tf_inbetween.evaluation import methods as model_methods
 from tf_inbetween.evaluation import pairs as pair_choice
 from tf_inbetween.matching import MATCHINGS
 from tf_inbetween.models import TripletVAE, to_float
@@ -104,6 +105,55 @@ def test_rows_have_the_mean_geometry_of_their_pairs(clips):
             assert geometry["chord_deviation"] == pytest.approx(chord_deviation, abs=2e-4)
             # KL of equal spreads: half of the squared distance in them, here chord_deviation^2.
             assert geometry["kl_averaged"] == pytest.approx(chord_deviation**2, abs=1e-3)
+
+
+@pytest.fixture
+def bars(monkeypatch):
+    """The bars of an evaluation: of each its settings and the counts of its updates."""
+    shown = []
+
+    class Bar:
+        def __init__(self, **settings):
+            self.settings, self.counts = settings, []
+            shown.append(self)
+
+        def update(self, count):
+            self.counts.append(count)
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *error):
+            pass
+
+    monkeypatch.setattr(judge, "tqdm", Bar)
+    return shown
+
+
+def test_the_bar_counts_pairs_from_the_start(clips, bars, monkeypatch):
+    """Also of a single clip: each method's pairs, a batch at a time."""
+    methods = {"oracle": oracle(clips[0]), "first": lambda first, second, t: first}
+    rows = judge.inbetween(methods, clips, reader(clips), [40, 120], pairs=20, unit="°")
+    monkeypatch.setattr(judge, "_BATCH", 7)
+    in_parts = judge.inbetween(methods, clips, reader(clips), [40, 120], pairs=20, unit="°")
+    assert in_parts == rows
+    for bar, counts in zip(bars, ([20], [7, 7, 6]), strict=True):
+        assert bar.settings["total"] == 2 * 2 * 3 * 20  # methods, gaps, times, pairs
+        assert bar.settings["unit"] == " pairs"
+        assert bar.counts == counts * 12
+
+
+def test_a_bar_counts_frames_of_reconstructions(make_clips, bars):
+    several = make_clips(test=[(5, False, 0.0), (7, False, 0.0)])
+    read = functools.partial(several.read, "test")
+    judge.reconstruction(Reconstructing(), several.clip_infos("test"), read)
+    (bar,) = bars
+    assert (bar.settings["total"], bar.settings["unit"]) == (12, " frames")
+    assert sum(bar.counts) == 12
+
+
+def test_methods_draw_the_same_batches_as_without_a_bar():
+    assert judge._BATCH == model_methods._BATCH
 
 
 @pytest.fixture
