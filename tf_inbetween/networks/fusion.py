@@ -7,8 +7,10 @@ The flows f0 and f2 (from the frame between to either end, in pixels), the logit
 residual r come from a network that goes from coarse to fine: at each size it looks at features of
 both ends, warped by the flows so far, and of decode(z_t), and corrects the flows. They start at 0,
 or at `lucas_kanade`'s, combined for t as in Jiang et al., "Super SloMo", CVPR 2018, equation 4.
-i0 and i2 are 1, and next to nothing where a flow leaves the frame. At t = 0 and 1 the formula gives
-the ends themselves, whatever the weights.
+i0 and i2 are 1, and next to nothing where a flow leaves the frame. Where `lucas_kanade`'s flows
+make the ends alike, the network adds nothing: its corrections, a, b, c, r and the share mz are all
+times n / (n + 0.01), where n is how much the warped ends differ nearby. At t = 0 and 1 the formula
+gives the ends themselves, whatever the weights.
 
 Flows from coarse to fine, warped features and masks are those of Kong et al., "IFRNet:
 Intermediate Feature Refine Network for Efficient Frame Interpolation", CVPR 2022. What is new here
@@ -139,8 +141,9 @@ class FusionDecoder(keras.Model):
             if i:
                 hidden = self.ups[i - 1](hidden)
                 seen, flow = [hidden], _double(flow)
-            so_far = flow
+            so_far, need_here = flow, need
             if start is not None:
+                need_here = tf.image.resize(need, tf.shape(maps)[1:3], antialias=True)
                 start_here = resize_flow(start, tf.shape(maps)[1:3])
                 so_far = start_here if flow is None else flow + start_here
             if so_far is not None:
@@ -151,9 +154,6 @@ class FusionDecoder(keras.Model):
             hidden = self.mixers[i](tf.concat(seen, axis=-1))
             if not i:
                 hidden = self.second_mixer(hidden)
-            need_here = need
-            if start is not None:
-                need_here = tf.image.resize(need, tf.shape(maps)[1:3], antialias=True)
             correction = need_here * self.flow_heads[i](hidden)
             flow = flow + correction if i else correction
 
@@ -167,10 +167,8 @@ class FusionDecoder(keras.Model):
         # Bounded, so that the one share that counts at t = 0 or 1 never vanishes beside the others.
         logits = _bounded(logits + tf.constant([0.0, 0.0, _DRAWN_LOGIT]))
         shares = tf.concat([1 - t, t, t * (1 - t) * trust], axis=-1) * tf.exp(logits)
-        if start is not None:
-            shares *= tf.concat([tf.ones_like(shares[..., :2]), need], axis=-1)
         inside = [_OUTSIDE + is_inside(way, size) for way in tf.split(flow, 2, axis=-1)]
-        shares *= tf.concat([*inside, tf.ones_like(inside[0])], axis=-1)
+        shares *= tf.concat([*inside, need * tf.ones_like(inside[0])], axis=-1)
         mask = shares / tf.reduce_sum(shares, axis=-1, keepdims=True)
         m0, m2, mz = tf.split(mask, 3, axis=-1)
         frame = m0 * first_warped + m2 * second_warped + mz * drawn + 4 * t * (1 - t) * residual
