@@ -38,7 +38,7 @@ class Text(Kind):
 
     name = "text"
     networks = ("text",)
-    likelihoods = ("categorical",)
+    likelihoods = ("ctc", "categorical")
     models = ("vae",)
     methods = {  # noqa: RUF012
         "nearest_frame": baselines.nearest_frame,

@@ -7,10 +7,13 @@ The flows f0 and f2 (from the frame between to either end, in pixels), the logit
 residual r come from a network that goes from coarse to fine: at each size it looks at features of
 both ends, warped by the flows so far, and of decode(z_t), and corrects the flows. They start at 0,
 or at `lucas_kanade`'s, combined for t as in Jiang et al., "Super SloMo", CVPR 2018, equation 4.
-i0 and i2 are 1, and next to nothing where a flow leaves the frame. Where `lucas_kanade`'s flows
-make the ends alike, the network adds nothing: its corrections, a, b, c, r and the share mz are all
-times n / (n + 0.01), where n is how much the warped ends differ nearby. At t = 0 and 1 the formula
-gives the ends themselves, whatever the weights.
+i0 and i2 are 1, and next to nothing where a flow leaves the frame. At t = 0 and 1 the formula gives
+the ends themselves, whatever the weights.
+
+Where `lucas_kanade`'s flows make the ends alike, the network adds nothing: its corrections, a, b,
+c, r and the share mz are all times n / (n + 0.01), where n is how much the warped ends differ
+nearby. These flows are right to a fraction of a pixel, so with them the pixels are copied by a
+bicubic warp, and by a bilinear one without.
 
 Flows from coarse to fine, warped features and masks are those of Kong et al., "IFRNet:
 Intermediate Feature Refine Network for Efficient Frame Interpolation", CVPR 2022. What is new here
@@ -23,7 +26,7 @@ import tensorflow as tf
 
 from tf_inbetween.networks.conv_layers import Conv2D, Conv2DTranspose, padded
 from tf_inbetween.networks.lucas_kanade import lucas_kanade, resize_flow
-from tf_inbetween.networks.warping import is_inside, warp
+from tf_inbetween.networks.warping import is_inside, warp, warp_bicubic
 
 _PACKAGE = "tf_inbetween"
 _OUTSIDE = 0.01  # What a pixel from outside the frame, a repeated border, weighs.
@@ -161,8 +164,9 @@ class FusionDecoder(keras.Model):
         flow_change, logits, residual = tf.split(last, [4, 3, self.channels], axis=-1)
         flow = _double(flow) + flow_change
         flow = (flow if start is None else flow + start) * time_left
+        copied = warp if start is None else warp_bicubic
         first_warped, second_warped = tf.split(
-            warp(tf.concat([first, second], axis=0), _stack(flow)), 2
+            copied(tf.concat([first, second], axis=0), _stack(flow)), 2
         )
         # Bounded, so that the one share that counts at t = 0 or 1 never vanishes beside the others.
         logits = _bounded(logits + tf.constant([0.0, 0.0, _DRAWN_LOGIT]))

@@ -73,21 +73,22 @@ class TextEncoder(keras.Model):
 
 @keras.saving.register_keras_serializable(_PACKAGE)
 class TextDecoder(keras.Model):
-    """Latents [N, Z] -> the logits [N, L, 1, 256] float32 of the bytes, all places at once.
+    """Latents [N, Z] -> the logits [N, P, 1, 256] float32 of the bytes, all places at once.
 
     What a latent says becomes features of each place. Residual convolutions along the line make the
-    letters of a word agree.
+    letters of a word agree. `places` is P; None for L, one for each byte of the line.
     """
 
-    def __init__(self, length, filters, dense_units, **kwargs):
+    def __init__(self, length, filters, dense_units, places=None, **kwargs):
         super().__init__(**kwargs)
         self.length, self.filters, self.dense_units = length, tuple(filters), dense_units
+        self.places = length if places is None else places
         width = self.filters[-1]
         self.trunk = [
             keras.layers.Dense(dense_units, activation="silu"),
             keras.layers.Dense(dense_units, activation="silu"),
-            keras.layers.Dense(length * self.filters[0]),
-            keras.layers.Reshape((length, self.filters[0])),
+            keras.layers.Dense(self.places * self.filters[0]),
+            keras.layers.Reshape((self.places, self.filters[0])),
         ]
         self.blocks = [_Conv1D(width, 5, activation="silu") for _ in range(1 + _BLOCKS)]
         self.logits = keras.layers.Dense(_BYTES, dtype="float32")
@@ -119,7 +120,12 @@ class TextDecoder(keras.Model):
 
     def get_config(self):
         """The constructor's arguments."""
-        own = {"length": self.length, "filters": self.filters, "dense_units": self.dense_units}
+        own = {
+            "length": self.length,
+            "filters": self.filters,
+            "dense_units": self.dense_units,
+            "places": self.places,
+        }
         return {**super().get_config(), **own}
 
 
@@ -128,9 +134,11 @@ def text(config, deterministic=False):
 
     `deterministic`: whether the encoder's stddev is 0, as autoencoders have it.
     """
+    length = config.image_size.width
+    places = 2 * length if config.likelihood == "ctc" else length
     return (
         TextEncoder(
             config.latent_dim, config.filters, config.dense_units, deterministic, name="encoder"
         ),
-        TextDecoder(config.image_size.width, config.filters, config.dense_units, name="decoder"),
+        TextDecoder(length, config.filters, config.dense_units, places, name="decoder"),
     )

@@ -7,7 +7,9 @@ import tensorflow as tf
 from model_inputs import pictures
 
 from tf_inbetween.networks.fusion import FusionDecoder
-from tf_inbetween.networks.warping import is_inside, warp
+from tf_inbetween.networks.warping import is_inside, warp, warp_bicubic
+
+both_warps = pytest.mark.parametrize("warp", [warp, warp_bicubic])
 
 
 @pytest.fixture(params=["float32", "mixed_bfloat16"])
@@ -33,15 +35,34 @@ def draw(decoder, t, trust=1.0, seed=0):
     return inputs, decoder(*inputs, tf.fill([2], t), tf.fill([2], trust))
 
 
-def test_a_flow_of_zero_changes_nothing():
+@both_warps
+def test_a_flow_of_zero_changes_nothing(warp):
     frames = pictures()
     np.testing.assert_array_equal(warp(frames, np.zeros([2, 16, 16, 2], np.float32)), frames)
 
 
-def test_a_flow_is_where_a_pixel_comes_from():
+@both_warps
+def test_a_flow_is_where_a_pixel_comes_from(warp):
     frames = pictures()
     flow = np.broadcast_to(np.float32([3, -2]), [2, 16, 16, 2])  # from the right and from above
     np.testing.assert_allclose(warp(frames, flow)[:, 2:, :-3], frames[:, :-2, 3:], rtol=1e-6)
+
+
+@both_warps
+def test_outside_a_warp_repeats_the_border(warp):
+    frames = pictures()
+    for flow, x in (([-40, 0], 0), ([40, 0], -1)):
+        warped = warp(frames, np.broadcast_to(np.float32(flow), [2, 16, 16, 2]))
+        np.testing.assert_allclose(warped, np.repeat(frames[:, :, [x]], 16, 2), rtol=1e-6)
+
+
+def test_a_bicubic_warp_is_exact_for_parabolas_and_sharper_than_a_bilinear_one():
+    x = np.arange(16, dtype=np.float32)
+    parabola = np.tile((x**2)[None, None, :, None], (1, 16, 1, 1))
+    flow = np.broadcast_to(np.float32([0.25, 0.5]), [1, 16, 16, 2])
+    warped = warp_bicubic(parabola, flow)[0, :, 1:-2, 0]
+    np.testing.assert_allclose(warped, np.tile((x[1:-2] + 0.25) ** 2, (16, 1)), rtol=1e-5)
+    assert np.all(warp(parabola, flow)[0, :, 1:-2, 0] > warped + 0.1)
 
 
 def test_between_pixels_a_warp_is_linear_and_outside_it_repeats_the_border():
@@ -51,7 +72,8 @@ def test_between_pixels_a_warp_is_linear_and_outside_it_repeats_the_border():
     np.testing.assert_allclose(warp(ramp, flow), expected, rtol=1e-6)
 
 
-def test_a_warp_has_the_gradient_of_its_flow():
+@both_warps
+def test_a_warp_has_the_gradient_of_its_flow(warp):
     ramp = tf.tile(tf.range(16, dtype=tf.float32)[:, None], (1, 16))[None, :, :, None]
     flow = tf.fill([1, 16, 16, 2], 0.25)
     with tf.GradientTape() as tape:
