@@ -23,7 +23,7 @@ from data_gen.footage_clips import divide
 from frame_io import texts
 
 MIN_LINES = 5
-_TRAINING_FLAGS = ("--network=text", "--likelihood=categorical")
+_TRAINING_FLAGS = ("--network=text", "--likelihood=ctc")
 
 _DESCRIPTION = "Lines of a person's own text, for learning to write the lines between."
 

@@ -26,7 +26,7 @@ def test_every_command_of_the_page_runs(tmp_path):
     assert "twelve o'clock" in said
     assert "ten past four\n" in said
     assert "train: 2 clips, 12 frames" in said
-    assert "--network=text --likelihood=categorical" in said
+    assert "--network=text --likelihood=ctc" in said
     assert (tmp_path / "runs" / "between.txt").read_text().startswith("ten past four\n")
 
 

@@ -16,7 +16,7 @@ _OF_SIZE = ("latent_size", "image_size", "channels")
 _OF_CODERS = (*_OF_SPRITES, *_OF_SIZE, "latent_dim", "filters", "dense_units")
 _SHAPED_BY = {
     "encoder": ("model", *_OF_CODERS),
-    "decoder": _OF_CODERS,
+    "decoder": (*_OF_CODERS, "likelihood"),
     "curve": ("latent_dim", "dense_units", "sprites"),
     "critic": (*_OF_SIZE, "filters", "dense_units"),
     "fusion": ("channels", "fusion_filters", "initial_flow"),

@@ -17,7 +17,7 @@ TINY = {
     "scene": "counting_4clips",
     "channels": 1,
     "network": "text",
-    "likelihood": "categorical",
+    "likelihood": "ctc",
     "t_sampling": "uniform",
     "frames_per_clip": 9,
     "triplets_per_clip": 8,

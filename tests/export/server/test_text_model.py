@@ -16,7 +16,7 @@ SETTINGS = {
     "scene": "counting",
     "channels": 1,
     "network": "text",
-    "likelihood": "categorical",
+    "likelihood": "ctc",
     "filters": (4, 8),
     "dense_units": 16,
     "latent_dim": 3,

@@ -16,7 +16,7 @@ from tf_inbetween.kinds import KINDS
 from tf_inbetween.kinds.text import letter_crossfade, to_lines
 
 TEXT = KINDS["text"]
-SETTINGS = {"channels": 1, "network": "text", "likelihood": "categorical"}
+SETTINGS = {"channels": 1, "network": "text", "likelihood": "ctc"}
 
 
 def frames(*lines):
@@ -85,7 +85,7 @@ def test_what_a_frame_can_be_made_of(tmp_path):
     ("settings", "said"),
     [
         ({"network": "conv"}, "--network=conv: is not for text; must be text"),
-        ({"likelihood": "normal"}, "--likelihood=normal: is not for text; must be categorical"),
+        ({"likelihood": "normal"}, "--likelihood=normal: is not for text; must be ctc or categorical"),
         ({"channels": 3}, "--channels=3: is not for text; must be 1"),
         ({"model": "acai"}, "--model=acai: is not for text; must be vae"),
         (
@@ -104,9 +104,9 @@ def test_settings_that_are_for_text_alone():
     with pytest.raises(InputError, match=r"^--network=text: is not for pictures; must be conv or"):
         KINDS["pictures"].check(Config(network="text"))
     with pytest.raises(
-        InputError, match=r"^--likelihood=categorical: is not for pictures; must be"
+        InputError, match=r"^--likelihood=ctc: is not for pictures; must be"
     ):
-        KINDS["pictures"].check(Config(likelihood="categorical"))
+        KINDS["pictures"].check(Config(likelihood="ctc"))
 
 
 def test_letters_that_a_font_lacks_and_formulas_are_drawn(tmp_path):
