@@ -50,7 +50,7 @@ from data_gen.kinds import KINDS, check_channels
 from data_gen.pool import renderer
 from frame_io.sizes import Size
 
-IMAGE_SIZES = (64, 128)
+IMAGE_SIZES = (32, 64, 128)
 
 _DESCRIPTION = """\
 Clips for learning to draw the frames between two frames: short films of rendered solids in even
@@ -100,7 +100,7 @@ def config_name(scene, image_size=64, channels=3):
 
     Args:
       scene: a row of `data_gen.scenes.SCENES`, or a variant, see there.
-      image_size: 64 or 128, height and width in pixels.
+      image_size: 32, 64 or 128, height and width in pixels.
       channels: 3 for RGB, 1 for luminance.
 
     Raises:
@@ -302,7 +302,7 @@ def build(
 
     Args:
       scene: a row of `data_gen.scenes.SCENES`, or a variant, see there.
-      image_size: 64 or 128, height and width in pixels.
+      image_size: 32, 64 or 128, height and width in pixels.
       channels: 3 for RGB, 1 for luminance.
       data_dir: where TFDS keeps its data sets; None for its default (TFDS_DATA_DIR, or
         tensorflow_datasets in the home directory).

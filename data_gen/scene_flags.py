@@ -5,7 +5,7 @@ from absl import flags
 _SCENE = flags.DEFINE_string(
     "scene", "teapot_1dof", "The scene to render, or a variant of one by its name."
 )
-_IMAGE_SIZE = flags.DEFINE_integer("image_size", 64, "Height and width in pixels: 64 or 128.")
+_IMAGE_SIZE = flags.DEFINE_integer("image_size", 64, "Height and width in pixels: 32, 64 or 128.")
 _CHANNELS = flags.DEFINE_integer(
     "channels", None, "3 for RGB, 1 for luminance. Default: 3; of text 1."
 )
