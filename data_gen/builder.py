@@ -50,7 +50,7 @@ from data_gen.kinds import KINDS, check_channels
 from data_gen.pool import renderer
 from frame_io.sizes import Size
 
-IMAGE_SIZES = (32, 64, 128)
+IMAGE_SIZES = (64, 32, 128)  # The default first.
 
 _DESCRIPTION = """\
 Clips for learning to draw the frames between two frames: short films of rendered solids in even
@@ -137,13 +137,12 @@ def _config(scene, image_size=64, channels=3):
 def _named(name):
     """The config that a name tells, the inverse of `config_name`."""
     sized = name.removesuffix("_grey")
-    scene = re.sub(
-        f"_{IMAGE_SIZES[1]}({'|'.join(kind.size_unit for kind in KINDS.values())})$", "", sized
-    )
+    units = "|".join(kind.size_unit for kind in KINDS.values())
+    scene, size, _ = re.fullmatch(rf"(.*?)(?:_(\d+)({units}))?", sized).groups()
     channels = KINDS[scenes.get(scene).kind].channels
     if sized != name and len(channels) == 1:
         raise ValueError(f"unknown config {name!r}; did you mean {sized!r}?")
-    config = _config(scene, IMAGE_SIZES[scene != sized], channels[sized != name])
+    config = _config(scene, int(size or IMAGE_SIZES[0]), channels[sized != name])
     if config.name != name:
         raise ValueError(f"unknown config {name!r}; did you mean {config.name!r}?")
     return config

@@ -177,7 +177,7 @@ def test_variants_by_name(tmp_path, arguments, name, shape):
 def test_unknown_names():
     with pytest.raises(ValueError, match=r"unknown scene 'kettle'; valid: .*teapot_1dof"):
         data_gen.config_name("kettle")
-    with pytest.raises(ValueError, match=r"unknown image size 65; valid: \(32, 64, 128\)"):
+    with pytest.raises(ValueError, match=r"unknown image size 65; valid: \(64, 32, 128\)"):
         data_gen.config_name("teapot_1dof", 65)
     with pytest.raises(ValueError, match=r"unknown number of channels 2; valid: \(3, 1\)"):
         data_gen.config_name("teapot_1dof", 64, 2)
