@@ -17,8 +17,8 @@ Of a model of sound: writes the sounds between two sound files, or several, as o
     python -m tf_inbetween.inbetween --run_dir=runs/tone --first=a.wav --second=b.wav \
         --output=glide.wav
 
-For video whose frames are close, such as 30 a second, optical flow is as sharp, faster, and needs no
-training; this is for large gaps and for motion that the training clips show (docs/own_clips.md).
+For video whose frames are close, such as 30 a second, optical flow is as sharp, faster, and needs
+no training; this is for large gaps and for motion that the training clips show (docs/own_clips.md).
 """
 
 import contextlib

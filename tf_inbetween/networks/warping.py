@@ -17,19 +17,15 @@ def warp(maps, flow):
     """
     shape = tf.shape(maps)
     count, height, width, channels = shape[0], shape[1], shape[2], maps.shape[-1]
-    right, bottom = tf.cast(width - 1, tf.float32), tf.cast(height - 1, tf.float32)
-    x, y = _places(flow)
-    x, y = tf.clip_by_value(x, 0.0, right), tf.clip_by_value(y, 0.0, bottom)
-    left, top = tf.floor(x), tf.floor(y)
+    left, top, u, v = _pixels_before(flow)
     # One gather of four neighbours side by side takes a quarter of the time of four. Rolled: what
     # comes in at the other side counts 0, and slices have a slow gradient.
     shifts = ([0, 0], [0, -1], [-1, 0], [-1, -1])
     four = tf.concat([tf.roll(maps, shift, [1, 2]) for shift in shifts], axis=-1)
-    row = tf.range(count)[:, tf.newaxis, tf.newaxis] * height + tf.cast(top, tf.int32)
-    four = tf.gather(tf.reshape(four, [-1, 4 * channels]), row * width + tf.cast(left, tf.int32))
+    row = tf.range(count)[:, tf.newaxis, tf.newaxis] * height + top
+    four = tf.gather(tf.reshape(four, [-1, 4 * channels]), row * width + left)
     a, b, c, d = tf.split(four, 4, axis=-1)
-    u = tf.cast(x - left, maps.dtype)[..., tf.newaxis]
-    v = tf.cast(y - top, maps.dtype)[..., tf.newaxis]
+    u, v = (tf.cast(offset, maps.dtype)[..., tf.newaxis] for offset in (u, v))
     above, below = a + u * (b - a), c + u * (d - c)
     return above + v * (below - above)
 
@@ -42,10 +38,7 @@ def warp_bicubic(maps, flow):
     """
     shape = tf.shape(maps)
     count, height, width, channels = shape[0], shape[1], shape[2], maps.shape[-1]
-    right, bottom = tf.cast(width - 1, tf.float32), tf.cast(height - 1, tf.float32)
-    x, y = _places(flow)
-    x, y = tf.clip_by_value(x, 0.0, right), tf.clip_by_value(y, 0.0, bottom)
-    left, top = tf.floor(x), tf.floor(y)
+    left, top, u, v = _pixels_before(flow)
     # Four neighbours of a row side by side, in one gather for each of four rows.
     wide = tf.pad(maps, [[0, 0], [0, 0], [1, 2], [0, 0]], "SYMMETRIC")
     four = tf.concat([wide[:, :, i : i + width] for i in range(4)], axis=-1)
@@ -53,12 +46,12 @@ def warp_bicubic(maps, flow):
     frame = tf.range(count)[:, tf.newaxis, tf.newaxis] * height
     across, down = (
         [tf.cast(weight, maps.dtype)[..., tf.newaxis] for weight in _cubic(offset)]
-        for offset in (x - left, y - top)
+        for offset in (u, v)
     )
     out = 0.0
     for i, weight in enumerate(down):
-        row = tf.clip_by_value(tf.cast(top, tf.int32) + i - 1, 0, height - 1)
-        pixels = tf.gather(four, (frame + row) * width + tf.cast(left, tf.int32))
+        row = tf.clip_by_value(top + i - 1, 0, height - 1)
+        pixels = tf.gather(four, (frame + row) * width + left)
         parts = zip(across, tf.split(pixels, 4, axis=-1), strict=True)
         out += weight * tf.add_n([share * pixel for share, pixel in parts])
     return out
@@ -94,3 +87,15 @@ def _places(flow):
     x = tf.range(width)[tf.newaxis, tf.newaxis, :] + flow_x
     y = tf.range(height)[tf.newaxis, :, tf.newaxis] + flow_y
     return x, y
+
+
+def _pixels_before(flow):
+    """The pixels left of and above where a flow [N, H, W, 2] leads, kept inside the frame.
+
+    Returns columns and rows, int32 [N, H, W], and how far beyond them, float32 [N, H, W] in [0, 1).
+    """
+    bottom, right = tf.unstack(tf.cast(tf.shape(flow)[1:3] - 1, tf.float32))
+    x, y = _places(flow)
+    x, y = tf.clip_by_value(x, 0.0, right), tf.clip_by_value(y, 0.0, bottom)
+    left, top = tf.floor(x), tf.floor(y)
+    return tf.cast(left, tf.int32), tf.cast(top, tf.int32), x - left, y - top

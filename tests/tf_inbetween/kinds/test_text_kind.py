@@ -85,7 +85,10 @@ def test_what_a_frame_can_be_made_of(tmp_path):
     ("settings", "said"),
     [
         ({"network": "conv"}, "--network=conv: is not for text; must be text"),
-        ({"likelihood": "normal"}, "--likelihood=normal: is not for text; must be ctc or categorical"),
+        (
+            {"likelihood": "normal"},
+            "--likelihood=normal: is not for text; must be ctc or categorical",
+        ),
         ({"channels": 3}, "--channels=3: is not for text; must be 1"),
         ({"model": "acai"}, "--model=acai: is not for text; must be vae"),
         (
@@ -103,9 +106,7 @@ def test_settings_that_are_not_for_text(settings, said):
 def test_settings_that_are_for_text_alone():
     with pytest.raises(InputError, match=r"^--network=text: is not for pictures; must be conv or"):
         KINDS["pictures"].check(Config(network="text"))
-    with pytest.raises(
-        InputError, match=r"^--likelihood=ctc: is not for pictures; must be"
-    ):
+    with pytest.raises(InputError, match=r"^--likelihood=ctc: is not for pictures; must be"):
         KINDS["pictures"].check(Config(likelihood="ctc"))
 
 
