@@ -1,6 +1,7 @@
 """Pixel methods to compare with. Each draws the frame at `t` between two frames.
 
-`first`, `second`: float32 [N, H, W, C] in [0, 1]; `t`: a number in [0, 1]; result: the same shape.
+`first`, `second`: float32 [N, H, W, C] in [0, 1]; `t`: a number in [0, 1], or [N], one for each
+pair; result: the same shape as `first`.
 
 Both optical flows are found on grey frames enlarged to at least 128 pixels a side: at the frames'
 own size they lose what is a few pixels large. The flow at `t` is combined from both directions as
@@ -25,12 +26,18 @@ INSTALL = "pip install 'tf_inbetween[baselines]'"
 
 def crossfade(first, second, t):
     """(1-t) first + t second."""
+    t = each_pair(t, first.ndim)
     return (1 - t) * first + t * second
 
 
 def nearest_frame(first, second, t):
     """The nearer end; the first at t = 1/2."""
-    return first if t <= 0.5 else second
+    return np.where(each_pair(t, first.ndim) <= 0.5, first, second)
+
+
+def each_pair(t, rank):
+    """`t`, a number or [N], as float32 [1 or N, 1, ..., 1], to multiply arrays of `rank` by."""
+    return np.reshape(np.float32(t), (-1, *[1] * (rank - 1)))
 
 
 def optical_flow(first, second, t, finest_scale=0):
@@ -86,13 +93,17 @@ def _opencv():
 
 def _along_flow(cv2, estimate, first, second, t):
     """Frames at `t` by a function of two grey uint8 frames that returns the flow between them."""
-    t = float(t)  # A NumPy scalar would turn the float32 maps into float64.
-    pairs = zip(first, second, strict=True)
-    return np.stack([_flow_pair(cv2, estimate, start, end, t) for start, end in pairs])
+    times = np.broadcast_to(t, len(first)).tolist()
+    drawn, pair, flows = [], None, None
+    for *ends, time in zip(first, second, times, strict=True):
+        # An evaluation asks for several t of a pair, one after another.
+        if pair is None or not all(map(np.array_equal, ends, pair)):
+            pair, flows = ends, (_flow(cv2, estimate, *ends), _flow(cv2, estimate, *ends[::-1]))
+        drawn.append(_between(cv2, *ends, *flows, time))
+    return np.stack(drawn)
 
 
-def _flow_pair(cv2, estimate, first, second, t):
-    forward, backward = _flow(cv2, estimate, first, second), _flow(cv2, estimate, second, first)
+def _between(cv2, first, second, forward, backward, t):
     to_first = -(1 - t) * t * forward + t**2 * backward
     to_second = (1 - t) ** 2 * forward - t * (1 - t) * backward
     return (1 - t) * _warp(cv2, first, to_first) + t * _warp(cv2, second, to_second)

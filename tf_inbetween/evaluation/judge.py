@@ -102,12 +102,13 @@ def inbetween(
     with _bar(total, "Evaluating", "pairs") as bar:
         clips_read = ((n, _Held(clip, encode)) for n, clip in zip(numbers, source, strict=True))
         for held in _groups(clips_read):
-            for gap, t in measured:
+            for gap in starts:
                 judged = [(held[n], starts[gap][n]) for n in held if n in starts[gap]]
-                if judged:
-                    measured[gap, t].append(
-                        _measured(methods, judged, gap, t, kind, pose_names, bar.update)
-                    )
+                if not judged:
+                    continue
+                rows = _measured(methods, judged, gap, kind, pose_names, bar.update)
+                for t, row in zip(PLACES, rows, strict=True):
+                    measured[gap, t].append(row)
                     if encode:
                         shapes[gap, t].append(_geometry(judged, gap, t))
     units_per_frame = clips[0].units_per_frame
@@ -167,46 +168,59 @@ class _Held:
         return np.stack([self.mean[places], self.stddev[places]])
 
 
-def _measured(methods, judged, gap, t, kind, pose_names=(), drew=lambda count: None):
-    """The measures of what the methods draw: {method: {measure: [N]}}.
+def _measured(methods, judged, gap, kind, pose_names=(), drew=lambda count: None):
+    """The measures of what the methods draw, for each t of `PLACES`: {method: {measure: [N]}}.
 
     Args:
-        methods, gap, t, kind, pose_names: as in `inbetween`.
+        methods, gap, kind, pose_names: as in `inbetween`.
         judged: clips, and for each the indices of the frames that in-betweens start from.
-        drew: called with how many pairs were drawn, some at a time.
+        drew: called with how many frames were drawn, some at a time.
     """
-    step = round(gap * t)
-    first, truth, second = (
-        np.concatenate([clip.at(starts + offset) for clip, starts in judged])
-        for offset in (0, step, gap)
-    )
-    pose = np.concatenate([clip.pose_at(starts + step) for clip, starts in judged])
+    first, second = (_at(judged, offset) for offset in (0, gap))
+    drawn = {name: _drawn(method, first, second, drew) for name, method in methods.items()}
     ends = np.cumsum([len(starts) for _, starts in judged])
-    results = {}
-    for name, method in methods.items():
-        drawn = np.clip(_drawn(method, first, second, t, drew), 0.0, 1.0)
-        by_clip = zip(np.split(drawn, ends[:-1]), judged, strict=True)
-        errors = [
-            kind.timing_error(part, clip.frames, (starts + step) % len(clip.frames), clip.cyclic)
-            for part, (clip, starts) in by_clip
-        ]
-        error = np.concatenate(errors)
-        results[name] = {
-            **kind.measures(drawn, truth),
-            **kind.of_pose(drawn, pose, pose_names),
-            "timing_error": error,
-            "hit_rate": metrics.hits(error, gap),
-        }
-    return results
+    for number, t in enumerate(PLACES):
+        step = round(gap * t)
+        truth = _at(judged, step)
+        pose = np.concatenate([clip.pose_at(starts + step) for clip, starts in judged])
+        row = {}
+        for name, frames in drawn.items():
+            by_clip = zip(np.split(frames[number], ends[:-1]), judged, strict=True)
+            error = np.concatenate(
+                [
+                    kind.timing_error(
+                        part, clip.frames, (starts + step) % len(clip.frames), clip.cyclic
+                    )
+                    for part, (clip, starts) in by_clip
+                ]
+            )
+            row[name] = {
+                **kind.measures(frames[number], truth),
+                **kind.of_pose(frames[number], pose, pose_names),
+                "timing_error": error,
+                "hit_rate": metrics.hits(error, gap),
+            }
+        yield row
 
 
-def _drawn(method, first, second, t, drew):
-    """What a method draws at `t`, a batch at a time; `drew` as for `_measured`."""
-    size, parts = at_once(first.shape[1:], _BATCH), []
+def _at(judged, offset):
+    """The frames of judged clips `offset` after the starts."""
+    return np.concatenate([clip.at(starts + offset) for clip, starts in judged])
+
+
+def _drawn(method, first, second, drew):
+    """What a method draws at `PLACES` [T], a batch at a time: [T, N, H, W, C].
+
+    All t of a pair lie in one batch, one after another. `drew` as for `_measured`.
+    """
+    size = max(at_once(first.shape[1:], _BATCH) // len(PLACES), 1)
+    parts = []
     for i in range(0, len(first), size):
-        parts.append(method(first[i : i + size], second[i : i + size], t))
-        drew(len(parts[-1]))
-    return np.concatenate(parts)
+        ends = (np.repeat(frames[i : i + size], len(PLACES), axis=0) for frames in (first, second))
+        frames = method(*ends, np.tile(np.float32(PLACES), len(first[i : i + size])))
+        parts.append(frames.reshape(-1, len(PLACES), *first.shape[1:]))
+        drew(len(frames))
+    return np.clip(np.concatenate(parts), 0.0, 1.0).swapaxes(0, 1)
 
 
 def _bar(total, what, unit):

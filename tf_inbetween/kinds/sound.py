@@ -24,6 +24,7 @@ def wave_crossfade(first, second, t):
     Powers add, as they do on average for sounds with independent phases.
     """
     powers = [spectrograms.to_power(frames) for frames in (first, second)]
+    t = baselines.each_pair(t, powers[0].shape.rank)
     return spectrograms.from_power((1 - t) ** 2 * powers[0] + t**2 * powers[1]).numpy()
 
 

@@ -30,7 +30,8 @@ def to_lines(frames):
 def letter_crossfade(first, second, t):
     """A share t of the letters, evenly spread over the line, are the second line's."""
     places = (np.arange(first.shape[1]) + 0.5) * _GOLDEN % 1
-    return np.where((places < t)[:, np.newaxis, np.newaxis], second, first)
+    before_t = places[:, np.newaxis, np.newaxis] < baselines.each_pair(t, first.ndim)
+    return np.where(before_t, second, first)
 
 
 class Text(Kind):

@@ -40,6 +40,18 @@ def test_optical_flow_follows_a_small_shift_better_than_crossfade(t, channels, f
     assert error < 0.25 * np.mean((baselines.crossfade(first, second, t) - truth) ** 2)
 
 
+def test_each_pair_has_its_t_and_several_of_one_pair_share_its_flow(monkeypatch):
+    found, flow = [], baselines._flow
+    monkeypatch.setattr(baselines, "_flow", lambda *args: found.append(1) or flow(*args))
+    ends = [np.concatenate([textured_square(s) for s in shifts]) for shifts in ((0, 2), (8, 6))]
+    times = np.array([0.25, 0.75, 0.25, 0.75])
+    for name, method in baselines.METHODS.items():
+        drawn = method(*(np.repeat(end, 2, axis=0) for end in ends), times)
+        alone = [method(*(end[i : i + 1] for end in ends), t) for i in (0, 1) for t in times[:2]]
+        np.testing.assert_array_equal(drawn, np.concatenate(alone), err_msg=name)
+    assert len(found) == 2 * (2 * 2 + 4 * 2)  # flows, (pairs, directions) together and alone
+
+
 def small_disc(shift, size=64):
     """A textured disc of a sixth of the height, `shift` pixels to the right, antialiased."""
     y, x = np.mgrid[:size, :size] + 0.5

@@ -134,13 +134,13 @@ def test_the_bar_counts_pairs_from_the_start(clips, bars, monkeypatch):
     """Also of a single clip: each method's pairs, a batch at a time."""
     methods = {"oracle": oracle(clips[0]), "first": lambda first, second, t: first}
     rows = judge.inbetween(methods, clips, reader(clips), [40, 120], pairs=20, unit="°")
-    monkeypatch.setattr(judge, "_BATCH", 7)
+    monkeypatch.setattr(judge, "_BATCH", 21)
     in_parts = judge.inbetween(methods, clips, reader(clips), [40, 120], pairs=20, unit="°")
     assert in_parts == rows
-    for bar, counts in zip(bars, ([20], [7, 7, 6]), strict=True):
+    for bar, counts in zip(bars, ([60], [21, 21, 18]), strict=True):
         assert bar.settings["total"] == 2 * 2 * 3 * 20  # methods, gaps, times, pairs
         assert bar.settings["unit"] == " pairs"
-        assert bar.counts == counts * 12
+        assert bar.counts == counts * 4  # gaps, methods
 
 
 def test_a_bar_counts_frames_of_reconstructions(make_clips, bars):
