@@ -4,6 +4,7 @@ They compute in the Keras dtype policy they were built under; what they return i
 """
 
 import functools
+import math
 
 import keras
 import tensorflow as tf
@@ -13,6 +14,7 @@ from tf_inbetween.networks.conv_layers import build_in_order
 _PACKAGE = "tf_inbetween"
 _BYTES = 256
 _BLOCKS = 2
+_SINES = 96
 _Conv1D = functools.partial(keras.layers.Conv1D, padding="same", data_format="channels_last")
 
 
@@ -20,8 +22,9 @@ _Conv1D = functools.partial(keras.layers.Conv1D, padding="same", data_format="ch
 class TextEncoder(keras.Model):
     """Lines [N, L, 1, 1] in [0, 1] -> the mean and the stddev of q(z|x), each [N, latent_dim].
 
-    The bytes 255 x are embedded in `filters[0]` numbers; every convolution then halves the length.
-    A `deterministic` one has no head for the stddev, which is 0.
+    The bytes 255 x are embedded in `filters[0]` numbers. After the convolutions the maximum over
+    the line is taken, so that a word counts wherever it stands. A `deterministic` encoder has no
+    head for the stddev, which is 0.
     """
 
     def __init__(self, latent_dim, filters, dense_units, deterministic=False, **kwargs):
@@ -30,8 +33,8 @@ class TextEncoder(keras.Model):
         self.deterministic = deterministic
         self.embedding = keras.layers.Embedding(_BYTES, self.filters[0])
         self.trunk = [
-            *(_Conv1D(width, 5, strides=2, activation="silu") for width in self.filters),
-            keras.layers.Flatten(data_format="channels_last"),
+            *(_Conv1D(width, 5, activation="silu") for width in self.filters),
+            keras.layers.GlobalMaxPooling1D(data_format="channels_last"),
             keras.layers.Dense(dense_units, activation="silu"),
         ]
         self.mean = keras.layers.Dense(latent_dim, dtype="float32")
@@ -72,11 +75,46 @@ class TextEncoder(keras.Model):
 
 
 @keras.saving.register_keras_serializable(_PACKAGE)
+class Sines(keras.layers.Layer):
+    """Latents [N, Z] -> [N, Z + 96]: the latents, and sines along 96 learned directions.
+
+    All letters of a line may change from one minute to the next, and a perceptron of the latent
+    alone learns such steep functions slowly: Tancik et al., "Fourier Features Let Networks Learn
+    High Frequency Functions in Low Dimensional Domains", NeurIPS 2020. Every sine has a gain that
+    starts at 0, as in Bachlechner et al., "ReZero is All You Need", UAI 2021: steep functions would
+    keep the latents from finding their order.
+    """
+
+    def build(self, input_shape):
+        """Directions of normal length, phases all round, gains of 0."""
+        self.directions = self.add_weight(
+            name="directions",
+            shape=(input_shape[-1], _SINES),
+            initializer=keras.initializers.RandomNormal(stddev=1.0),
+        )
+        self.phases = self.add_weight(
+            name="phases",
+            shape=(_SINES,),
+            initializer=keras.initializers.RandomUniform(-math.pi, math.pi),
+        )
+        self.gains = self.add_weight(name="gains", shape=(_SINES,), initializer="zeros")
+
+    def call(self, latents):
+        """See the class."""
+        waves = self.gains * keras.ops.sin(latents @ self.directions + self.phases)
+        return keras.ops.concatenate([latents, waves], axis=-1)
+
+    def compute_output_shape(self, input_shape):
+        """[N, Z + 96]."""
+        return (*input_shape[:-1], input_shape[-1] + _SINES)
+
+
+@keras.saving.register_keras_serializable(_PACKAGE)
 class TextDecoder(keras.Model):
     """Latents [N, Z] -> the logits [N, P, 1, 256] float32 of the bytes, all places at once.
 
-    What a latent says becomes features of each place. Residual convolutions along the line make the
-    letters of a word agree. `places` is P; None for L, one for each byte of the line.
+    What a latent and sines of it say becomes features of each place. Residual convolutions along
+    the line make the letters of a word agree. `places` is P; None for L, one for each byte.
     """
 
     def __init__(self, length, filters, dense_units, places=None, **kwargs):
@@ -85,6 +123,7 @@ class TextDecoder(keras.Model):
         self.places = length if places is None else places
         width = self.filters[-1]
         self.trunk = [
+            Sines(dtype="float32"),
             keras.layers.Dense(dense_units, activation="silu"),
             keras.layers.Dense(dense_units, activation="silu"),
             keras.layers.Dense(self.places * self.filters[0]),
