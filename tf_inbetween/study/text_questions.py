@@ -5,7 +5,7 @@ from tf_inbetween.study.definitions import Question, Run
 RIVALS = ("letter_crossfade", "nearest_frame")
 MEASURES = ("exact_match", "character_error_rate", "hit_rate")
 
-STEPS = {"clock": 6000, "weather": 3000, "counting": 3000}
+STEPS = {"clock": 7500, "weather": 3000, "counting": 3000}
 
 # The paper's loss and nothing else. In-betweens are decoded to be watched, not to be learned from.
 WATCHED = "--inbetween_weight=0 --inbetweens_per_clip=1 --latent_path=straight"
