@@ -107,7 +107,7 @@ def inbetween(
                 if not judged:
                     continue
                 rows = _measured(methods, judged, gap, kind, pose_names, bar.update)
-                for t, row in zip(PLACES, rows, strict=True):
+                for t, row in rows.items():
                     measured[gap, t].append(row)
                     if encode:
                         shapes[gap, t].append(_geometry(judged, gap, t))
@@ -169,7 +169,7 @@ class _Held:
 
 
 def _measured(methods, judged, gap, kind, pose_names=(), drew=lambda count: None):
-    """The measures of what the methods draw, for each t of `PLACES`: {method: {measure: [N]}}.
+    """The measures of what the methods draw, {t: {method: {measure: [N]}}} for t of `PLACES`.
 
     Args:
         methods, gap, kind, pose_names: as in `inbetween`.
@@ -177,30 +177,33 @@ def _measured(methods, judged, gap, kind, pose_names=(), drew=lambda count: None
         drew: called with how many frames were drawn, some at a time.
     """
     first, second = (_at(judged, offset) for offset in (0, gap))
-    drawn = {name: _drawn(method, first, second, drew) for name, method in methods.items()}
-    ends = np.cumsum([len(starts) for _, starts in judged])
-    for number, t in enumerate(PLACES):
-        step = round(gap * t)
-        truth = _at(judged, step)
-        pose = np.concatenate([clip.pose_at(starts + step) for clip, starts in judged])
-        row = {}
-        for name, frames in drawn.items():
-            by_clip = zip(np.split(frames[number], ends[:-1]), judged, strict=True)
-            error = np.concatenate(
-                [
-                    kind.timing_error(
-                        part, clip.frames, (starts + step) % len(clip.frames), clip.cyclic
-                    )
-                    for part, (clip, starts) in by_clip
-                ]
-            )
+    steps = [round(gap * t) for t in PLACES]
+    truths = [_at(judged, step) for step in steps]
+    rows = {t: {} for t in PLACES}
+    for name, method in methods.items():
+        drawn = _drawn(method, first, second, drew)
+        for row, step, frames, truth in zip(rows.values(), steps, drawn, truths, strict=True):
+            pose = np.concatenate([clip.pose_at(starts + step) for clip, starts in judged])
+            error = _timing_errors(frames, judged, step, kind)
             row[name] = {
-                **kind.measures(frames[number], truth),
-                **kind.of_pose(frames[number], pose, pose_names),
+                **kind.measures(frames, truth),
+                **kind.of_pose(frames, pose, pose_names),
                 "timing_error": error,
                 "hit_rate": metrics.hits(error, gap),
             }
-        yield row
+    return rows
+
+
+def _timing_errors(frames, judged, step, kind):
+    """Of frames drawn `step` after the starts of judged clips: [N]."""
+    ends = np.cumsum([len(starts) for _, starts in judged])
+    parts = zip(np.split(frames, ends[:-1]), judged, strict=True)
+    return np.concatenate(
+        [
+            kind.timing_error(part, clip.frames, (starts + step) % len(clip.frames), clip.cyclic)
+            for part, (clip, starts) in parts
+        ]
+    )
 
 
 def _at(judged, offset):
