@@ -29,11 +29,11 @@ def orthogonalize(matrix, steps=5):
     x = matrix / tf.maximum(tf.norm(matrix), 1e-20)
     gram = tf.matmul(x, x, transpose_a=not wide, transpose_b=wide)
     one = tf.eye(gram.shape[0])
-    product = one
-    for _ in range(steps):
+    product = factor = _A * one + _B * gram + _C * gram @ gram
+    for _ in range(steps - 1):
+        gram = factor @ gram @ factor
         factor = _A * one + _B * gram + _C * gram @ gram
         product = factor @ product
-        gram = factor @ gram @ factor
     return product @ x if wide else x @ product
 
 
