@@ -20,6 +20,7 @@ _SAMPLES = 12
 _PCA_CLIPS, _PCA_FRAMES = 30, 2000
 _PERIODS = {"azimuth": (360, "°"), "minute": (720, "min")}  # Of poses that come round again.
 _DPI = 150
+_MARGIN = 0.03  # around a frame of a grid, in inches
 
 
 def label_of(method, kind=KINDS["pictures"]):
@@ -28,25 +29,29 @@ def label_of(method, kind=KINDS["pictures"]):
 
 
 def labelled_grid(path, rows, row_labels, column_labels=(), kind=KINDS["pictures"]):
-    """Draws rows of frames, each [K, H, W, C] in [0, 1] and of a kind, with their labels."""
+    """Draws rows of frames, each [K, H, W, C] in [0, 1] and of a kind, with their labels.
+
+    A frame may be None, which leaves its place empty.
+    """
     columns = max(len(row) for row in rows)
     width, height = kind.cell
     figure = Figure(
         figsize=(0.9 + width * columns, 0.35 + height * len(rows)), layout="constrained"
     )
-    axes = figure.subplots(len(rows), columns, squeeze=False)
+    axis = figure.subplots()  # One for all frames, in inches: axes of their own take seconds.
     for i, row in enumerate(rows):
-        for j in range(columns):
-            axis = axes[i][j]
-            axis.set_xticks([])
-            axis.set_yticks([])
-            for spine in axis.spines.values():
-                spine.set_visible(False)
-            if j < len(row) and row[j] is not None:
-                kind.show(axis, row[j])
-            if i == 0 and j < len(column_labels):
-                axis.set_title(column_labels[j], fontsize=8)
-        axes[i][0].set_ylabel(row_labels[i], fontsize=8, rotation=0, ha="right", va="center")
+        for j, frame in enumerate(row):
+            if frame is not None:
+                left, top = j * width + _MARGIN, -i * height - _MARGIN
+                right, bottom = (j + 1) * width - _MARGIN, -(i + 1) * height + _MARGIN
+                kind.show(axis, frame, (left, right, bottom, top))
+    axis.set(xlim=(0, columns * width), ylim=(-len(rows) * height, 0), aspect="equal")
+    axis.xaxis.tick_top()
+    middles = width * (np.arange(len(column_labels)) + 0.5)
+    axis.set_xticks(middles, column_labels, fontsize=8)
+    axis.set_yticks(-height * (np.arange(len(rows)) + 0.5), row_labels, fontsize=8)
+    axis.tick_params(length=0)
+    axis.spines[:].set_visible(False)
     save(figure, path)
 
 

@@ -164,8 +164,11 @@ class Kind(abc.ABC):
         return model.inbetween(*ends, times[np.newaxis])[0].numpy()
 
     @abc.abstractmethod
-    def show(self, axis, frame):
-        """Draws a frame [H, W, C] in [0, 1] into a matplotlib axis."""
+    def show(self, axis, frame, box):
+        """Draws a frame [H, W, C] in [0, 1] into a box of a matplotlib axis.
+
+        `box`: (left, right, bottom, top) in the axis's units.
+        """
 
     @abc.abstractmethod
     def write_frame(self, folder, name, frame):

@@ -62,13 +62,18 @@ class Pictures(Kind):
         """Of a path, a PIL picture or an array, see `images.as_frame`."""
         return images.as_frame(name, value, shape, any_size, notify)
 
-    def show(self, axis, frame):
-        """As it is, in pixels."""
+    def show(self, axis, frame, box):
+        """As it is, as large as fits."""
         frame = np.clip(frame, 0.0, 1.0)
-        if frame.shape[-1] == 1:
-            axis.imshow(frame[..., 0], cmap="gray", vmin=0, vmax=1, interpolation="nearest")
-        else:
-            axis.imshow(frame, interpolation="nearest")
+        left, right, bottom, top = box
+        scale = min((right - left) / frame.shape[1], (top - bottom) / frame.shape[0]) / 2
+        x, y = (left + right) / 2, (bottom + top) / 2
+        half_height, half_width = scale * frame.shape[0], scale * frame.shape[1]
+        extent = (x - half_width, x + half_width, y - half_height, y + half_height)
+        grey = {"cmap": "gray", "vmin": 0, "vmax": 1} if frame.shape[-1] == 1 else {}
+        axis.imshow(
+            frame[..., 0] if grey else frame, extent=extent, interpolation="nearest", **grey
+        )
 
     def write_frame(self, folder, name, frame):
         """As a PNG."""

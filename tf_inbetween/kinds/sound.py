@@ -139,10 +139,10 @@ class Sound(Kind):
             return values.astype(np.float32) / 255.0
         return checked_floats(name, values).astype(np.float32)
 
-    def show(self, axis, frame):
+    def show(self, axis, frame, box):
         """In colours, high sounds on top."""
         axis.imshow(
-            frame[..., 0], cmap="magma", vmin=0, vmax=1, interpolation="nearest", aspect="auto"
+            frame[..., 0], extent=box, cmap="magma", vmin=0, vmax=1, interpolation="nearest"
         )
 
     def write_frame(self, folder, name, frame):

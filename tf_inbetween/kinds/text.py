@@ -133,14 +133,15 @@ class Text(Kind):
             return values.astype(np.float32) / 255.0
         return checked_floats(name, values).astype(np.float32)
 
-    def show(self, axis, frame):
+    def show(self, axis, frame, box):
         """In letters, in lines that fit a cell."""
         (line,) = to_lines(frame[np.newaxis])
         known = _letters_of_font()
         line = "".join(c if ord(c) in known else "\N{REPLACEMENT CHARACTER}" for c in line)
+        left, right, bottom, top = box
         axis.text(
-            0.5,
-            0.5,
+            (left + right) / 2,
+            (bottom + top) / 2,
             textwrap.fill(line, _CELL_LETTERS),
             ha="center",
             va="center",

@@ -82,3 +82,29 @@ def test_figures_of_grey_and_open_clips(tmp_path, channels):
     above, below = (np.asarray(PIL.Image.open(tmp_path / name)) for name in ("b.png", "d.png"))
     assert above.shape == below.shape
     assert not np.array_equal(above, below)
+
+
+def test_a_grid_shows_every_frame_in_its_place_whole(tmp_path):
+    red, green, blue = np.eye(3, dtype=np.float32)
+    rows = [
+        [np.full((8, 8, 3), colour, np.float32) for colour in (red, green)],
+        [None, np.full((4, 16, 3), blue, np.float32)],
+        [np.full((8, 8, 1), 0.5, np.float32)],
+    ]
+    figures.labelled_grid(tmp_path / "grid.png", rows, ["a", "b", "c"], ["first", "second"])
+    with PIL.Image.open(tmp_path / "grid.png") as picture:
+        pixels = np.asarray(picture.convert("RGB")).astype(int)
+    colours = {"red": 255 * red, "green": 255 * green, "blue": 255 * blue, "grey": 127.5}
+    boxes = {}
+    for name, colour in colours.items():
+        filled = np.abs(pixels - colour).max(axis=-1) < 3
+        # Letters have greys too, but few.
+        down, right = (np.nonzero(filled.sum(axis=axis) > 20)[0] for axis in (1, 0))
+        boxes[name] = np.array([down[0], down[-1], right[0], right[-1]])
+    for name, (top, bottom, left, right) in boxes.items():
+        assert (right - left) / (bottom - top) == pytest.approx(4 if name == "blue" else 1, rel=0.1)
+    np.testing.assert_allclose(boxes["red"][:2], boxes["green"][:2], atol=1)
+    np.testing.assert_allclose(boxes["red"][2:], boxes["grey"][2:], atol=1)
+    np.testing.assert_allclose(boxes["green"][2:], boxes["blue"][2:], atol=1)
+    assert boxes["red"][1] < boxes["blue"][0] < boxes["blue"][1] < boxes["grey"][0]
+    assert boxes["red"][3] < boxes["green"][2]

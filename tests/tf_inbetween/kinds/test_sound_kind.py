@@ -121,7 +121,7 @@ def test_what_is_no_sound(value, message):
 def test_shown_and_written(tmp_path):
     (frame,) = frames_of(tone(300))
     axis = Figure().add_subplot()
-    SOUND.show(axis, frame)
+    SOUND.show(axis, frame, (0, 1, 0, 1))
     assert len(axis.images) == 1
     SOUND.write_frame(tmp_path, "first", frame)
     again = SOUND.as_frame("first", tmp_path / "first.wav", SHAPE)

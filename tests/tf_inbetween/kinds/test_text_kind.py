@@ -116,7 +116,7 @@ def test_letters_that_a_font_lacks_and_formulas_are_drawn(tmp_path):
         figures.labelled_grid(tmp_path / "grid.png", rows, ["a", "b"], kind=TEXT)
     assert (tmp_path / "grid.png").stat().st_size > 1000
     axis = Figure().subplots()
-    TEXT.show(axis, rows[0][0])
+    TEXT.show(axis, rows[0][0], (0, 1, 0, 1))
     assert axis.texts[0].get_text() == "ten past four"
 
 
