@@ -1,4 +1,4 @@
-"""The settings of teapot.flags that are measured, its batches, and its network at any size."""
+"""What is measured of flags/study/teapot.flags: its settings, batches, and network at any size."""
 
 import dataclasses
 from pathlib import Path
@@ -17,13 +17,13 @@ ROOT = Path(__file__).resolve().parent.parent
 ADAM_LEARNING_RATE = 2e-3
 
 
-def canonical_config(path=ROOT / "teapot.flags", **overrides):
+def canonical_config(path=ROOT / "flags/study/teapot.flags", **overrides):
     """The `Config` of a flag file of this repository; `overrides` replace its fields."""
     return Config(**{**_read_flags(Path(path)), **overrides})
 
 
 def batch_config(frames):
-    """teapot.flags with batches of so many frames, as many in-betweens and 8 times the triplets.
+    """The settings with batches of so many frames, as many in-betweens and 8 times the triplets.
 
     The optimizer is Adam, as that of the rivals is.
     """

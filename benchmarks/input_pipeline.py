@@ -36,7 +36,7 @@ def measure(turns, seconds):
 
 
 def rivals():
-    """Batches of teapot.flags, drawn and thrown away; from memory and from disk."""
+    """Batches of flags/study/teapot.flags, drawn and thrown away; from memory and from disk."""
     return {cache: (_drawing(cache), {}) for cache in CACHES}
 
 

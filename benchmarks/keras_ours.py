@@ -19,11 +19,11 @@ PRECISIONS = ("float32", "mixed_bfloat16")
 
 
 def rivals(rows, overrides, data=None):
-    """Some of the rows of `ROWS`, of teapot.flags.
+    """Some of the rows of `ROWS`, of flags/study/teapot.flags.
 
     Args:
         rows: their names.
-        overrides: fields of the `Config` that differ from teapot.flags.
+        overrides: fields of the `Config` that differ from flags/study/teapot.flags.
         data: the file of `benchmarks.canonical.save_batches` for the rows on prepared batches.
     """
     overrides = {k: tuple(v) if isinstance(v, list) else v for k, v in overrides.items()}

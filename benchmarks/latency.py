@@ -51,7 +51,7 @@ def measure(turns, seconds, sizes=SIZES):
 
 
 def untrained(size):
-    """A model of teapot.flags for frames of `size` pixels, and its config."""
+    """A model of flags/study/teapot.flags for frames of `size` pixels, and its config."""
     from benchmarks.canonical import canonical_config
     from tf_inbetween.training import build_model
 

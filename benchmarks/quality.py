@@ -18,13 +18,13 @@ from benchmarks.training import network_of, paper_settings
 from benchmarks.turns import stolen_seconds
 from tf_inbetween.clips import prepare
 
-BAR = 1e-4  # teapot.flags ends at 0.8e-4 on test frames.
+BAR = 1e-4  # flags/study/teapot.flags ends at 0.8e-4 on test frames.
 _GAP, _PAIRS, _BATCH, _LIMIT = 60, 60, 32, 5
 _PAPER = "compiled, bfloat16, channels-last"  # The fastest, see benchmarks.training.
 
 
 def measure(turns, seconds, bar=BAR, steps=200, paper=_PAPER):
-    """Trains both to the bar; a turn is `steps` of teapot.flags, whatever `turns` and `seconds`.
+    """Trains both to the bar; a turn is `steps` of ours, whatever `turns` and `seconds`.
 
     The steps of the paper's program in a turn are those that take as long.
     """
@@ -42,7 +42,7 @@ def measure(turns, seconds, bar=BAR, steps=200, paper=_PAPER):
                 "benchmarks.torch_paper", data=data, judged=judged, variants=[paper], **given
             ) as theirs,
         ):
-            programs = {"teapot.flags": ours, f"PyTorch, the paper, {paper}": theirs}
+            programs = {"flags/study/teapot.flags": ours, f"PyTorch, the paper, {paper}": theirs}
             raced = race(programs, bar, config.steps, steps)
     wall = time.monotonic() - began
     return {
@@ -143,7 +143,7 @@ def save_pairs(path, config):
 
 
 def rivals(judged):
-    """Steps of teapot.flags from its own pipeline, and the judge of the same model."""
+    """Steps of flags/study/teapot.flags from its own pipeline, and the judge of the same model."""
     import keras
     import tensorflow as tf
 

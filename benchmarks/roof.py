@@ -34,7 +34,7 @@ def measure(turns, seconds):
             kinds = child.values["profile"]
     return {
         "groups": {
-            "a step of teapot.flags against matrix products": {"unit": "GFLOP", **roof},
+            "a step of flags/study/teapot.flags against matrix products": {"unit": "GFLOP", **roof},
             "the parts of a step": {"unit": "step", **parts},
         },
         "findings": {

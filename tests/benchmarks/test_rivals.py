@@ -208,7 +208,7 @@ def test_trimesh_draws_the_same_pictures(scene):
 
 def test_the_settings_are_those_of_the_flag_files():
     config = canonical_config()
-    assert f"--steps={config.steps}\n" in (ROOT / "teapot.flags").read_text()
+    assert f"--steps={config.steps}\n" in (ROOT / "flags/study/teapot.flags").read_text()
     assert (config.t_sampling, config.inbetween_weight) == ("uniform", 2.0)
     assert batch_config(128).triplets_per_clip == 1024
     assert paper_settings()["alpha"] == 10000

@@ -38,6 +38,7 @@ from tf_inbetween.study.recipes import (
     PLAIN,
     PLAIN_2DOF,
     SLIDES,
+    TEAPOT,
     TOGETHER,
     TWO_DEGREES,
     UNET,
@@ -134,10 +135,10 @@ QUESTIONS = (
         name="inbetween_likelihood",
         title="How far does the paper's loss go on its own?",
         asks="We compare the paper's loss alone, with the alpha that does best on the validation "
-        "split, to `teapot.flags` (the in-between likelihood and alpha 1), to the in-between "
-        "likelihood without matching, and to a plain VAE. All rows have the same number of steps "
-        "unless they say otherwise. The longer training of the paper's loss on one degree of "
-        "freedom may also change the schedule of alpha, the schedule of the gaps or the batch: "
+        "split, to `flags/study/teapot.flags` (the in-between likelihood and alpha 1), to the "
+        "in-between likelihood without matching, and to a plain VAE. All rows have the same number "
+        "of steps unless they say otherwise. The longer training of the paper's loss on one degree "
+        "of freedom may also change the schedule of alpha, the schedule of the gaps or the batch: "
         "whatever did best in 1,000 steps on the validation split. For the likelihood see [How "
         "much alpha?](alpha.md) The clips `heldout` show views that no training clip has.",
         rows=(
@@ -146,7 +147,7 @@ QUESTIONS = (
             PAPER_LONGER,
             PAPER_NEAR,
             OURS,
-            Run("the in-between likelihood alone", "--flagfile=teapot.flags --alpha=0"),
+            Run("the in-between likelihood alone", f"{TEAPOT} --alpha=0"),
             OURS_LONGER,
             PLAIN_2DOF,
             PAPER_BEST_2DOF,
@@ -216,7 +217,7 @@ QUESTIONS = (
             PAPER_BEST,
             Run(
                 "autoencoder, with the in-between likelihood",
-                "--flagfile=teapot.flags --model=autoencoder",
+                f"{TEAPOT} --model=autoencoder",
             ),
             OURS,
         ),
@@ -234,35 +235,36 @@ QUESTIONS = (
     Question(
         name="beyond",
         title="What does each part of the recipe contribute?",
-        asks="We start from `teapot.flags` and change one thing at a time: matching and decoding "
-        "at the middle only, no matching, more matching (alpha is 1 there), gaps that grow, a "
-        "learned bend of the chord (`--latent_path=curved`), Adam, the weight of the in-between "
-        "likelihood (2 there), more steps. Then we combine what helped, and choose again whether "
-        "to bend the chord and whether to train on larger gaps than we judge. The other tables "
+        asks="We start from the recipe of `flags/study/teapot.flags` and change one thing at a "
+        "time: matching and decoding at the middle only, no matching, more matching (alpha is 1 "
+        "there), gaps that grow, a learned bend of the chord (`--latent_path=curved`), Adam, the "
+        "weight of the in-between likelihood (2 there), more steps. Then we combine what "
+        "helped, and choose again whether to bend the chord and whether to train on larger gaps "
+        "than we judge. The other tables "
         "have an arc held out of the turn, two degrees of freedom, where the weight of the "
         "matching is chosen again, and their held-out views. All choices are made on the "
         "validation split.",
         rows=(
-            dataclasses.replace(OURS, label="teapot.flags, 1,000 steps"),
-            Run("t = 1/2 only", "--flagfile=teapot.flags --t_sampling=midpoint"),
-            Run("no matching", "--flagfile=teapot.flags --alpha=0"),
-            Best("more matching", sweep("--flagfile=teapot.flags", "alpha", (100, 3000))),
-            Run("gaps grow over 500 steps", "--flagfile=teapot.flags --gap_warmup_steps=500"),
-            Run("curved", "--flagfile=teapot.flags --latent_path=curved"),
-            Run("Adam", f"--flagfile=teapot.flags {ADAM}"),
+            dataclasses.replace(OURS, label="the recipe, 1,000 steps"),
+            Run("t = 1/2 only", f"{TEAPOT} --t_sampling=midpoint"),
+            Run("no matching", f"{TEAPOT} --alpha=0"),
+            Best("more matching", sweep(TEAPOT, "alpha", (100, 3000))),
+            Run("gaps grow over 500 steps", f"{TEAPOT} --gap_warmup_steps=500"),
+            Run("curved", f"{TEAPOT} --latent_path=curved"),
+            Run("Adam", f"{TEAPOT} {ADAM}"),
             Best(
                 "weight of the in-between likelihood",
                 (
                     dataclasses.replace(OURS, label="inbetween_weight 2"),
-                    *sweep("--flagfile=teapot.flags", "inbetween_weight", (0.5, 8, 32)),
+                    *sweep(TEAPOT, "inbetween_weight", (0.5, 8, 32)),
                 ),
             ),
             dataclasses.replace(OURS_LONGER, label="2,000 steps"),
             TOGETHER,
             held_out(
                 Run(
-                    "teapot.flags, 1,000 steps",
-                    "--flagfile=teapot.flags --scene=teapot_1dof_heldout",
+                    "the recipe, 1,000 steps",
+                    f"{TEAPOT} --scene=teapot_1dof_heldout",
                     methods=("latent", *PIXELS),
                 )
             ),

@@ -18,13 +18,15 @@ PIXELS = ("crossfade", "nearest_frame", "optical_flow", "optical_flow_farneback"
 # An adversary may want the gentler one of the two, with its own learning rate.
 ADAM = "--optimizer=adam --learning_rate=0.002"
 
-# The optimizer of teapot.flags, for the scenes whose own flags still have Adam.
+# The optimizer of flags/study/teapot.flags, for the scenes whose own flags still have Adam.
 MUON = "--optimizer=muon --learning_rate=0.005"
 TEAPOT_2DOF = f"--flagfile=flags/study/teapot_2dof.flags {MUON}"
 
+TEAPOT = "--flagfile=flags/study/teapot.flags"
+
 # The paper's loss and nothing else. In-betweens are decoded to be watched, not to be learned from.
 WATCHED = "--inbetween_weight=0 --inbetweens_per_clip=1"
-PAPER_1DOF = "--flagfile=flags/teapot_alpha0.flags"
+PAPER_1DOF = "--flagfile=flags/study/teapot_alpha0.flags"
 PAPER_2DOF = f"{TEAPOT_2DOF} {WATCHED}"
 PAPER_6DOF = f"--flagfile=flags/study/teapot_6dof.flags {MUON} {WATCHED}"
 PAPER_OBJECTS = f"--flagfile=flags/study/objects.flags {MUON} {WATCHED}"
@@ -41,10 +43,10 @@ PLAIN = Run(
     methods=("latent", "latent_slerp"),
 )
 PAPER_BEST = Best("the paper's loss", sweep(f"{PAPER_1DOF} --matching=averaged", "alpha", ALPHAS))
-OURS = Run("with the in-between likelihood", "--flagfile=teapot.flags")
+OURS = Run("with the in-between likelihood", TEAPOT)
 OURS_LONGER = Run(
     "with the in-between likelihood, 2,000 steps",
-    "--flagfile=teapot.flags --steps=2000",
+    f"{TEAPOT} --steps=2000",
     methods=("latent", *PIXELS),
 )
 
@@ -84,7 +86,7 @@ OURS_2DOF_LONGER = Run(
 TOGETHER = Best(
     "inbetween_weight 8, 4,000 steps",
     tuple(
-        Run(label, f"--flagfile=teapot.flags --inbetween_weight=8 --steps=4000 {flags}".strip())
+        Run(label, f"{TEAPOT} --inbetween_weight=8 --steps=4000 {flags}".strip())
         for label, flags in (
             ("straight", ""),
             ("curved", "--latent_path=curved"),
@@ -111,7 +113,7 @@ TWO_DEGREES = (
     ),
 )
 
-UNET = Run("pixel U-Net", "--flagfile=teapot.flags --model=pixel_unet --steps=2000")
+UNET = Run("pixel U-Net", f"{TEAPOT} --model=pixel_unet --steps=2000")
 UNET_2DOF = Run("pixel U-Net", f"{TEAPOT_2DOF} --model=pixel_unet --steps=2000")
 
 

@@ -114,10 +114,10 @@ def test_what_does_not_go_with_pixels(tiny_config, setting, message):
 
 
 def test_the_unet_costs_about_what_the_vae_does():
-    """Multiplications of a step of `teapot.flags`, forward, from the shapes in the graph."""
-    config = config_flags.config_of(["--flagfile=teapot.flags", "--model=pixel_unet"])
+    """Multiplications of a step on the turn, forward, from the shapes in the graph."""
+    config = config_flags.config_of(["--flagfile=flags/study/teapot.flags", "--model=pixel_unet"])
     unet = training.build_model(config)
-    vae = training.build_model(config_flags.config_of(["--flagfile=teapot.flags"]))
+    vae = training.build_model(config_flags.config_of(["--flagfile=flags/study/teapot.flags"]))
     frames = (config.frames_per_clip, 64, 64)
     pixel = multiplications(unet.unet, (*frames, 7))
     latent = multiplications(vae.encoder, (*frames, 3)) + multiplications(

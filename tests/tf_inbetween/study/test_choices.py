@@ -11,6 +11,7 @@ from tf_inbetween.study import run as study
 from tf_inbetween.study import tables
 from tf_inbetween.study.definitions import Best, sweep
 from tf_inbetween.study.jobs import Job
+from tf_inbetween.study.recipes import TEAPOT
 from tf_inbetween.study.schedule import (
     candidate_jobs,
     choose,
@@ -31,7 +32,7 @@ ROOT = Path(__file__).parents[3]
 )
 def test_the_choice_is_by_the_validation_split(scores, expected, settings, monkeypatch):
     monkeypatch.chdir(ROOT)
-    best = Best("best", sweep("--flagfile=teapot.flags --steps_per_execution=1", "alpha", (0, 1)))
+    best = Best("best", sweep(f"{TEAPOT} --steps_per_execution=1", "alpha", (0, 1)))
     by_label = {f"alpha {alpha}": measured(*score) for alpha, score in scores.items()}
 
     for result in by_label.values():  # It was not trained on gaps of 8 degrees: they do not count.
