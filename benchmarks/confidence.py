@@ -45,7 +45,7 @@ def main():
     for page in FLAGS.page:
         check_section(page, _SECTION)
     config = run_directory.load_config(FLAGS.run_dir)
-    if (config.scene, config.image_size, config.channels) != ("teapot_1dof", 64, 3):
+    if (config.scene, *config.image_size, config.channels) != ("teapot_1dof", 64, 64, 3):
         raise InputError(f"--run_dir={FLAGS.run_dir}: is no run on teapot_1dof, 64 px, RGB")
     model = run_directory.load_model(FLAGS.run_dir)
     usual = training_rmse(FLAGS.run_dir, model)

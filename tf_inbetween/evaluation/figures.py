@@ -35,8 +35,9 @@ def labelled_grid(path, rows, row_labels, column_labels=(), kind=KINDS["pictures
     """
     columns = max(len(row) for row in rows)
     width, height = kind.cell
+    head = 0.2 + 0.15 * max((label.count("\n") + 1 for label in column_labels), default=1)
     figure = Figure(
-        figsize=(0.9 + width * columns, 0.35 + height * len(rows)), layout="constrained"
+        figsize=(0.9 + width * columns, head + height * len(rows)), layout="constrained"
     )
     axis = figure.subplots()  # One for all frames, in inches: axes of their own take seconds.
     for i, row in enumerate(rows):

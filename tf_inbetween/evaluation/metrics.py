@@ -4,6 +4,9 @@ Frames are float arrays [N, H, W, C] in [0, 1]. Times are frame indices of a tru
 on a closed clip they wrap around, and every distance is the shorter way.
 """
 
+import os
+from concurrent import futures
+
 import numpy as np
 import tensorflow as tf
 
@@ -30,8 +33,7 @@ def ssim(frames, truth):
     The values of `tf.image.ssim`, which has one pass of 11 x 11 weights in place of two of 11 and
     takes 20 times as long. Frames need at least 11 x 11 pixels.
     """
-    blocks = range(0, max(len(frames), 1), _BLOCK)
-    return np.concatenate([_ssim(frames[i : i + _BLOCK], truth[i : i + _BLOCK]) for i in blocks])
+    return _in_blocks(_ssim, frames, truth)
 
 
 def _ssim(frames, truth):
@@ -67,8 +69,15 @@ def amplitude(frames):
     The square root of the squared Laplacian of the four neighbours, averaged over the channels and
     blurred by a Gaussian with sigma 1 px. Edges are replicated.
     """
-    blocks = range(0, max(len(frames), 1), _BLOCK)
-    return np.concatenate([_amplitude(frames[i : i + _BLOCK]) for i in blocks])
+    return _in_blocks(_amplitude, frames)
+
+
+def _in_blocks(measure, *frames):
+    """A function of frames, or of frames and truths, of a few at a time on all cores."""
+    starts = range(0, max(len(frames[0]), 1), _BLOCK)
+    blocks = ([each[i : i + _BLOCK] for i in starts] for each in frames)
+    with futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        return np.concatenate(list(pool.map(measure, *blocks)))
 
 
 def _amplitude(frames):
