@@ -4,11 +4,12 @@ Frames are float arrays [N, H, W, C] in [0, 1]. Times are frame indices of a tru
 on a closed clip they wrap around, and every distance is the shorter way.
 """
 
-import os
 from concurrent import futures
 
 import numpy as np
 import tensorflow as tf
+
+from data_gen.pool import default_workers
 
 _BEST_PSNR = 100.0  # dB; JSON cannot represent the infinity of identical frames.
 _HIT_SHARE = 0.05
@@ -31,7 +32,7 @@ def ssim(frames, truth):
     """Structural similarity (Wang et al., 2004; Gaussian window, sigma 1.5): [N], 1 is best.
 
     The values of `tf.image.ssim`, which has one pass of 11 x 11 weights in place of two of 11 and
-    takes 20 times as long. Frames need at least 11 x 11 pixels.
+    takes 17 times as long. Frames need at least 11 x 11 pixels.
     """
     return _in_blocks(_ssim, frames, truth)
 
@@ -76,7 +77,7 @@ def _in_blocks(measure, *frames):
     """A function of frames, or of frames and truths, of a few at a time on all cores."""
     starts = range(0, max(len(frames[0]), 1), _BLOCK)
     blocks = ([each[i : i + _BLOCK] for i in starts] for each in frames)
-    with futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+    with futures.ThreadPoolExecutor(default_workers()) as pool:
         return np.concatenate(list(pool.map(measure, *blocks)))
 
 

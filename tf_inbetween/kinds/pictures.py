@@ -65,11 +65,11 @@ class Pictures(Kind):
     def show(self, axis, frame, box):
         """As it is, as large as fits."""
         frame = np.clip(frame, 0.0, 1.0)
+        height, width = frame.shape[:2]
         left, right, bottom, top = box
-        scale = min((right - left) / frame.shape[1], (top - bottom) / frame.shape[0]) / 2
-        x, y = (left + right) / 2, (bottom + top) / 2
-        half_height, half_width = scale * frame.shape[0], scale * frame.shape[1]
-        extent = (x - half_width, x + half_width, y - half_height, y + half_height)
+        pixel = min((right - left) / width, (top - bottom) / height)
+        side, above = (right - left - pixel * width) / 2, (top - bottom - pixel * height) / 2
+        extent = (left + side, right - side, bottom + above, top - above)
         grey = {"cmap": "gray", "vmin": 0, "vmax": 1} if frame.shape[-1] == 1 else {}
         axis.imshow(
             frame[..., 0] if grey else frame, extent=extent, interpolation="nearest", **grey

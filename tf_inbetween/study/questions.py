@@ -238,12 +238,11 @@ QUESTIONS = (
         asks="We start from the recipe of `flags/study/teapot.flags` and change one thing at a "
         "time: matching and decoding at the middle only, no matching, more matching (alpha is 1 "
         "there), gaps that grow, a learned bend of the chord (`--latent_path=curved`), Adam, the "
-        "weight of the in-between likelihood (2 there), more steps. Then we combine what "
-        "helped, and choose again whether to bend the chord and whether to train on larger gaps "
-        "than we judge. The other tables "
-        "have an arc held out of the turn, two degrees of freedom, where the weight of the "
-        "matching is chosen again, and their held-out views. All choices are made on the "
-        "validation split.",
+        "weight of the in-between likelihood (2 there), more steps. Then we combine what helped, "
+        "and choose again whether to bend the chord and whether to train on larger gaps than we "
+        "judge. The other tables have an arc held out of the turn, two degrees of freedom, where "
+        "the weight of the matching is chosen again, and their held-out views. All choices are "
+        "made on the validation split.",
         rows=(
             dataclasses.replace(OURS, label="the recipe, 1,000 steps"),
             Run("t = 1/2 only", f"{TEAPOT} --t_sampling=midpoint"),

@@ -20,9 +20,8 @@ ADAM = "--optimizer=adam --learning_rate=0.002"
 
 # The optimizer of flags/study/teapot.flags, for the scenes whose own flags still have Adam.
 MUON = "--optimizer=muon --learning_rate=0.005"
-TEAPOT_2DOF = f"--flagfile=flags/study/teapot_2dof.flags {MUON}"
-
 TEAPOT = "--flagfile=flags/study/teapot.flags"
+TEAPOT_2DOF = f"--flagfile=flags/study/teapot_2dof.flags {MUON}"
 
 # The paper's loss and nothing else. In-betweens are decoded to be watched, not to be learned from.
 WATCHED = "--inbetween_weight=0 --inbetweens_per_clip=1"
