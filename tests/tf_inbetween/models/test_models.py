@@ -174,17 +174,17 @@ def test_steps_change_every_weight_and_what_is_saved_draws_the_same(config, tmp_
     for weight, other in zip(model.variables, loaded.variables, strict=True):
         np.testing.assert_array_equal(weight, other, err_msg=weight.path)
     frames = floats_for(config)
-    # In bfloat16 oneDNN rounds by where the arrays lie, and a pixel may fall just outside of its
-    # sprite in one of the two; in float32 all is equal to the bit.
-    slack, outliers = (2**-8, 1e-3) if config.precision == "mixed_bfloat16" else (0, 0)
+    # In bfloat16 oneDNN rounds by where the arrays lie, and a flow may cross the frame's edge,
+    # where the decoder has a step: two pixels may differ. In float32 all is equal to the bit.
+    slack, outliers = (2**-8, 2e-4) if config.precision == "mixed_bfloat16" else (0, 0)
     t = np.float32([0.0, 0.5, 0.9])
     pairs = [[each.inbetween(frames, frames[::-1], t) for each in (model, loaded)]]
     if isinstance(model, TripletVAE):
         pairs.append([each.reconstruct(frames) for each in (model, loaded)])
         pairs.append([each.elbo(frames, [1, 2]) for each in (model, loaded)])
     for one, other in pairs:
-        apart = np.abs(np.subtract(one, other)) > slack * (1 + np.abs(other))
-        assert np.mean(apart) <= outliers
+        assert one.shape == other.shape
+        assert np.mean(~np.isclose(one, other, atol=slack, rtol=slack)) <= outliers
 
 
 def test_evaluate_weighs_matching_fully_whatever_the_warm_up(tiny_config):
